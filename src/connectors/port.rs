@@ -1,0 +1,128 @@
+//! What every connector can be asked. Invariant: a connector judges what a far side's answer means
+//! (status *and* body) and never touches the store; parsing is pure and never panics on garbage.
+
+use crate::diagnosis::Problem;
+use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::time::Duration;
+
+/// One configured account of one kind of far side.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// What it can do.
+    fn offer(&self) -> &'static Offer;
+
+    /// Is this the secret of the connection's door? Compared in constant time. `false` also where
+    /// the connection has no door.
+    fn admits(&self, secret: &str) -> bool;
+
+    /// The dedupe key of a delivery at the door: equal for a repeat of the same delivery.
+    fn dedupe_key(&self, content_type: &str, body: &[u8]) -> String;
+
+    /// What a stored delivery or polled record says. Pure.
+    ///
+    /// # Errors
+    /// Why it cannot be read; the row is kept as `unreadable` with this text.
+    fn parse(&self, raw: &Raw) -> Result<Vec<Event>, Unreadable>;
+
+    /// What it polls.
+    fn feeds(&self) -> Vec<Feed> {
+        Vec::new()
+    }
+
+    /// Reads the next page of a feed.
+    ///
+    /// # Errors
+    /// Why not now; the cursor stays where it is.
+    async fn poll(&self, poll: &Poll<'_>) -> Result<Page, Delay> {
+        let _ = poll;
+        Ok(Page::default())
+    }
+
+    /// Looks up what a delivery left out (an id, contacts). `Ok(None)`: the far side knows no more.
+    ///
+    /// # Errors
+    /// Why not now.
+    async fn complete(&self, event: &Event, now: Timestamp) -> Result<Option<Event>, Delay> {
+        let _ = (event, now);
+        Ok(None)
+    }
+
+    /// Answers a question.
+    async fn ask(&self, query: &Query, now: Timestamp) -> Answer;
+
+    /// Performs an effect whose holes are filled.
+    async fn perform(&self, effect: &Effect, now: Timestamp) -> Outcome;
+
+    /// After an unknown outcome: has this effect, begun at `since`, happened?
+    async fn look(&self, effect: &Effect, since: Timestamp, now: Timestamp) -> Look;
+
+    /// The request that `perform` would send, for `explain`; holes are shown as they are.
+    fn preview(&self, effect: &Effect) -> Preview;
+
+    /// Tests address, credentials, scopes and set-up without side effects.
+    async fn check(&self) -> Vec<Problem>;
+
+    /// The cheapest request that shows whether the far side answers us again.
+    ///
+    /// # Errors
+    /// Why not.
+    async fn probe(&self) -> Result<(), Delay>;
+
+    /// Creates what the flows need over there (custom fields); repeatable. One line per thing.
+    ///
+    /// # Errors
+    /// Why it could not be done.
+    async fn setup(&self) -> Result<Vec<String>, Delay> {
+        Ok(Vec::new())
+    }
+
+    /// Requests per second that it may send; bounds how many decisions are worth having under way.
+    fn pace(&self) -> f64;
+}
+
+/// Why a delivery cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// One thing that is polled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// `calls`, `requests`; also the `channel` of its raw rows.
+    pub name: &'static str,
+    pub every: Duration,
+}
+
+/// A request for the next page.
+#[derive(Debug)]
+pub struct Poll<'a> {
+    pub feed: &'a str,
+    /// As the last page left it; `None` at the first poll of the connection's life.
+    pub cursor: Option<&'a Value>,
+    /// When this connection was first started.
+    pub first_start: Timestamp,
+    pub now: Timestamp,
+}
+
+/// What a poll brought. Rows and cursor are stored in one transaction.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub rows: Vec<Raw>,
+    /// `None` leaves the cursor where it was.
+    pub cursor: Option<Value>,
+    /// True when there is more to read at once.
+    pub more: bool,
+}
+
+/// A request as a person reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    pub method: &'static str,
+    /// Path without secrets.
+    pub path: String,
+    /// Decoded form fields or query, in order.
+    pub fields: Vec<(String, String)>,
+}

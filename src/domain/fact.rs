@@ -1,0 +1,46 @@
+//! What a decision needs to know. Invariant: facts are read when deciding, never when receiving.
+
+use super::outcome::Delay;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One question to one connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    pub connection: String,
+    /// Name in the offer, e.g. `customer`.
+    pub name: String,
+    pub input: Map<String, Value>,
+    /// Ids that our own links know for the input's contacts: to be verified first, since the far
+    /// side's search may lag behind what we wrote.
+    #[serde(default)]
+    pub known: Vec<String>,
+}
+
+/// What a far side answered to a query.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The fact in the shape of its offer; `Value::Null` when there is none.
+    Known(Value),
+    /// Not now.
+    Later(Delay),
+    /// The question itself was refused, and will be refused again.
+    Refused(String),
+}
+
+/// "This lead is that order": a pair of foreign ids, written with the step that made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// `event` or `contact`.
+    pub from_kind: String,
+    /// Connection that `from_id` is unique in.
+    pub from_connection: String,
+    /// An event's key (`call:900000001`) or a contact's canonical key (`phone:+79990000001`).
+    pub from_id: String,
+    pub to_connection: String,
+    /// `customer`, `order`, …
+    pub to_kind: String,
+    pub to_id: String,
+    pub made: Timestamp,
+}

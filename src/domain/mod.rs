@@ -1,0 +1,16 @@
+//! The words of the house: events, facts, plans, outcomes, offers. Invariant: no I/O, no clock,
+//! no foreign system's name; everything here is plain data and pure functions on it.
+
+pub mod contact;
+pub mod event;
+pub mod fact;
+pub mod offer;
+pub mod outcome;
+pub mod plan;
+
+pub use contact::{EmailKey, Phone};
+pub use event::{Event, Raw};
+pub use fact::{Answer, Link, Query};
+pub use offer::{EventOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat};
+pub use outcome::{Delay, Look, Outcome, Whose};
+pub use plan::{Decision, Effect, Plan, Reason, Step, Verdict, Why};

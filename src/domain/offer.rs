@@ -1,0 +1,113 @@
+//! What a connector can do, as data: the events it reports, the questions it answers, the
+//! operations it performs. Invariant: flows are checked against offers, so a path that no offer
+//! names cannot reach a running flow.
+
+/// Everything a connector offers; a constant of its folder.
+#[derive(Debug)]
+pub struct Offer {
+    /// Name of the connector, as in `connector = "…"`.
+    pub connector: &'static str,
+    pub events: &'static [EventOffer],
+    pub queries: &'static [QueryOffer],
+    pub operations: &'static [OperationOffer],
+}
+
+#[derive(Debug)]
+pub struct EventOffer {
+    pub kind: &'static str,
+    pub about: &'static str,
+    pub fields: &'static [Field],
+}
+
+#[derive(Debug)]
+pub struct QueryOffer {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub input: &'static [Input],
+    /// Shape of the fact; an absent fact is none.
+    pub output: &'static [Field],
+    /// Kind of the entity whose links (contact key → id) are handed to the query as `known`.
+    pub known: Option<&'static str>,
+}
+
+#[derive(Debug)]
+pub struct OperationOffer {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub input: &'static [Input],
+    pub output: &'static [Field],
+    pub repeat: Repeat,
+    /// The entity that the operation writes; its id is `output.id`. The step that did it links the
+    /// event to it, and the contacts of the input (`phone`, `phones`, `email`) where it is new.
+    pub entity: Option<&'static str>,
+    /// True when the operation makes a new entity.
+    pub makes: bool,
+}
+
+/// May an operation be repeated after an unknown outcome?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Repeat freely.
+    Safe,
+    /// Look before repeating; after the looks at 5 s and 30 s find nothing, repeat.
+    Check,
+    /// Nobody repeats it but a person.
+    Once,
+}
+
+#[derive(Debug)]
+pub struct Field {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub about: &'static str,
+}
+
+#[derive(Debug)]
+pub struct Input {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub need: Need,
+    pub about: &'static str,
+}
+
+/// How much an input is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    Must,
+    /// At least one of the inputs so marked; a query with none of them is not asked.
+    OneOf,
+    May,
+}
+
+/// The kind of a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    Text,
+    Number,
+    Flag,
+    /// A decimal as text, e.g. `"1290.50"`.
+    Money,
+    /// As typed; compared by its canonical key.
+    Phone,
+    Email,
+    /// RFC 3339, UTC.
+    Time,
+    Record(&'static [Field]),
+    List(&'static Kind),
+    /// A table with any keys, all values of one kind (`customFields`).
+    Open(&'static Kind),
+    /// Anything at all.
+    Any,
+}
+
+impl Offer {
+    pub fn event(&self, kind: &str) -> Option<&'static EventOffer> {
+        self.events.iter().find(|offer| offer.kind == kind)
+    }
+    pub fn query(&self, name: &str) -> Option<&'static QueryOffer> {
+        self.queries.iter().find(|offer| offer.name == name)
+    }
+    pub fn operation(&self, name: &str) -> Option<&'static OperationOffer> {
+        self.operations.iter().find(|offer| offer.name == name)
+    }
+}

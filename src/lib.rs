@@ -1,0 +1,11 @@
+//! leadlink: leads of call tracking become customers and orders in the CRM — accepted is kept,
+//! done once, explained. Rooms and the dependency law: README, "The house".
+
+pub mod clock;
+pub mod config;
+pub mod connectors;
+pub mod diagnosis;
+pub mod domain;
+pub mod mapping;
+pub mod rules;
+pub mod store;

@@ -1,0 +1,127 @@
+//! A flow as checked and compiled. Invariant: whatever is here has passed the grammar; what still
+//! depends on the connections (offers) is found by `check`.
+
+use super::expr::{Expr, Phrase};
+use crate::diagnosis::Source;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One mapping file.
+#[derive(Debug)]
+pub struct Flow {
+    pub name: String,
+    pub title: String,
+    pub source: Source,
+    /// SHA-256 of the file (hex), stored with each decision.
+    pub hash: String,
+    pub on: Trigger,
+    /// From registration to decision.
+    pub delay: Duration,
+    /// Merged events start the delay anew, at most so long after the first.
+    pub settle: Option<Duration>,
+    /// A lead registered longer ago is skipped (default 7 days).
+    pub max_age: Duration,
+    /// An event for which this does not hold is `incomplete`: skipped, but decided when a fuller
+    /// arrival of it comes.
+    pub requires: Option<Expr>,
+    /// Canonical contact keys are made of these; empty ones are left out.
+    pub lane: Vec<Phrase>,
+    /// Further lanes that only the facts tell, e.g. `customer:4770`; taken before the first step.
+    pub fact_lane: Vec<Phrase>,
+    pub facts: Vec<FactRule>,
+    /// Names for expressions, evaluated on first use.
+    pub lets: Vec<(String, Expr)>,
+    pub steps: Vec<StepRule>,
+    pub cases: Vec<Case>,
+}
+
+/// `on = { from = "calls", event = "call.finished" }`
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    pub role: String,
+    pub event: String,
+    pub span: Range<usize>,
+}
+
+/// `customer = { ask = "crm.customer", phone = "…", pick = "newest" }`
+#[derive(Debug)]
+pub struct FactRule {
+    pub name: String,
+    pub role: String,
+    pub query: String,
+    /// Everything beside `ask`, in order (`pick` is an input like others).
+    pub input: Vec<(String, Phrase)>,
+    pub span: Range<usize>,
+}
+
+/// One `[[step]]`.
+#[derive(Debug)]
+pub struct StepRule {
+    pub name: String,
+    pub role: String,
+    pub operation: String,
+    pub when: Option<Expr>,
+    pub unless: Option<Expr>,
+    pub needs: Option<Vec<String>>,
+    pub with: Vec<(String, Phrase)>,
+    pub span: Range<usize>,
+}
+
+/// One `[[case]]`: an event and facts, and what must be decided.
+#[derive(Debug)]
+pub struct Case {
+    pub name: String,
+    pub span: Range<usize>,
+    /// Fields of the event, the sample file already read and `set` laid over it.
+    pub event: Map<String, Value>,
+    /// By fact name; a fact that is not named is none.
+    pub facts: Map<String, Value>,
+    /// Outputs of steps that an earlier decision of the job did.
+    pub done: Map<String, Value>,
+    pub expect: Expect,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Expect {
+    /// Names of the planned steps, in order; `None`: not compared.
+    pub steps: Option<Vec<String>>,
+    /// Each must be among the reasons, as `Reason` displays them.
+    pub because: Vec<String>,
+    /// `incomplete = true`: the event must be found incomplete.
+    pub incomplete: bool,
+    /// Step name → inputs that must be there with these values (a subset of the input; `null`: must
+    /// be absent; a hole is written `"steps.customer.id"`).
+    pub with: Map<String, Value>,
+    /// The queries that must be asked, by fact name → inputs (subset), before facts are filled in.
+    pub asks: Map<String, Value>,
+}
+
+/// Role → connections.
+pub type Roles = BTreeMap<String, Vec<String>>;
+
+/// An instance of a flow: what config binds it to.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    /// Name of the instance, e.g. `call-to-order-b`.
+    pub name: String,
+    pub flow: Arc<Flow>,
+    pub roles: Roles,
+    pub running: bool,
+    pub delay: Duration,
+    pub max_age: Duration,
+}
+
+impl Bound {
+    /// The connections that a role is bound to.
+    pub fn connections(&self, role: &str) -> &[String] {
+        self.roles.get(role).map_or(&[], Vec::as_slice)
+    }
+
+    /// The one connection that queries and operations of a role go to.
+    pub fn connection(&self, role: &str) -> Option<&str> {
+        self.connections(role).first().map(String::as_str)
+    }
+}

@@ -1,0 +1,8 @@
+//! The flow language: TOML files become checked flows. Invariant: strict — unknown keys, unknown
+//! paths and unknown words are problems with a place, all of them reported at once.
+
+pub mod expr;
+pub mod flow;
+
+pub use expr::{EvalError, Expr, FactState, Phrase, Scope, StepState};
+pub use flow::{Bound, Case, Expect, FactRule, Flow, Roles, StepRule, Trigger};

@@ -1,0 +1,283 @@
+//! What goes into the store and comes out of it. Invariant: plain data, the same for every database.
+
+use crate::domain::{Decision, Effect, Event, Link};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// A cursor as it shall stand after the rows are in.
+#[derive(Debug, Clone)]
+pub struct CursorMove {
+    pub connection: String,
+    pub feed: String,
+    pub to: Value,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Accepted {
+    pub new: u64,
+    pub duplicate: u64,
+}
+
+/// What a raw row was read as.
+#[derive(Debug, Clone)]
+pub enum Reading {
+    Events(Vec<Event>),
+    Unreadable(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Routed {
+    /// Events seen for the first time.
+    pub events: u64,
+    /// Arrivals of events that were known.
+    pub repeats: u64,
+    pub jobs: u64,
+    pub unreadable: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    Waiting,
+    Deciding,
+    Acted,
+    Skipped,
+    /// Skipped because the event lacked what the flow requires.
+    Incomplete,
+    /// Parked for a person.
+    Stuck,
+}
+
+/// A job that a flow wants for an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobDraft {
+    /// Name of the flow instance.
+    pub flow: String,
+    pub merge_key: String,
+    pub due: Timestamp,
+    pub registered: Timestamp,
+    pub lanes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobChange {
+    New(JobDraft),
+    /// The waiting job of this flow and event: its due time and lanes become these.
+    Update(JobDraft),
+}
+
+/// Proof that a job is ours: checked in every transaction that writes for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    pub job: i64,
+    pub epoch: i64,
+}
+
+/// Did the fence hold?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fenced<T = ()> {
+    Yes(T),
+    /// The job was taken from us; nothing was written.
+    Lost,
+}
+
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub fence: Fence,
+    pub flow: String,
+    pub event: Event,
+    pub registered: Timestamp,
+    pub due: Timestamp,
+    /// How often it was put off or decided before.
+    pub tries: u32,
+    /// When its first decision attempt began, if it was tried before.
+    pub first_tried: Option<Timestamp>,
+    /// Steps of earlier decisions that are done or unknown.
+    pub steps: Vec<StepRow>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    Waiting,
+    Running,
+    Done,
+    Refused,
+    Unknown,
+    /// Looked for after an unknown outcome and not there: may be repeated.
+    Absent,
+    Skipped,
+}
+
+#[derive(Debug, Clone)]
+pub struct StepRow {
+    pub id: i64,
+    pub name: String,
+    /// With its holes filled once it has run.
+    pub effect: Effect,
+    pub state: StepState,
+    pub output: Option<Value>,
+    /// When it last began to run.
+    pub started: Option<Timestamp>,
+    /// Looks after its unknown outcome.
+    pub looks: u32,
+}
+
+/// A decision to be stored whole.
+#[derive(Debug, Clone)]
+pub struct NewDecision {
+    pub decision: Decision,
+    /// Fact name → the fields that were kept.
+    pub facts: Value,
+    pub flow_hash: String,
+    /// Lanes that the facts told; all or none are taken.
+    pub lanes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Ids of the plan's steps, in order; the first is running.
+    Started(Vec<i64>),
+    /// Nothing to do: the job has ended.
+    Ended,
+    /// Another job holds one of the lanes; this one waits for it.
+    LaneBusy,
+}
+
+/// What came of a running step.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    pub step: i64,
+    pub state: StepState,
+    pub output: Option<Value>,
+    /// Why, where it was not done.
+    pub why: Option<String>,
+    pub links: Vec<Link>,
+}
+
+/// What follows a step, in the same transaction.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// The next step runs, its holes filled.
+    Start { step: i64, input: Map<String, Value> },
+    /// The job has ended; steps still waiting become skipped.
+    End { state: JobState, why: Option<String> },
+    /// The rest of the plan is dropped; the job is decided anew.
+    Again { due: Timestamp, why: String },
+}
+
+#[derive(Debug, Clone)]
+pub enum Resolution {
+    Done {
+        output: Value,
+        links: Vec<Link>,
+    },
+    /// Not there; `last`: it may be repeated now, else another look follows.
+    Absent {
+        last: bool,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Command {
+    pub id: i64,
+    pub kind: String,
+    pub body: Value,
+}
+
+/// One event from raw to answers; what `why` prints.
+#[derive(Debug, Clone, Serialize)]
+pub struct Story {
+    pub event: Event,
+    pub deliveries: Vec<Delivery>,
+    pub jobs: Vec<JobStory>,
+    pub links: Vec<Link>,
+}
+
+/// A raw row that carried the event.
+#[derive(Debug, Clone, Serialize)]
+pub struct Delivery {
+    pub id: i64,
+    pub channel: String,
+    pub received: Timestamp,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct JobStory {
+    pub id: i64,
+    pub flow: String,
+    pub state: JobState,
+    pub registered: Timestamp,
+    pub due: Timestamp,
+    pub tries: u32,
+    /// Why it waits or is stuck.
+    pub why: Option<String>,
+    pub lanes: Vec<String>,
+    pub decisions: Vec<DecisionStory>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct DecisionStory {
+    pub at: Timestamp,
+    pub flow_hash: String,
+    pub facts: Value,
+    pub decision: Decision,
+    pub steps: Vec<StepStory>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct StepStory {
+    pub name: String,
+    pub effect: Effect,
+    pub state: StepState,
+    pub output: Option<Value>,
+    pub attempts: Vec<Attempt>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempt {
+    pub started: Timestamp,
+    pub ended: Option<Timestamp>,
+    /// `done`, `later`, `refused`, `unknown`, `look: …`
+    pub result: Option<String>,
+    pub why: Option<String>,
+}
+
+/// For metrics, `/readyz` and the demo.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    pub unrouted: u64,
+    pub unreadable: u64,
+    pub waiting: u64,
+    pub deciding: u64,
+    pub acted: u64,
+    pub skipped: u64,
+    pub stuck: u64,
+    pub unknown_steps: u64,
+    /// Due time of the oldest job that is due and not decided.
+    pub oldest_due: Option<Timestamp>,
+    /// `(connection, feed, when it last moved)`.
+    pub cursors: Vec<(String, String, Timestamp)>,
+}
+
+/// Why the store did not do it. A variant per kind of answer that a caller can give.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0} is not a database that leadlink knows: write sqlite:PATH")]
+    Url(String),
+    #[error("another leadlink process owns {0}")]
+    Owned(String),
+    #[error("the database cannot be opened: {0}")]
+    Open(String),
+    #[error("the database is of another version: {0}")]
+    Version(String),
+    /// Full disk, locked file, I/O: nothing was written; try again.
+    #[error("the database cannot be written: {0}")]
+    Unavailable(String),
+    /// A row does not read back: a defect or a damaged file.
+    #[error("a row of {table} cannot be read: {why}")]
+    Damaged { table: &'static str, why: String },
+}
