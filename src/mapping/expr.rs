@@ -67,3 +67,27 @@ pub enum EvalError {
     #[error("{message}")]
     Failed { message: String, span: Range<usize> },
 }
+
+/// What a condition came to, and what it saw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    pub yes: bool,
+    pub saw: Vec<(String, Value)>,
+}
+
+#[expect(unused_variables, reason = "skeleton")]
+impl super::Flow {
+    /// The value of a phrase; none is null, a reference to a planned step is a hole.
+    pub fn value(&self, phrase: &Phrase, scope: &Scope) -> Result<Value, EvalError> {
+        unimplemented!()
+    }
+    pub fn holds(&self, expr: &Expr, scope: &Scope) -> Result<Held, EvalError> {
+        unimplemented!()
+    }
+}
+
+/// Fills `value` to the shape of its offer.
+#[expect(unused_variables, reason = "skeleton")]
+pub fn shape(fields: &[crate::domain::Field], value: &Value) -> Value {
+    unimplemented!()
+}

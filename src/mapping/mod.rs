@@ -4,5 +4,5 @@
 pub mod expr;
 pub mod flow;
 
-pub use expr::{EvalError, Expr, FactState, Phrase, Scope, StepState};
+pub use expr::{EvalError, Expr, FactState, Held, Phrase, Scope, StepState, shape};
 pub use flow::{Bound, Case, Expect, FactRule, Flow, Roles, StepRule, Trigger};
