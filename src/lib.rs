@@ -7,5 +7,6 @@ pub mod connectors;
 pub mod diagnosis;
 pub mod domain;
 pub mod mapping;
+pub mod pipeline;
 pub mod rules;
 pub mod store;

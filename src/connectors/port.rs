@@ -59,6 +59,13 @@ pub trait Connector: Send + Sync {
     /// After an unknown outcome: has this effect, begun at `since`, happened?
     async fn look(&self, effect: &Effect, since: Timestamp, now: Timestamp) -> Look;
 
+    /// Does the far side itself refuse a second one of this effect (by our key), or does a repeat
+    /// change nothing? Then one look that finds nothing is enough to repeat it.
+    fn guarded(&self, effect: &Effect) -> bool {
+        let _ = effect;
+        false
+    }
+
     /// The request that `perform` would send, for `explain`; holes are shown as they are.
     fn preview(&self, effect: &Effect) -> Preview;
 

@@ -95,6 +95,16 @@ impl Store {
     ) -> Result<Fenced, Error> {
         unimplemented!()
     }
+    /// Ends a claimed job before a decision (parked for a person, or skipped).
+    pub async fn park(
+        &self,
+        fence: Fence,
+        state: JobState,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Fenced, Error> {
+        unimplemented!()
+    }
     /// The event of a claimed job became fuller (`complete`). `Fenced::Yes(false)`: another event
     /// has its key already, so the job was ended as skipped.
     pub async fn complete(
