@@ -223,3 +223,33 @@ fn later_checks_point_at_the_file_or_name_the_variable() {
     let by_env = config.point(&["flows", "b", "running"], Problem::error("no such flow"));
     assert_eq!(by_env.title, "no such flow (set by LEADLINK_FLOWS__B__RUNNING)");
 }
+
+/// Only what has a default in code or is an example may stand behind a `#`.
+#[test]
+fn the_shipped_files_hold_as_they_are_and_with_every_key_taken_in() {
+    let shipped = include_str!("../../config/leadlink.toml");
+    let key = |line: &str| {
+        let word = line.strip_prefix("# ").and_then(|line| line.split_once(" = "));
+        word.is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+            || line.starts_with("# [")
+    };
+    let full: String = shipped
+        .lines()
+        .map(|line| if key(line) { &line[2..] } else { line })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    assert!(full.matches('\n').count() > 60 && full.contains("\nphone_spellings = "));
+    let full = full.replace("{ crm = \"shop-b\", calls = \"calltouch-b\" }", "{ crm = \"shop\" }");
+    for text in [shipped, &full, include_str!("../../config/demo.toml")] {
+        let (config, problems) = loaded(text, &[]);
+        assert!(problems.is_empty(), "{}", render(&problems, false));
+        assert_eq!(config.connections.len(), 2);
+        assert_eq!(config.flows["call-to-order"].running, Some(true));
+    }
+    let (config, _) = loaded(&full, &[]);
+    let defaults = Config::default();
+    assert_eq!(config.listen, defaults.listen);
+    assert_eq!(config.store_url, defaults.store_url);
+    assert_eq!(config.mappings_dir, defaults.mappings_dir);
+    assert_eq!(config.log, defaults.log);
+}
