@@ -51,9 +51,9 @@ fn refuse_test(fields: &Fields) -> Result<(), Unreadable> {
     let left: Vec<&str> = ESSENTIAL
         .into_iter()
         .filter(|name| {
-            fields.get(name).is_some_and(|text| {
-                text.find('{').is_some_and(|open| text[open..].contains('}'))
-            })
+            fields
+                .get(name)
+                .is_some_and(|text| text.find('{').is_some_and(|open| text[open..].contains('}')))
         })
         .collect();
     if left.is_empty() {

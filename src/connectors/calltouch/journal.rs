@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 pub const CALLS: &str = "calls";
 pub const REQUESTS: &str = "requests";
 
+/// More pages are no day of calls but a far side that turns in a circle.
+const MOST_PAGES: u32 = 1000;
+
 /// Records of one page, and whether another follows.
 #[derive(Debug, PartialEq)]
 pub struct Records {
@@ -38,6 +41,7 @@ pub fn page(answer: Value, page: u32, limit: usize) -> Result<Records, String> {
         .iter()
         .find_map(|name| scalar_text(table.get(*name)?)?.parse::<u32>().ok());
     let more = !records.is_empty()
+        && page < MOST_PAGES
         && match total {
             Some(total) => page < total,
             None => records.len() >= limit,
@@ -71,8 +75,9 @@ pub fn row(record: &Value, channel: &str, site: &Site, now: Timestamp) -> Option
 
 /// The event of a polled row; none for a call that is not over.
 pub fn read(reader: &Reader, raw: &Raw) -> Result<Vec<Event>, Unreadable> {
-    let record: Value = serde_json::from_slice(&raw.body)
-        .map_err(|fault| Unreadable(format!("the record is no JSON (column {})", fault.column())))?;
+    let record: Value = serde_json::from_slice(&raw.body).map_err(|fault| {
+        Unreadable(format!("the record is no JSON (column {})", fault.column()))
+    })?;
     if !record.is_object() {
         return Err(Unreadable("the record is no table of fields".to_owned()));
     }

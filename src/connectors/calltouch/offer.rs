@@ -55,7 +55,8 @@ const UTM_CONTENT: Field = field("utm_content", Kind::Text, "utm_content of the 
 const UTM_TERM: Field = field("utm_term", Kind::Text, "utm_term of the visit");
 const URL: Field = field("url", Kind::Text, "Page of the lead, or of its visit's entry");
 const CITY: Field = field("city", Kind::Text, "City of the visitor");
-const SESSION_ID: Field = field("session_id", Kind::Text, "Id of the visit; none for static numbers");
+const SESSION_ID: Field =
+    field("session_id", Kind::Text, "Id of the visit; none for static numbers");
 const MANAGER: Field = field("manager", Kind::Text, "Manager named in Calltouch");
 const UNIQUE: Field = field("unique", Kind::Flag, "The client's first lead");
 const TARGET: Field = field("target", Kind::Flag, "Meets the site's rule of a target lead");

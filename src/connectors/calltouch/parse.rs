@@ -9,7 +9,7 @@
 use super::fields::{self, Fields};
 use super::offer;
 use super::sites::Site;
-use crate::domain::{EmailKey, Event, Kind};
+use crate::domain::{EmailKey, Event};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -108,8 +108,7 @@ pub fn chat_fields() -> impl Iterator<Item = &'static str> {
 impl Names {
     /// `email` and `chat` override the names of a request's e-mail and of a chat's fields.
     pub fn new(email: Option<&[String]>, chat: &[(String, Vec<String>)]) -> Self {
-        let mut names =
-            Self { call: named(CALL), request: named(REQUEST), chat: named(CHAT) };
+        let mut names = Self { call: named(CALL), request: named(REQUEST), chat: named(CHAT) };
         let plain = |list: &[String]| list.iter().map(|name| super::wire::plain(name)).collect();
         if let (Some(list), Some(held)) =
             (email, names.request.iter_mut().find(|held| held.field == "email"))
@@ -156,7 +155,8 @@ impl Noun {
         }
     }
 
-    fn time_field(self) -> &'static str {
+    /// The field that says when the lead began.
+    pub fn time_field(self) -> &'static str {
         match self {
             Self::Call => "started",
             Self::Request | Self::Chat => "created",
@@ -255,6 +255,7 @@ fn contacts(held: &Map<String, Value>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Kind;
 
     #[test]
     fn every_field_on_offer_has_names_and_every_name_is_on_offer() {
@@ -276,8 +277,9 @@ mod tests {
                 assert_eq!(*name, super::super::wire::plain(name));
             }
             assert!(
-                offered.iter().any(|field| field.name == noun.time_field()
-                    && matches!(field.kind, Kind::Time))
+                offered.iter().any(
+                    |field| field.name == noun.time_field() && matches!(field.kind, Kind::Time)
+                )
             );
         }
     }

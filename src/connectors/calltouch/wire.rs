@@ -196,8 +196,7 @@ fn flatten(path: &str, value: &Value, pairs: &mut Pairs) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let path =
-                    if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 flatten(&path, value, pairs);
             }
         }
