@@ -30,10 +30,10 @@ pub fn bind(
         let given = settings.get(&name).cloned().unwrap_or_default();
         let file = given.use_flow.clone().unwrap_or_else(|| name.clone());
         let Some(flow) = by_name.get(file.as_str()) else {
-            let mend = nearest(&file, by_name.keys().copied())
-                .map_or_else(|| "add the file to the mappings folder".to_owned(), |near| {
-                    format!("did you mean `{near}`?")
-                });
+            let mend = nearest(&file, by_name.keys().copied()).map_or_else(
+                || "add the file to the mappings folder".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
             let problem = Problem::error(format!("flows.{name}: there is no flow `{file}`"));
             bindings.problems.push(origins.point(&["flows", &name], problem.mend(mend)));
             continue;

@@ -30,8 +30,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     let file = arguments.event.display();
     let text = std::fs::read_to_string(&arguments.event)
         .with_context(|| format!("{file} cannot be read"))?;
-    let value: Value =
-        serde_json::from_str(&text).with_context(|| format!("{file} is no JSON"))?;
+    let value: Value = serde_json::from_str(&text).with_context(|| format!("{file} is no JSON"))?;
     let clock = Clock::default();
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let store = if crate::app::store_path(&app.store_url).exists() {
@@ -41,8 +40,12 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         let url = format!("sqlite:{}", scratch.path().join("empty.db").display());
         Store::open(&url, clock.now()).await
     };
-    let pipeline =
-        Pipeline::new(store.context("the store cannot be opened")?, clock, app.book, app.connectors);
+    let pipeline = Pipeline::new(
+        store.context("the store cannot be opened")?,
+        clock,
+        app.book,
+        app.connectors,
+    );
     let events = events(&pipeline, &arguments.flow, value).with_context(|| file.to_string())?;
     for event in events {
         let told = explain(&pipeline, &arguments.flow, event).await.map_err(anyhow::Error::msg)?;

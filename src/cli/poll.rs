@@ -55,7 +55,9 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     };
     print(&answer, arguments.json);
     let failed = answer.get("error").is_some()
-        || answer.as_object().is_some_and(|feeds| feeds.values().any(|feed| feed.get("error").is_some()));
+        || answer
+            .as_object()
+            .is_some_and(|feeds| feeds.values().any(|feed| feed.get("error").is_some()));
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

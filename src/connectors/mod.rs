@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the connectors of one process share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Shared {
     /// One rate bucket for each far-side host.
     pub limits: http::Limits,

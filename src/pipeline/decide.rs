@@ -8,6 +8,7 @@ use crate::domain::{Answer, Decision, Delay, Event, Query, Verdict, contact::con
 use crate::mapping::Bound;
 use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
 use crate::store::{self, Begun, Claimed, Fenced, JobState, NewDecision};
+use crate::telemetry;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
@@ -253,7 +254,7 @@ fn report(claimed: &Claimed, decision: &Decision, begun: &Begun) {
     );
     let last = decision.reasons.last().map(ToString::to_string).unwrap_or_default();
     metrics::counter!(
-        "leadlink_decided_total",
+        telemetry::DECIDED,
         "flow" => claimed.flow.clone(), "verdict" => verdict, "reason" => last
     )
     .increment(1);

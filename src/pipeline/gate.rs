@@ -4,6 +4,7 @@
 use crate::clock::Clock;
 use crate::domain::{Delay, Whose};
 use crate::rules::retry;
+use crate::telemetry;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -136,7 +137,7 @@ fn later(now: Timestamp, after: Duration) -> Timestamp {
 }
 
 fn paused(connection: &str, value: f64) {
-    metrics::gauge!("leadlink_connection_paused", "connection" => connection.to_owned()).set(value);
+    metrics::gauge!(telemetry::CONNECTION_PAUSED, "connection" => connection.to_owned()).set(value);
 }
 
 #[cfg(test)]

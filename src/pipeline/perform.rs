@@ -8,6 +8,7 @@ use crate::domain::plan::fill;
 use crate::domain::{Effect, Event, Link, Outcome, Plan};
 use crate::rules::retry::SETTLE;
 use crate::store::{self, Claimed, Fenced, Finished, JobState, Next, StepState};
+use crate::telemetry;
 use backon::{ExponentialBuilder, Retryable};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -207,7 +208,7 @@ fn tell(claimed: &Claimed, step: &str, effect: &Effect, outcome: &Outcome) {
         Outcome::Unknown(delay) => ("unknown", delay.why.as_str()),
     };
     metrics::counter!(
-        "leadlink_steps_total",
+        telemetry::STEPS,
         "connection" => effect.connection.clone(),
         "operation" => effect.operation.clone(),
         "outcome" => word

@@ -7,6 +7,7 @@ use crate::connectors::port::{Feed, Poll};
 use crate::domain::Delay;
 use crate::rules::retry;
 use crate::store::{self, CursorMove};
+use crate::telemetry;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ pub async fn once(
         brought.known += accepted.duplicate;
         brought.pages += 1;
         if accepted.new > 0 {
-            metrics::counter!("leadlink_accepted_total", "connection" => name.to_owned())
+            metrics::counter!(telemetry::ACCEPTED, "connection" => name.to_owned())
                 .increment(accepted.new);
             pipeline.wake.route.notify_one();
         }

@@ -4,6 +4,7 @@
 use super::Pipeline;
 use crate::domain::Raw;
 use crate::store;
+use crate::telemetry;
 
 /// What stands at the door.
 #[derive(Debug)]
@@ -45,13 +46,13 @@ pub async fn accept(
     };
     match pipeline.store.accept(vec![raw], None).await {
         Ok(accepted) if accepted.new > 0 => {
-            metrics::counter!("leadlink_accepted_total", "connection" => connection.to_owned())
+            metrics::counter!(telemetry::ACCEPTED, "connection" => connection.to_owned())
                 .increment(1);
             pipeline.wake.route.notify_one();
             Receipt::Accepted
         }
         Ok(_) => {
-            metrics::counter!("leadlink_duplicates_total", "connection" => connection.to_owned())
+            metrics::counter!(telemetry::DUPLICATES, "connection" => connection.to_owned())
                 .increment(1);
             Receipt::Duplicate
         }

@@ -5,6 +5,7 @@ use super::Pipeline;
 use crate::domain::{Event, JobState, Raw};
 use crate::rules;
 use crate::store::{Error, Judge, Reading, Routed};
+use crate::telemetry;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ fn read(pipeline: &Pipeline, raw: &Raw) -> Reading {
                 connection = %raw.connection, channel = %raw.channel, raw = raw.id, why = %error,
                 "a delivery cannot be read; it is kept"
             );
-            metrics::counter!("leadlink_unreadable_total", "connection" => raw.connection.clone())
+            metrics::counter!(telemetry::UNREADABLE, "connection" => raw.connection.clone())
                 .increment(1);
             Reading::Unreadable(error.0)
         }

@@ -3,6 +3,7 @@
 
 use super::Pipeline;
 use crate::store::{Counts, Error};
+use crate::telemetry;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -30,19 +31,19 @@ pub async fn round(pipeline: &Pipeline) -> Result<(), Error> {
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay far below 2^52")]
 fn show(counts: &Counts, now: Timestamp) {
     let jobs = |state: &'static str, count: u64| {
-        metrics::gauge!("leadlink_jobs", "state" => state).set(count as f64);
+        metrics::gauge!(telemetry::JOBS, "state" => state).set(count as f64);
     };
     jobs("waiting", counts.waiting);
     jobs("deciding", counts.deciding);
     jobs("acted", counts.acted);
     jobs("skipped", counts.skipped);
     jobs("stuck", counts.stuck);
-    metrics::gauge!("leadlink_waiting_for_person").set((counts.stuck + counts.unreadable) as f64);
+    metrics::gauge!(telemetry::WAITING_FOR_PERSON).set((counts.stuck + counts.unreadable) as f64);
     let lag = counts.oldest_due.map_or(0.0, |due| now.duration_since(due).as_secs_f64().max(0.0));
-    metrics::gauge!("leadlink_oldest_due_lag_seconds").set(lag);
+    metrics::gauge!(telemetry::OLDEST_DUE_LAG).set(lag);
     for (connection, feed, moved) in &counts.cursors {
         metrics::gauge!(
-            "leadlink_cursor_age_seconds",
+            telemetry::CURSOR_AGE,
             "connection" => connection.clone(), "feed" => feed.clone()
         )
         .set(now.duration_since(*moved).as_secs_f64());

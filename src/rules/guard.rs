@@ -36,8 +36,12 @@ pub fn decide(
     }
     let age = knowledge.now.duration_since(event.registered);
     if SignedDuration::try_from(bound.max_age).is_ok_and(|most| age > most) {
-        let hours = age.as_hours();
-        return Ok(Some(skip(&format!("registered {hours} h ago, beyond max_age"))));
+        let mut decision = skip("older than max_age");
+        let registered = Value::String(event.registered.to_string());
+        for reason in &mut decision.reasons {
+            reason.saw = vec![("event.registered".to_owned(), registered.clone())];
+        }
+        return Ok(Some(decision));
     }
     if complete(bound, knowledge)? {
         return Ok(None);
