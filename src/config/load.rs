@@ -181,7 +181,7 @@ fn folded(key: &str) -> String {
 }
 
 fn broken(name: &str, text: &str, error: &toml::de::Error) -> Problem {
-    let source = Source { name: name.into(), text: secret::mask_unparsed(text).into() };
+    let source = Source::new(name, secret::mask_unparsed(text));
     let span = error.span().unwrap_or(0..0);
     Problem::error(format!("this is no TOML: {}", error.message())).at(&source, span)
 }
