@@ -6,15 +6,16 @@ use super::fields::{self, Fields};
 use super::offer;
 use super::parse::{self, Frame, Noun};
 use super::sites::Site;
-use super::wire::{hex, scalar_text};
+use super::wire::{digest, scalar_text};
 use crate::connectors::port::Unreadable;
 use crate::domain::{Event, Raw};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 pub const CALLS: &str = "calls";
 pub const REQUESTS: &str = "requests";
+
+const JSON: &str = "application/json";
 
 /// More pages are no day of calls but a far side that turns in a circle.
 const MOST_PAGES: u32 = 1000;
@@ -61,12 +62,12 @@ pub fn row(record: &Value, channel: &str, site: &Site, now: Timestamp) -> Option
     let name = if channel == CALLS { "callId" } else { "requestId" };
     let id = record.get(name).and_then(scalar_text).unwrap_or_default();
     let body = record.to_string().into_bytes();
-    let hash = hex(&Sha256::digest(&body)[..16]);
+    let hash = digest(JSON, &body);
     Some(Raw {
         id: 0,
         connection: site.connection.clone(),
         channel: channel.to_owned(),
-        content_type: "application/json".to_owned(),
+        content_type: JSON.to_owned(),
         dedupe_key: format!("{channel}:{id}:{hash}"),
         body,
         received: now,

@@ -69,20 +69,21 @@ impl Calltouch {
         sites: &Sites,
     ) -> Option<Self> {
         let settings = config::Settings::read(name, section)?;
+        let pace = settings.options.requests_per_second;
+        let client = match http::Client::new(settings.options, limits) {
+            Ok(client) => client,
+            Err(why) => {
+                let key = if why.contains("time-out") { "timeout" } else { "url" };
+                section.problem(key, Problem::error(why));
+                return None;
+            }
+        };
         if let Err(other) = sites.enter(settings.site.clone()) {
             let title = format!("the site is connected already, as `{other}`");
             let mend = "one site is one connection; bind it to several roles instead";
             section.problem("site_id", Problem::error(title).mend(mend));
             return None;
         }
-        let pace = settings.options.requests_per_second;
-        let client = match http::Client::new(settings.options, limits) {
-            Ok(client) => client,
-            Err(why) => {
-                section.problem("timeout", Problem::error(why));
-                return None;
-            }
-        };
         let names = Names::new(settings.request_email_fields.as_deref(), &settings.chat_fields);
         Some(Self {
             journals: Journals { client, site_id: settings.site.id, token: settings.token },
@@ -196,3 +197,6 @@ impl Connector for Calltouch {
 fn no_operation(effect: &Effect) -> String {
     format!("calltouch performs no operation `{}`", effect.operation)
 }
+
+#[cfg(test)]
+mod tests;

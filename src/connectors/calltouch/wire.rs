@@ -53,7 +53,9 @@ pub fn digest(content_type: &str, body: &[u8]) -> String {
         Err(_) => hash.update(body),
         Ok(deliveries) => {
             for mut pairs in deliveries {
-                pairs.retain(|(path, text)| !text.is_empty() && plain(path) != SENDING_TIME);
+                pairs.retain(|(path, text)| {
+                    !text.is_empty() && plain(path).rsplit('.').next() != Some(SENDING_TIME)
+                });
                 // Stable: the items of a list keep their order.
                 pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
                 for part in pairs.iter().flat_map(|(path, text)| [path, text]) {
@@ -68,13 +70,9 @@ pub fn digest(content_type: &str, body: &[u8]) -> String {
 }
 
 /// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A name as it is compared: `utm_source`, `utmSource` and `UTM-Source` are one.
