@@ -37,7 +37,7 @@ pub struct Routed {
     pub unreadable: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     Waiting,
@@ -264,7 +264,7 @@ pub struct Counts {
 }
 
 /// Why the store did not do it. A variant per kind of answer that a caller can give.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("{0} is not a database that leadlink knows: write sqlite:PATH")]
     Url(String),
