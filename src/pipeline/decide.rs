@@ -7,7 +7,7 @@ use crate::domain::offer::Kind;
 use crate::domain::{Answer, Decision, Delay, Event, Query, Verdict, contact::contact_key};
 use crate::mapping::Bound;
 use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
-use crate::store::{self, Begun, Claimed, Fenced, JobState, NewDecision};
+use crate::store::{self, Begun, Claimed, Fenced, NewDecision};
 use crate::telemetry;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -267,7 +267,7 @@ async fn park(pipeline: &Pipeline, claimed: &Claimed, why: &str) -> Result<(), S
         "the job waits for a person"
     );
     let now = pipeline.clock.now();
-    fenced(pipeline.store.park(claimed.fence, JobState::Stuck, why, now).await?)
+    fenced(pipeline.store.park(claimed.fence, why, now).await?)
 }
 
 /// Puts the job off because a far side is in trouble.

@@ -234,7 +234,7 @@ pub struct Counts {
 }
 
 /// Why the store did not do it. A variant per kind of answer that a caller can give.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("{0} is not a database that leadlink knows: write sqlite:PATH")]
     Url(String),
