@@ -105,7 +105,9 @@ delay = "1h"
 async fn first_200(address: SocketAddr) -> io::Result<()> {
     for _ in 0..5_000 {
         if let Ok(mut stream) = TcpStream::connect(address).await {
-            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await?;
+            stream
+                .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                .await?;
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await?;
             if answer.starts_with(b"HTTP/1.1 200") {

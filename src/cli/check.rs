@@ -30,7 +30,9 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         if arguments.online {
             let asked = app.connectors.iter().map(|(name, connector)| async move {
                 let found = connector.check().await;
-                found.into_iter().map(move |p| Problem { title: format!("{name}: {}", p.title), ..p })
+                found
+                    .into_iter()
+                    .map(move |p| Problem { title: format!("{name}: {}", p.title), ..p })
             });
             problems.extend(join_all(asked).await.into_iter().flatten());
         }

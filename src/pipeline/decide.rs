@@ -3,6 +3,7 @@
 
 use super::resolve::{self, Unknowns};
 use super::{Pipeline, perform};
+use crate::connectors::port::Completion;
 use crate::domain::offer::Kind;
 use crate::domain::{Answer, Decision, Delay, Event, Query, Verdict, contact::contact_key};
 use crate::mapping::Bound;
@@ -101,21 +102,22 @@ fn incomplete(bound: &Bound, knowledge: &Knowledge) -> bool {
 async fn complete(pipeline: &Pipeline, claimed: &Claimed, event: Event) -> Result<Event, Stop> {
     let Some(connector) = pipeline.connector(&event.connection) else { return Ok(event) };
     let now = pipeline.clock.now();
-    let fuller = match connector.complete(&event, now).await {
-        Ok(fuller) => fuller,
+    let found = match connector.complete(&event, now).await {
+        Ok(found) => found,
         Err(delay) => {
             put_off(pipeline, claimed, &event.connection, &delay).await?;
             return Err(Stop::Written);
         }
     };
     pipeline.gates.success(&event.connection);
-    let Some(fuller) = fuller else {
-        if event.provisional && claimed.tries + 1 < guard::LOOKUPS {
+    let fuller = match found {
+        Completion::Fuller(fuller) => fuller,
+        Completion::NotYet if event.provisional && claimed.tries + 1 < guard::LOOKUPS => {
             let due = plus(now, Duration::from_secs(60));
             wait(pipeline, claimed, due, "its id is not in the journal yet").await?;
             return Err(Stop::Written);
         }
-        return Ok(event);
+        Completion::NotYet | Completion::Never => return Ok(event),
     };
     let mut merged = event;
     if !merged.fill_from(&fuller) {

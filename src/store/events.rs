@@ -7,8 +7,10 @@ use crate::domain::Event;
 use jiff::Timestamp;
 
 statements! {
-    FIND = "event_key", "select distinct event_id from event_key where connection = $1 \
-        and key in (select value from json_each($2)) order by event_id";
+    FIND = "event_key", "select distinct k.event_id from event_key k \
+        join event e on e.id = k.event_id where k.connection = $1 \
+        and k.key in (select value from json_each($2)) \
+        and (k.key = $3 or $4 = 1 or e.provisional = 1) order by k.event_id";
     LOAD = "event", "select id, connection, kind, key, aliases, provisional, registered, fields \
         from event where id = $1";
     INSERT = "event", "insert into event (connection, kind, key, aliases, provisional, registered, \
@@ -54,10 +56,14 @@ impl EventJob {
     }
 }
 
-/// Events that are known under any of these keys, the oldest first.
+/// Events that are known under any of these keys, the oldest first. An alias (contact and second)
+/// tells only where one side has no id of its own: a form that was sent twice in one second is two
+/// requests, for their ids differ.
 pub(super) async fn find(connection: &mut Connection, event: &Event) -> Result<Vec<i64>, Error> {
     let keys: Vec<&str> = event.keys().collect();
-    let rows = connection.fetch(FIND, args![&event.connection, list(&keys)]).await?;
+    let rows = connection
+        .fetch(FIND, args![&event.connection, list(&keys), &event.key, event.provisional])
+        .await?;
     rows.iter().map(|row| row.int("event_id")).collect()
 }
 

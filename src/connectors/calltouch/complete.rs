@@ -4,6 +4,7 @@
 use super::journal::{self, CALLS};
 use super::poll::day_of;
 use super::{Calltouch, offer};
+use crate::connectors::port::Completion;
 use crate::domain::{Delay, EmailKey, Event, Phone};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -12,19 +13,19 @@ use serde_json::Value;
 /// How far a record's start may be from the webhook's: clocks and wall-clock texts differ.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(3);
 
-/// The fullest form of the event; `None` where the journals know no more. Chats have no journal.
-pub async fn complete(own: &Calltouch, event: &Event) -> Result<Option<Event>, Delay> {
+/// The event with what the journals know. Chats have no journal.
+pub async fn complete(own: &Calltouch, event: &Event) -> Result<Completion, Delay> {
     let found = match event.kind.as_str() {
         offer::CALL_FINISHED if event.provisional => call(own, event).await?,
         offer::REQUEST_CREATED if event.provisional || !has_contact(event) => {
             request(own, event).await?
         }
-        _ => None,
+        _ => return Ok(Completion::Never),
     };
-    Ok(found.and_then(|found| {
-        let mut full = event.clone();
-        full.fill_from(&found).then_some(full)
-    }))
+    let Some(found) = found else { return Ok(Completion::NotYet) };
+    let mut full = event.clone();
+    let grew = full.fill_from(&found);
+    Ok(if grew { Completion::Fuller(Box::new(full)) } else { Completion::Never })
 }
 
 async fn call(own: &Calltouch, event: &Event) -> Result<Option<Event>, Delay> {

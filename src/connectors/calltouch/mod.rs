@@ -18,7 +18,7 @@ pub use offer::{CONNECTOR, OFFER};
 pub use sites::Sites;
 
 use super::http;
-use super::port::{Connector, Feed, Page, Poll, Preview, Unreadable};
+use super::port::{Completion, Connector, Feed, Page, Poll, Preview, Unreadable};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -161,7 +161,7 @@ impl Connector for Calltouch {
         Ok(Page { rows, cursor: Some(next.store()), more: next.under_way() })
     }
 
-    async fn complete(&self, event: &Event, _now: Timestamp) -> Result<Option<Event>, Delay> {
+    async fn complete(&self, event: &Event, _now: Timestamp) -> Result<Completion, Delay> {
         complete::complete(self, event).await
     }
 

@@ -1,6 +1,7 @@
 //! Polls, completion and checks against a double of Calltouch that answers over HTTP.
 
 use super::*;
+use crate::connectors::port::Completion;
 use crate::domain::Whose;
 use axum::extract::{OriginalUri, State};
 use axum::http::{StatusCode, header};
@@ -170,7 +171,8 @@ async fn a_call_without_an_id_is_found_by_phone_and_nearest_time() {
         ("duration", "42"),
     ];
     let event = own.parse(&hook(FORM, &form(&pairs))).expect("readable").remove(0);
-    let full = own.complete(&event, now()).await.expect("an answer").expect("found");
+    let full = own.complete(&event, now()).await.expect("an answer");
+    let Completion::Fuller(full) = full else { panic!("{full:?}") };
     assert_eq!((full.key.as_str(), full.provisional), ("call:2", false));
     assert!(full.keys().any(|key| key == event.key));
     assert_eq!(full.fields["id"], "2");
@@ -179,9 +181,9 @@ async fn a_call_without_an_id_is_found_by_phone_and_nearest_time() {
     // Four minutes off is another call; one with an id is not looked up.
     pairs[2].1 = "1747213651";
     let other = own.parse(&hook(FORM, &form(&pairs))).expect("readable").remove(0);
-    assert_eq!(own.complete(&other, now()).await, Ok(None));
+    assert_eq!(own.complete(&other, now()).await, Ok(Completion::NotYet));
     double.asked();
-    assert_eq!(own.complete(&full, now()).await, Ok(None));
+    assert_eq!(own.complete(&full, now()).await, Ok(Completion::Never));
     assert!(double.asked().is_empty());
 }
 
@@ -199,17 +201,18 @@ async fn a_request_without_contacts_is_found_by_its_id() {
     let read =
         |pairs: &[(&str, &str)]| own.parse(&hook(FORM, &form(pairs))).expect("readable").remove(0);
     let event = read(&[("leadtype", "request"), ("requestId", "2"), ("timestamp", "1747213390")]);
-    let full = own.complete(&event, now()).await.expect("an answer").expect("found");
+    let full = own.complete(&event, now()).await.expect("an answer");
+    let Completion::Fuller(full) = full else { panic!("{full:?}") };
     assert_eq!(full.fields["email"], "b@example.test");
     assert_eq!(full.registered, "2025-05-14T09:03:10Z".parse().expect("a time"));
     double.asked();
 
     // Without any time it is sought on the day of its arrival and the day before.
     let event = read(&[("leadtype", "request"), ("requestId", "3")]);
-    assert_eq!(own.complete(&event, now()).await, Ok(None));
+    assert_eq!(own.complete(&event, now()).await, Ok(Completion::NotYet));
     assert_eq!(double.asked().len(), 2);
     // A chat has no journal.
     let event = read(&[("leadtype", "chat"), ("chatId", "2")]);
-    assert_eq!(own.complete(&event, now()).await, Ok(None));
+    assert_eq!(own.complete(&event, now()).await, Ok(Completion::Never));
     assert!(double.asked().is_empty());
 }
