@@ -149,6 +149,26 @@ fn a_variable_wins_and_is_named() {
 }
 
 #[test]
+fn a_whole_table_can_be_a_variable() {
+    let value = "{ connector = \"x\", token = 123, name = \"Brought by env\" }";
+    let env = [("LEADLINK_CONNECTIONS__NEW_ONE", value), ("LEADLINK_LOG__LEVEL", "2026-01-01")];
+    let (config, problems) = loaded("", &env);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(
+        problems[0].title,
+        "log.level: `2026-01-01` is no level (set by LEADLINK_LOG__LEVEL)"
+    );
+    let mut new = config.connections.into_iter().next().expect("the connection");
+    assert_eq!((new.name.as_str(), new.title.as_str()), ("new-one", "Brought by env"));
+    assert!(new.section.secret("token").is_none(), "a number within a table is no text");
+    assert_eq!(
+        new.section.finish()[0].title,
+        "connections.new-one.token: must be a text, not a number (set by \
+         LEADLINK_CONNECTIONS__NEW_ONE)"
+    );
+}
+
+#[test]
 fn secrets_are_in_no_problem_and_no_debug() {
     let text = r#"
 [store]
