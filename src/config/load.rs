@@ -101,11 +101,12 @@ fn merge(
         // Only a value that no kind of ours can hold ends here.
         vec![Problem::error(format!("{name}: {}", error.kind))]
     })?;
-    let typed = |value: &Value| {
-        let metadata = figment.get_metadata(value.tag())?;
-        environment.get(metadata.name.as_ref()).cloned()
+    let typed = |value: &Value, path: &[String]| {
+        let name = &figment.get_metadata(value.tag())?.name;
+        let mut set = variables.iter().filter(|variable| variable.path == path);
+        set.find(|variable| variable.name == *name).map(|variable| variable.value.clone())
     };
-    match Setting::of(merged, &typed) {
+    match Setting::of(merged, &[], &typed) {
         Setting::Table(table) => Ok((table, Origins::new(book))),
         _ => Ok((BTreeMap::new(), Origins::new(book))),
     }
@@ -181,7 +182,7 @@ fn folded(key: &str) -> String {
 }
 
 fn broken(name: &str, text: &str, error: &toml::de::Error) -> Problem {
-    let source = Source { name: name.into(), text: secret::mask_unparsed(text).into() };
+    let source = Source::new(name, secret::mask_unparsed(text));
     let span = error.span().unwrap_or(0..0);
     Problem::error(format!("this is no TOML: {}", error.message())).at(&source, span)
 }

@@ -2,7 +2,6 @@
 //! Invariant: knows no other room but `diagnosis`; every problem is reported, each with its place
 //! in the file or the variable that it came from; no secret stands in a problem or a `Debug`.
 
-mod duration;
 mod load;
 mod node;
 mod origin;
@@ -10,7 +9,6 @@ mod read;
 mod secret;
 mod section;
 
-pub use duration::parse as parse_duration;
 pub use load::{DEFAULT_FILE, load, load_text};
 pub use origin::Origins;
 pub use section::Section;
@@ -115,3 +113,6 @@ impl fmt::Debug for Config {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,9 +25,16 @@ pub(super) enum Setting {
 /// The key by which the TOML library hands on a date as a table.
 const DATE: &str = "$__toml_private_datetime";
 
+/// Finds what was typed into the variable that set the value at a path, and nothing around it.
+pub(super) type Typed<'a> = &'a dyn Fn(&Value, &[String]) -> Option<String>;
+
 impl Setting {
-    /// Takes over a merged value; `typed` finds the variable's text of a leaf.
-    pub(super) fn of(value: Value, typed: &impl Fn(&Value) -> Option<String>) -> Self {
+    /// Takes over the merged value at `path`.
+    pub(super) fn of(value: Value, path: &[String], typed: Typed<'_>) -> Self {
+        let node = |key: String, value| {
+            let path: Vec<String> = path.iter().cloned().chain([key]).collect();
+            Node::of(value, &path, typed)
+        };
         match value {
             Value::String(_, text) => Self::Text(text),
             Value::Char(_, letter) => Self::Text(letter.to_string()),
@@ -35,11 +42,13 @@ impl Setting {
             Value::Num(_, num) => number(num),
             Value::Empty(..) => Self::Text(String::new()),
             Value::Dict(_, dict) if dict.contains_key(DATE) => Self::Date,
-            Value::Dict(_, dict) => Self::Table(
-                dict.into_iter().map(|(key, value)| (key, Node::of(value, typed))).collect(),
-            ),
+            Value::Dict(_, dict) => {
+                let nodes = dict.into_iter().map(|(key, value)| (key.clone(), node(key, value)));
+                Self::Table(nodes.collect())
+            }
             Value::Array(_, items) => {
-                Self::List(items.into_iter().map(|item| Node::of(item, typed)).collect())
+                let numbered = items.into_iter().enumerate();
+                Self::List(numbered.map(|(place, item)| node(place.to_string(), item)).collect())
             }
         }
     }
@@ -58,9 +67,9 @@ impl Setting {
 }
 
 impl Node {
-    pub(super) fn of(value: Value, typed: &impl Fn(&Value) -> Option<String>) -> Self {
-        let typed_text = typed(&value);
-        Self { value: Setting::of(value, typed), typed: typed_text }
+    fn of(value: Value, path: &[String], typed: Typed<'_>) -> Self {
+        let typed_text = typed(&value, path);
+        Self { value: Setting::of(value, path, typed), typed: typed_text }
     }
 
     /// The text, or what was typed into a variable where a text is wanted.

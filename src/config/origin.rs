@@ -56,8 +56,10 @@ impl Origins {
         if problem.place.is_some() {
             return problem;
         }
-        if let Some(variable) = self.variable(path) {
+        let beneath = || self.variable_beneath(path).filter(|_| !self.is_written(path));
+        if let Some(variable) = self.variable(path).or_else(beneath) {
             problem.title = format!("{} (set by {variable})", problem.title);
+            problem.label.clear();
             return problem;
         }
         let Some(source) = &self.book.source else { return problem };
@@ -83,7 +85,7 @@ impl Origins {
     }
 
     /// A variable that set something beneath `path`.
-    pub(super) fn variable_beneath(&self, path: &[String]) -> Option<&str> {
+    fn variable_beneath(&self, path: &[String]) -> Option<&str> {
         let mut beneath = self.book.variables.range(path.to_vec()..);
         beneath.next().filter(|(key, _)| key.starts_with(path)).map(|(_, name)| name.as_str())
     }
@@ -125,7 +127,7 @@ impl Book {
         let mut secrets = Vec::new();
         self.walk(&mut Vec::new(), table, &mut secrets);
         let masked = secret::mask(text, &secrets);
-        self.source = Some(Source { name: name.into(), text: masked.into() });
+        self.source = Some(Source::new(name, masked));
     }
 
     pub(super) fn set_by(&mut self, path: Vec<String>, variable: String) {

@@ -3,9 +3,9 @@
 
 use super::node::Node;
 use super::origin::{Origins, Part};
-use super::section::{Section, nearest};
+use super::section::Section;
 use super::{Config, Connection, FlowSettings, Log, LogFormat};
-use crate::diagnosis::Problem;
+use crate::diagnosis::{Problem, suggest};
 use std::collections::BTreeMap;
 
 /// The shortest name that tells a person something.
@@ -20,9 +20,9 @@ pub(super) fn config(table: BTreeMap<String, Node>, origins: Origins) -> (Config
     mappings(&mut root, &mut config, &mut problems);
     log(&mut root, &mut config, &mut problems);
     config.roles = root.table_of_texts("roles");
-    connections(root.section("connections"), &mut config, &mut problems);
+    let names = connections(root.section("connections"), &mut config, &mut problems);
     flows(root.section("flows"), &mut config, &mut problems);
-    known_connections(&config, &mut root);
+    known_connections(&config, &names, &mut root);
     problems.extend(root.finish());
     problems
         .sort_by_key(|problem| problem.place.as_ref().map_or(usize::MAX, |place| place.span.start));
@@ -101,42 +101,43 @@ fn wrong_level(text: &str) -> Option<&str> {
     })
 }
 
-fn connections(mut all: Section, config: &mut Config, problems: &mut Vec<Problem>) {
-    for name in all.names() {
-        let mut section = all.section(&name);
-        if !is_plain(&name) {
+/// Returns the names of all connections. One without a connector is reported and left out: nobody
+/// could read its settings.
+fn connections(mut all: Section, config: &mut Config, problems: &mut Vec<Problem>) -> Vec<String> {
+    let names = all.names();
+    for name in &names {
+        let path = all.path_of(name);
+        let mut section = all.section(name);
+        if !is_plain(name) {
             let problem = Problem::error(format!("`{name}` cannot be a connection's name"))
                 .mend("use letters a-z, digits and `-`: it stands in the address of its hook");
-            let path = all.path_of(&name);
             all.problem_at(&path, Part::Key, problem);
         }
-        let connector = connector(&mut section, &name, config);
         let title = section.text("name").unwrap_or_else(|| name.clone());
-        if title != name && title.trim().chars().count() < SHORTEST_TITLE {
+        if title != *name && title.trim().chars().count() < SHORTEST_TITLE {
             let problem = Problem::error(format!("`{title}` is too short for people to know it"));
             section.problem("name", problem.mend("write 5 characters or more: \"Main shop\""));
         }
-        config.connections.push(Connection { name, title, connector, section });
+        let connector = if config.origins.is_written(&path) {
+            section.required_text("connector", "what kind of far side this is")
+        } else {
+            section.text("connector").unwrap_or_default()
+        };
+        if !connector.is_empty() {
+            config.connections.push(Connection { name: name.clone(), title, connector, section });
+            continue;
+        }
+        if !config.origins.is_written(&path) {
+            // Most often a mistyped variable.
+            let others: Vec<&str> =
+                names.iter().filter(|other| *other != name).map(String::as_str).collect();
+            let problem = Problem::error("the file has no such connection");
+            all.problem_at(&path, Part::Key, problem.mend(suggest(name, &others)));
+        }
+        problems.extend(section.into_problems());
     }
     problems.extend(all.finish());
-}
-
-/// A connection without a connector is most often a mistyped variable.
-fn connector(section: &mut Section, name: &str, config: &Config) -> String {
-    let path = ["connections".to_owned(), name.to_owned()];
-    let origins = &config.origins;
-    match origins.variable_beneath(&path) {
-        Some(variable)
-            if !origins.is_written(&path) && !section.names().contains(&"connector".into()) =>
-        {
-            let title = format!("only {variable} speaks of this connection");
-            let problem = Problem::error(title)
-                .mend(format!("name one that the file has, or write [connections.{name}]"));
-            section.problem_at(&path, Part::Key, problem);
-            section.text("connector").unwrap_or_default()
-        }
-        _ => section.required_text("connector", "what kind of far side this is"),
-    }
+    names
 }
 
 fn flows(mut all: Section, config: &mut Config, problems: &mut Vec<Problem>) {
@@ -156,7 +157,8 @@ fn flows(mut all: Section, config: &mut Config, problems: &mut Vec<Problem>) {
 }
 
 /// Every role, of all flows or of one, names connections that exist.
-fn known_connections(config: &Config, root: &mut Section) {
+fn known_connections(config: &Config, names: &[String], root: &mut Section) {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let of_all = config.roles.iter().map(|(role, bound)| (vec!["roles", role], bound));
     let of_flows = config.flows.iter().flat_map(|(flow, settings)| {
         let roles = settings.roles.iter();
@@ -169,14 +171,12 @@ fn known_connections(config: &Config, root: &mut Section) {
             root.problem_at(&path, Part::Value, problem.mend("name one, or leave the role out"));
         }
         for (place, connection) in bound.iter().enumerate() {
-            let names = || config.connections.iter().map(|known| known.name.as_str());
-            if names().any(|known| known == connection) {
+            if names.contains(&connection.as_str()) {
                 continue;
             }
-            let mend = match nearest(connection, names()) {
-                Some(near) => format!("the nearest is \"{near}\""),
-                None if config.connections.is_empty() => "write a [connections.NAME] first".into(),
-                None => format!("known: {}", names().collect::<Vec<_>>().join(", ")),
+            let mend = match names.as_slice() {
+                [] => "write a [connections.NAME] first".to_owned(),
+                names => suggest(connection, names),
             };
             let problem = Problem::error(format!("there is no connection `{connection}`"));
             let mut item = path.clone();

@@ -1,6 +1,7 @@
 //! Keeping secrets out of what people read. Invariant: masking keeps the length in bytes, so that
 //! every span still points at the same thing.
 
+use crate::diagnosis::nearest;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -8,10 +9,13 @@ use toml::de::DeValue;
 /// Parts of names whose values are never shown.
 const WORDS: [&str; 6] = ["key", "token", "secret", "passw", "auth", "credential"];
 
+/// The names that they have with us: one that is nearly so is a mistyped one.
+const NAMES: [&str; 4] = ["api_key", "token", "hook_secret", "password"];
+
 /// Is a value under this name to be hidden?
-pub(super) fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
+fn is_secret_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| lower.contains(word)) || nearest(name, NAMES).is_some()
 }
 
 /// What has to be masked in `name = value`: a literal secret, or the password of an address.
@@ -51,10 +55,10 @@ pub(super) fn mask_unparsed(text: &str) -> String {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let end = start + line.len();
-        if is_secret_name(line)
-            && let Some(equals) = line.find('=')
-        {
-            spans.push(start + equals + 1..end);
+        let equals = line.find('=').unwrap_or(line.len());
+        let key = line[..equals].rsplit(['{', ',', '.']).next().unwrap_or_default();
+        if is_secret_name(key.trim()) || is_secret_name(line) {
+            spans.push(start + equals..end);
         } else if password(line).is_some() {
             spans.push(start..end);
         }
@@ -90,7 +94,7 @@ mod tests {
     #[test]
     fn masks_without_moving_anything() {
         let text = "api_key = \"тайна\" # ok";
-        let masked = mask(text, &[10..22]);
+        let masked = mask(text, &[10..22, 0..0]);
         assert_eq!(masked, "api_key = \"**********\" # ok");
         assert_eq!(masked.len(), text.len());
     }
@@ -106,6 +110,6 @@ mod tests {
     #[test]
     fn masks_a_broken_text_by_its_lines() {
         let text = "token = \"abc\nname = \"shop\"\nurl = \"pg://a:b@c\"\n";
-        assert_eq!(mask_unparsed(text), "token =*\"***\nname = \"shop\"\n***** \"");
+        assert_eq!(mask_unparsed(text), "token **\"***\nname = \"shop\"\n******\"**********\"\n");
     }
 }

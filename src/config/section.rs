@@ -1,15 +1,17 @@
 //! One table of settings, read key by key. Invariant: what nobody asked for is reported with the
 //! nearest key that was asked for; the value of a secret is in no problem and in no `Debug`.
 
-use super::duration;
 use super::load;
 use super::node::{Node, Setting};
 use super::origin::{Origins, Part};
-use crate::diagnosis::Problem;
+use crate::diagnosis::{Problem, duration_of, suggest};
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
+
+/// What to write where a duration is wanted.
+const DURATION: &str = "write a duration like \"30s\", \"5m\", \"1h 30m\" or \"7d\"";
 
 /// A table of settings that is read key by key. What nobody asked for is unknown: `finish` reports
 /// it with the nearest key that was asked for. Problems carry the line in the file, or the name of
@@ -73,8 +75,8 @@ impl Section {
         match found {
             Ok(secret) if secret.trim().is_empty() => None,
             Ok(secret) => Some(secret.into()),
-            Err(problem) => {
-                self.problem(key, problem);
+            Err(Unset { why, mend }) => {
+                self.problem(key, Problem::error(why).mend(mend));
                 None
             }
         }
@@ -102,15 +104,12 @@ impl Section {
     pub fn optional_duration(&mut self, key: &str) -> Option<Duration> {
         let node = self.ask(key)?;
         let Some(text) = node.text().map(str::to_owned) else {
-            self.wrong_kind(key, "a duration", duration::MEND);
+            self.wrong_kind(key, "a duration", DURATION);
             return None;
         };
-        let found = duration::parse(&text);
+        let found = duration_of(&text);
         if found.is_none() {
-            self.problem(
-                key,
-                Problem::error(format!("`{text}` is no duration")).mend(duration::MEND),
-            );
+            self.problem(key, Problem::error(format!("`{text}` is no duration")).mend(DURATION));
         }
         found
     }
@@ -178,12 +177,8 @@ impl Section {
         if choices.contains(&text.as_str()) {
             return text;
         }
-        let known = choices.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>();
-        let mut mend = format!("write {}", known.join(" or "));
-        if let Some(near) = nearest(&text, choices.iter().copied()) {
-            mend = format!("{mend}; the nearest is \"{near}\"");
-        }
-        self.problem(key, Problem::error(format!("`{text}` is not on offer")).mend(mend));
+        let problem = Problem::error(format!("`{text}` is not on offer"));
+        self.problem(key, problem.mend(suggest(&text, choices)));
         default.to_owned()
     }
 
@@ -199,18 +194,16 @@ impl Section {
         let unknown: Vec<String> =
             self.table.keys().filter(|key| !self.asked.contains(*key)).cloned().collect();
         for key in &unknown {
-            let mut problem = Problem::error("no such key").label("unknown");
-            if let Some(near) = nearest(key, self.asked.iter().map(String::as_str)) {
-                problem = problem.mend(format!("the nearest known key is `{near}`"));
-            } else if !self.asked.is_empty() {
-                let known = self.asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
-                problem = problem.mend(format!("known here: {}", known.join(", ")));
-            }
+            let known: Vec<&str> = self.asked.iter().map(String::as_str).collect();
+            let problem = Problem::error("there is no such key").label("unknown");
+            let problem = problem.mend(suggest(key, &known));
             let path = self.path_of(key);
             self.problem_at(&path, Part::Key, problem);
         }
         // A secret under a mistyped name is a secret still.
-        let hidden: Vec<_> = unknown.iter().map(|key| self.path_of(key)).collect();
+        let of_a_connection = self.path.first().is_some_and(|top| top == "connections");
+        let hidden: Vec<_> =
+            unknown.iter().filter(|_| of_a_connection).map(|key| self.path_of(key)).collect();
         let origins = self.origins;
         self.problems.into_iter().map(|problem| origins.hide(&hidden, problem)).collect()
     }
@@ -219,6 +212,11 @@ impl Section {
     pub(super) fn section(&mut self, key: &str) -> Self {
         let table = self.table(key);
         Self::new(self.path_of(key), table, self.origins.clone())
+    }
+
+    /// What is wrong so far, where nobody will read the rest.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -281,13 +279,15 @@ impl Section {
         Some(texts)
     }
 
-    fn secret_of_variable(&self, name: &str) -> Result<String, Problem> {
+    fn secret_of_variable(&self, name: &str) -> Result<String, Unset> {
         match self.origins.environment(name) {
             Some(secret) if !secret.trim().is_empty() => Ok(secret.to_owned()),
             state => {
                 let what = if state.is_some() { "is empty" } else { "is not set" };
-                Err(Problem::error(format!("the environment variable `{name}` {what}"))
-                    .mend(format!("set it before the start: export {name}=…")))
+                Err(Unset {
+                    why: format!("the environment variable `{name}` {what}"),
+                    mend: format!("set it before the start: export {name}=…"),
+                })
             }
         }
     }
@@ -306,6 +306,8 @@ impl Section {
 
     fn wrong_kind_at(&mut self, path: &[String], found: &Setting, wanted: &str, mend: &str) {
         let title = format!("must be {wanted}, not {}", found.kind());
+        let of_variable = self.origins.variable(path).map(|_| format!("set it to {wanted}"));
+        let mend = of_variable.unwrap_or_else(|| mend.to_owned());
         self.problem_at(path, Part::Value, Problem::error(title).mend(mend));
     }
 }
@@ -317,14 +319,20 @@ impl fmt::Debug for Section {
     }
 }
 
-fn secret_of_file(path: &str) -> Result<String, Problem> {
-    let mend = format!("write the secret into {path}, readable for this user");
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Problem::error(format!("the secret cannot be read from `{path}`: {error}")).mend(&mend)
-    })?;
+/// Why a secret has no value.
+struct Unset {
+    why: String,
+    mend: String,
+}
+
+fn secret_of_file(path: &str) -> Result<String, Unset> {
+    let unset =
+        |why| Unset { why, mend: format!("write the secret into {path}, readable for this user") };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| unset(format!("the secret cannot be read from `{path}`: {error}")))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.trim().is_empty() {
-        return Err(Problem::error(format!("the secret's file `{path}` is empty")).mend(mend));
+        return Err(unset(format!("the secret's file `{path}` is empty")));
     }
     Ok(secret.to_owned())
 }
@@ -335,14 +343,4 @@ fn quoted(value: &Setting) -> String {
         Setting::Number(number) => format!("write \"{number}\", in quotes"),
         _ => "write a text in quotes: \"…\"".to_owned(),
     }
-}
-
-/// The known word that a person most probably meant.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1) + 1;
-    known
-        .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
 }
