@@ -2,9 +2,9 @@
 //! job that waited before it in one of them was passed over; every claim has a new epoch.
 //!
 //! Fast with a million waiting jobs: the index `job_ready` holds, by flow and due time, only jobs that
-//! are not known to be blocked. A job that a claim finds blocked leaves that index until the lane that
-//! blocks it is freed (`lanes`), so that neither a busy lane with ten thousand jobs nor a closed flow
-//! is walked through again and again, and the jobs behind them get their turn in the same claim.
+//! may be claimable. A job that a claim finds blocked leaves that index until the lane that blocks it
+//! is freed (`lanes`), so that neither a busy lane with ten thousand jobs nor a closed flow is walked
+//! through again and again, and the jobs behind them get their turn in the same claim.
 
 use super::sql::{Connection, Row, args, list, statements};
 use super::{Claimed, Error, StepRow, StepState, Store, events, lanes};
