@@ -8,4 +8,5 @@ pub mod diagnosis;
 pub mod domain;
 pub mod mapping;
 pub mod rules;
+pub mod sandbox;
 pub mod store;
