@@ -8,5 +8,6 @@ pub mod diagnosis;
 pub mod domain;
 pub mod mapping;
 pub mod rules;
+pub mod sandbox;
 pub mod store;
 pub mod telemetry;
