@@ -423,6 +423,7 @@ expect = { steps = ["create"], because = ["customer: known"], with = { create = 
             ("\"known\"", "\"event.x | table('a')\"", "there is no table `a`"),
             ("\"known\"", "\"steps.create.id\"", "is not known yet"),
             ("\"known\"", "\"event\"", "is a table of its own"),
+            ("{{ known or steps.customer.id }}", "{{ 1 + steps.customer.id }}", "is compared"),
             ("requires = \"event.phone\"", "requires = \"known\"", "is not known yet"),
             (
                 "lane     = \"{{ event.phone }}\"",
