@@ -123,6 +123,16 @@ impl Section {
         None
     }
 
+    /// A problem where it is missing; `about` says what belongs there.
+    pub fn required_integer(&mut self, key: &str, about: &str) -> Option<i64> {
+        let before = self.problems.len();
+        let number = self.integer(key);
+        if number.is_none() && self.problems.len() == before {
+            self.missing(key, about, &format!("write {key} = 1, without quotes"));
+        }
+        number
+    }
+
     /// A finite number, whole or not.
     pub fn number(&mut self, key: &str, default: f64) -> f64 {
         let Some(node) = self.ask(key) else { return default };

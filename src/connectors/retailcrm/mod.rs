@@ -126,6 +126,16 @@ impl Connector for Account {
         look::look(self, effect, since, now).await
     }
 
+    fn guarded(&self, effect: &Effect) -> bool {
+        match effect.operation.as_str() {
+            // A second order with our `externalId` is refused (retailcrm.md 3).
+            "order.create" => self.config.external_ids,
+            // The same values once more change nothing.
+            "order.edit" => true,
+            _ => false,
+        }
+    }
+
     fn preview(&self, effect: &Effect) -> Preview {
         let held = self.cache.held();
         let defaults = held.map_or_else(Defaults::unread, |held| Defaults::of(&held));

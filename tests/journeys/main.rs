@@ -1,0 +1,5 @@
+//! Journeys through the real binary against the sandbox. Invariant: what a journey asserts is what
+//! the far side's own ledger says, not what the daemon says of itself.
+
+#[path = "../support/mod.rs"]
+mod support;
