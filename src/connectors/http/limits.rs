@@ -15,10 +15,13 @@ use std::time::Duration;
 const USED: f64 = 0.965;
 /// Above this the limit costs more than it saves: a stand-in on this machine.
 const UNLIMITED: f64 = 1000.0;
-/// One request in the limiter's cells. A request may go up to `LATE` cells before its time if the
-/// one before went that late, so that late timers (1 ms each) do not add up to a lower rate.
+/// The limiter counts in nanoseconds of 64 bits; slower than this nobody means.
+const SLOWEST: Duration = Duration::from_secs(24 * 3600);
+/// One request in the limiter's cells.
 const CELLS: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
-const LATE: u32 = 3;
+/// A request may go this much before its time if the one before went that late, so that late timers
+/// do not add up to a lower rate. Small against what `USED` keeps back of a second.
+const LATE: Duration = Duration::from_millis(5);
 
 /// All buckets of the process. Cheap to clone.
 #[derive(Clone, Default)]
@@ -87,9 +90,11 @@ fn limiter<C: Clock>(rate: f64, clock: C) -> Option<Limiter<C>> {
     if rate >= UNLIMITED {
         return None;
     }
-    let spacing = Duration::try_from_secs_f64(1.0 / (rate * USED)).unwrap_or(Duration::MAX);
-    let burst = CELLS.saturating_add(LATE);
-    let quota = Quota::with_period(spacing / CELLS.get())?.allow_burst(burst);
+    let spacing = Duration::try_from_secs_f64(1.0 / (rate * USED)).unwrap_or(SLOWEST).min(SLOWEST);
+    let cell = spacing / CELLS.get();
+    let late = LATE.as_nanos().checked_div(cell.as_nanos()).unwrap_or_default();
+    let late = u32::try_from(late).unwrap_or(u32::MAX).clamp(1, CELLS.get());
+    let quota = Quota::with_period(cell)?.allow_burst(CELLS.saturating_add(late));
     Some(RateLimiter::direct_with_clock(quota, clock))
 }
 
@@ -119,13 +124,13 @@ mod tests {
 
     #[test]
     fn no_sliding_second_holds_one_more_and_little_is_wasted() {
-        for rate in [1.0, 5.0, 10.0, 40.0] {
-            for late in [0, 1] {
+        for rate in [1.0, 5.0, 10.0, 40.0, 100.0] {
+            for late in [0, 1, 3] {
                 let times = times(rate, 400, Duration::from_millis(late));
                 let window = rate as usize;
                 for pair in times.windows(window + 1) {
                     let span = pair[window] - pair[0];
-                    assert!(span > 1005.0, "{rate}/s: {} requests in {span} ms", window + 1);
+                    assert!(span > 1020.0, "{rate}/s: {} requests in {span} ms", window + 1);
                 }
                 let used = 399.0 / (times[399] - times[0]) * 1000.0 / rate;
                 assert!((0.95..0.975).contains(&used), "{rate}/s, {late} ms late: {used}");
@@ -151,6 +156,13 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&first, &third));
         assert!((first.pace.lock().unwrap().rate - 4.0).abs() < f64::EPSILON);
         assert!(limits.bucket("other", 1000.0).limiter().is_none());
+    }
+
+    #[test]
+    fn an_absurd_rate_is_slow_and_does_not_overflow() {
+        let limiter = limiter(1e-300, FakeRelativeClock::default()).unwrap();
+        assert!(limiter.check_n(CELLS).unwrap().is_ok());
+        assert!(limiter.check_n(CELLS).unwrap().is_err());
     }
 
     #[tokio::test]

@@ -135,6 +135,65 @@ fn external_ids_are_plain() {
     }
 }
 
+/// A value of this kind that can be found again in a request.
+fn marked(kind: &crate::domain::Kind, mark: &str) -> Value {
+    use crate::domain::Kind;
+    match kind {
+        Kind::Number => 4711.into(),
+        Kind::List(inner) => vec![marked(inner, mark)].into(),
+        Kind::Open(inner) => [(mark.to_owned(), marked(inner, mark))].into_iter().collect(),
+        Kind::Record(fields) => fields
+            .iter()
+            .map(|field| (field.name.to_owned(), marked(&field.kind, mark)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        _ => mark.into(),
+    }
+}
+
+#[test]
+fn every_offered_input_is_sent_and_every_output_given() {
+    let account = account("");
+    for operation in offer::OFFER.operations {
+        for input in operation.input {
+            let mut given: serde_json::Map<String, Value> = operation
+                .input
+                .iter()
+                .filter(|other| other.need == crate::domain::Need::Must)
+                .map(|other| (other.name.to_owned(), marked(&other.kind, "must")))
+                .collect();
+            let value = marked(&input.kind, "mark");
+            given.insert(input.name.to_owned(), value.clone());
+            let effect = Effect {
+                connection: "shop".into(),
+                operation: operation.name.to_owned(),
+                input: given,
+                key: "call:1".into(),
+            };
+            let preview = account.preview(&effect);
+            let sent = format!("{} {:?}", preview.path, preview.fields);
+            let found = if value.is_number() { "4711" } else { "mark" };
+            assert!(sent.contains(found), "{}.{}: {sent}", operation.name, input.name);
+            if let Value::Object(fields) = &value {
+                assert_eq!(sent.matches("mark\\\"").count(), 2.max(fields.len()), "{sent}");
+            }
+
+            let answer = br#"{"success":true,"id":1,"order":{"number":"1A"}}"#;
+            let response = Response {
+                status: 201,
+                content_type: String::new(),
+                body: answer.as_slice().into(),
+                retry_after: None,
+            };
+            let written = act::outcome(&effect, judge(&response));
+            let Written::Ended(Outcome::Done(output)) = written else { panic!("not done") };
+            let given: Vec<&String> = output.as_object().unwrap().keys().collect();
+            let offered: Vec<_> = operation.output.iter().map(|field| field.name).collect();
+            assert_eq!(given, offered, "{}", operation.name);
+        }
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_answer_panics_the_judge(
