@@ -6,7 +6,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (distance(&plain, &self::plain(candidate)), candidate))
-        .filter(|(distance, _)| *distance <= (plain.chars().count() / 3).max(1))
+        .filter(|(distance, _)| *distance <= plain.chars().count().div_ceil(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -49,6 +49,7 @@ mod tests {
             ("site", Some("site_id")),
             ("listen_on", Some("listen")),
             ("colour", None),
+            ("setle", Some("settle")),
             ("x", None),
             ("", None),
         ] {
