@@ -12,5 +12,6 @@ pub mod http;
 pub mod mapping;
 pub mod pipeline;
 pub mod rules;
+pub mod sandbox;
 pub mod store;
 pub mod telemetry;

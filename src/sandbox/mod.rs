@@ -1,1 +1,261 @@
-//! sandbox (skeleton)
+//! Faithful stand-ins of RetailCRM and Calltouch in memory, for `leadlink sandbox`, `leadlink demo`
+//! and the tests. Invariant: they listen on loopback alone, know no room of the product but the
+//! clock, and nothing in the product's path imports them.
+
+pub mod answer;
+pub mod calltouch;
+mod control;
+pub mod crm;
+mod digits;
+mod door;
+pub mod faults;
+pub mod ledger;
+pub mod params;
+mod socket;
+pub mod switches;
+pub mod traffic;
+mod world;
+
+pub use calltouch::hook::Delivery;
+pub use calltouch::lead::{Format, Kind, LeadSpec, Phase};
+pub use crm::account::Store;
+pub use faults::{Fault, Faults, Rule, Side};
+pub use ledger::{Duplicate, Ledger};
+pub use switches::Switches;
+
+use crate::clock::Clock;
+use crm::account::Object;
+use crm::customer_write::Stamp;
+use jiff::tz::TimeZone;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use world::World;
+
+/// How a sandbox is started. Keys are no secrets: they open nothing but the sandbox.
+#[derive(Clone)]
+pub struct Options {
+    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch; port 0 takes two free ports.
+    pub listen: String,
+    pub api_key: String,
+    pub token: String,
+    pub site_id: u64,
+    /// Zone of the CRM account and of the Calltouch site.
+    pub time_zone: String,
+    pub stores: Vec<Store>,
+    /// Requests in a sliding second; none: as fast as it goes.
+    pub crm_rps: Option<u32>,
+    pub calltouch_rps: Option<u32>,
+    pub seed: u64,
+    /// The clock of the daemon under test.
+    pub clock: Clock,
+    /// Where webhooks go that name no URL of their own.
+    pub hook_url: Option<String>,
+    /// The order custom fields of design §6 exist from the start.
+    pub calltouch_fields: bool,
+    pub switches: Switches,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            api_key: "sandbox-crm-key-0001".to_owned(),
+            token: "sandbox/calltouch.token-0001".to_owned(),
+            site_id: 4242,
+            time_zone: "Europe/Moscow".to_owned(),
+            stores: vec![Store { code: "main".into(), name: "Main shop".into(), ordering: 10 }],
+            crm_rps: Some(10),
+            calltouch_rps: Some(5),
+            seed: 0,
+            clock: Clock::default(),
+            hook_url: None,
+            calltouch_fields: false,
+            switches: Switches::default(),
+        }
+    }
+}
+
+/// What both doors and the control routes share.
+struct Hub {
+    world: Mutex<World>,
+    clock: Clock,
+    client: reqwest::Client,
+    options: Options,
+    zone: TimeZone,
+    crm: SocketAddr,
+    calltouch: SocketAddr,
+}
+
+impl Hub {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running sandbox; it stops when dropped.
+pub struct Sandbox {
+    hub: Arc<Hub>,
+    stop: CancellationToken,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// A lead that was made and what became of its webhooks.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Sent {
+    pub lead: Option<calltouch::lead::Lead>,
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Sandbox {
+    /// Binds both ports and answers from then on. Refuses an address that is not loopback.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let wrong = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+        let address: SocketAddr = options
+            .listen
+            .parse()
+            .map_err(|error| wrong(format!("{}: {error}", options.listen)))?;
+        if !address.ip().is_loopback() {
+            return Err(wrong(format!("{address}: the sandbox listens on loopback alone")));
+        }
+        let zone = TimeZone::get(&options.time_zone).map_err(|error| wrong(error.to_string()))?;
+        let crm = TcpListener::bind(address).await?;
+        let mut second = address;
+        if address.port() != 0 {
+            let port = address.port().checked_add(1);
+            second.set_port(port.ok_or_else(|| wrong(format!("{address}: no port above")))?);
+        }
+        let calltouch = TcpListener::bind(second).await?;
+        // Already installed by the binary; a test has none. Either way there is one afterwards.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        let (crm_address, calltouch_address) = (crm.local_addr()?, calltouch.local_addr()?);
+        let world = World::new(&options, &zone, &format!("http://{crm_address}"));
+        let hub = Arc::new(Hub {
+            world: Mutex::new(world),
+            clock: options.clock.clone(),
+            client: client.map_err(io::Error::other)?,
+            zone,
+            crm: crm_address,
+            calltouch: calltouch_address,
+            options,
+        });
+        let stop = CancellationToken::new();
+        let crm_router = control::routes(door::crm(Arc::clone(&hub)), Arc::clone(&hub));
+        let servers = vec![
+            door::serve(crm, crm_router, stop.clone()),
+            door::serve(calltouch, door::calltouch(Arc::clone(&hub)), stop.clone()),
+        ];
+        Ok(Self { hub, stop, servers })
+    }
+
+    /// Root of RetailCRM and of the control routes, without a trailing slash.
+    pub fn crm_url(&self) -> String {
+        format!("http://{}", self.hub.crm)
+    }
+
+    pub fn calltouch_url(&self) -> String {
+        format!("http://{}", self.hub.calltouch)
+    }
+
+    pub fn api_key(&self) -> &str {
+        &self.hub.options.api_key
+    }
+
+    /// A key that sees the first store alone.
+    pub fn site_key(&self) -> String {
+        world::site_key(&self.hub.options)
+    }
+
+    /// A key without any scope.
+    pub fn powerless_key(&self) -> String {
+        world::powerless_key(&self.hub.options)
+    }
+
+    pub fn token(&self) -> &str {
+        &self.hub.options.token
+    }
+
+    pub fn site_id(&self) -> u64 {
+        self.hub.options.site_id
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.hub.clock.clone()
+    }
+
+    /// A copy of everything, taken now.
+    pub fn ledger(&self) -> Ledger {
+        self.hub.world().ledger()
+    }
+
+    /// Makes a lead in Calltouch and sends its webhooks; waits for their answers.
+    pub async fn send_lead(&self, spec: LeadSpec) -> Sent {
+        control::send(&self.hub, spec).await
+    }
+
+    pub fn set_faults(&self, faults: Faults) {
+        self.hub.world().faults.set(faults);
+    }
+
+    pub fn add_fault(&self, rule: Rule) {
+        self.hub.world().faults.add(vec![rule]);
+    }
+
+    pub fn set_limits(&self, crm_rps: Option<u32>, calltouch_rps: Option<u32>) {
+        let mut world = self.hub.world();
+        world.crm_traffic.set_limit(crm_rps);
+        world.calltouch_traffic.set_limit(calltouch_rps);
+    }
+
+    /// Changes how the far sides behave where that is not known for sure.
+    pub fn set_switches(&self, change: impl FnOnce(&mut Switches)) {
+        change(&mut self.hub.world().account.switches);
+    }
+
+    /// Where webhooks go that name no URL of their own.
+    pub fn set_hook_url(&self, url: &str) {
+        self.hub.world().hook_url = Some(url.to_owned());
+    }
+
+    /// Writes a customer as it would stand there already (`createdAt` and phones as given).
+    pub fn seed_customer(&self, body: &Object) -> Result<u64, answer::Refusal> {
+        let now = self.hub.clock.now();
+        self.hub.world().seed_customer(body, now)
+    }
+
+    /// Writes an order as it would stand there already.
+    pub fn seed_order(&self, body: &Object) -> Result<u64, answer::Refusal> {
+        let now = self.hub.clock.now();
+        self.hub.world().seed_order(body, now)
+    }
+
+    /// A person in the CRM changes an order.
+    pub fn edit_order(&self, id: u64, body: &Object) -> Result<(), answer::Refusal> {
+        let stamp = Stamp {
+            site: String::new(),
+            origin: crm::account::Origin::Seed,
+            now: self.hub.clock.now(),
+        };
+        crm::order_write::edit_row(&mut self.hub.world().account, id, body, &stamp)
+    }
+
+    /// Stops both doors; open connections have a second to end.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        for mut server in std::mem::take(&mut self.servers) {
+            if tokio::time::timeout(Duration::from_secs(1), &mut server).await.is_err() {
+                server.abort();
+            }
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -211,7 +211,7 @@ poll_every = "10ms"
 timeout = "20s"
 timezone = "Europe/Atlantis"
 phone_spellings = ["{nation}"]
-sight = "main"
+sitee = "main"
 "#,
         );
         assert!(config.is_none());

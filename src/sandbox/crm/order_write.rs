@@ -1,0 +1,385 @@
+//! Writing orders: create, edit, upload, fix-external-ids. Invariant: a refused write changes
+//! nothing; every successful one is noted in the order's `writes`, once.
+
+use crate::sandbox::answer::{Answer, Refusal};
+use crate::sandbox::crm::account::{Account, Object, Order, Origin, Write, text_of};
+use crate::sandbox::crm::call::Call;
+use crate::sandbox::crm::customer_write::{
+    Stamp, add_phone, check_manager, check_texts, create_row as create_customer, created_at,
+    external_id, id_pairs, reference, seeded_id,
+};
+use crate::sandbox::crm::factory::References;
+use crate::sandbox::crm::orders::find;
+use crate::sandbox::crm::{fields, render};
+use crate::sandbox::digits::canonical;
+use crate::sandbox::switches::Pairing;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+type Result<T = Answer> = std::result::Result<T, Refusal>;
+
+/// Fields that are kept as sent.
+const KEPT: &[&str] = &[
+    "orderMethod",
+    "orderType",
+    "privilegeType",
+    "countryIso",
+    "lastName",
+    "firstName",
+    "patronymic",
+    "phone",
+    "additionalPhone",
+    "email",
+    "call",
+    "expired",
+    "mark",
+    "managerId",
+    "customerComment",
+    "managerComment",
+    "statusComment",
+    "source",
+    "delivery",
+    "contragent",
+    "weight",
+    "length",
+    "width",
+    "height",
+    "shipmentStore",
+    "shipmentDate",
+    "shipped",
+    "clientId",
+    "dialogId",
+    "discountManualAmount",
+    "discountManualPercent",
+    "company",
+    "applyRound",
+];
+const TEXTS: &[&str] = &[
+    "lastName",
+    "firstName",
+    "patronymic",
+    "phone",
+    "additionalPhone",
+    "email",
+    "number",
+    "externalId",
+    "status",
+    "orderMethod",
+    "orderType",
+    "customerComment",
+    "managerComment",
+];
+
+/// `POST /orders/create`.
+pub fn create(account: &mut Account, call: &Call) -> Result {
+    let body = call.object("order")?;
+    let site = call.write_site(account, &body)?;
+    let id = create_row(account, &body, &Stamp { site, origin: Origin::Api, now: call.now })?;
+    shown(account, 201, id)
+}
+
+/// `POST /orders/{id}/edit`.
+pub fn edit(account: &mut Account, call: &Call) -> Result {
+    let body = call.object("order")?;
+    let id = find(account, call)?;
+    edit_row(
+        account,
+        id,
+        &body,
+        &Stamp { site: String::new(), origin: Origin::Api, now: call.now },
+    )?;
+    shown(account, 200, id)
+}
+
+fn shown(account: &Account, status: u16, id: u64) -> Result {
+    let row = account.orders.get(id).ok_or_else(Refusal::not_found)?;
+    let order = render::order(account, row);
+    Ok(Answer::json(status, &json!({"success": true, "id": id, "order": order})))
+}
+
+/// `POST /orders/upload`: up to 50 rows, 460 where some failed.
+pub fn upload(account: &mut Account, call: &Call) -> Result {
+    let rows = call.objects("orders")?;
+    if rows.len() > 50 {
+        return Err(Refusal::entity("orders", "50 rows at most."));
+    }
+    let (mut uploaded, mut failed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    let mut orders = Vec::new();
+    for body in &rows {
+        let origin = Origin::Api;
+        let written = call
+            .write_site(account, body)
+            .and_then(|site| create_row(account, body, &Stamp { site, origin, now: call.now }));
+        match written {
+            Ok(id) => {
+                uploaded.push(reference(id, body));
+                orders.extend(account.orders.get(id).map(|row| render::order(account, row)));
+            }
+            Err(refusal) => {
+                let external = text_of(body, "externalId");
+                failed.push(json!({ "externalId": external }));
+                let exists = refusal.body["errorMsg"] == "Order already exists.";
+                errors.push(if exists {
+                    format!("Order with externalId={external} already exists.")
+                } else {
+                    refusal.line()
+                });
+            }
+        }
+    }
+    if errors.is_empty() {
+        let body = json!({
+            "success": true, "uploadedOrders": uploaded, "orders": orders, "failedOrders": failed,
+        });
+        return Ok(Answer::json(200, &body));
+    }
+    let body = json!({
+        "success": false, "uploadedOrders": uploaded, "orders": orders, "failedOrders": failed,
+        "errorMsg": "Orders are loaded with errors", "errors": errors,
+    });
+    Ok(Answer::json(460, &body))
+}
+
+/// `POST /orders/fix-external-ids`.
+pub fn fix_external_ids(account: &mut Account, call: &Call) -> Result {
+    for (id, external) in id_pairs(&call.objects("orders")?)? {
+        account
+            .orders
+            .change(id, |row| row.external_id = Some(external))
+            .ok_or_else(|| Refusal::new(404, "Not found map"))?;
+    }
+    Ok(Answer::json(200, &json!({"success": true})))
+}
+
+/// Writes a new order and answers its id.
+pub fn create_row(account: &mut Account, body: &Object, stamp: &Stamp) -> Result<u64> {
+    let external_id = external_id(body);
+    if let Some(external) = &external_id
+        && account.orders.by_external(external, &stamp.site).is_some()
+    {
+        return Err(Refusal::new(400, "Order already exists."));
+    }
+    check(account, body)?;
+    let created_at = created_at(account, body, stamp)?;
+    let custom = fields::accept(account, "order", body, stamp.origin)?;
+    let mut kept = Object::new();
+    let references = &account.references;
+    for (key, map) in
+        [("orderMethod", &references.order_methods), ("orderType", &references.order_types)]
+    {
+        kept.extend(References::default_for_api(map).map(|code| (key.to_owned(), json!(code))));
+    }
+    keep(&mut kept, body);
+    let customer = customer_of(account, body, "customer", stamp)?;
+    let contact = customer_of(account, body, "contact", stamp)?.or(customer);
+    let id = seeded_id(body, stamp).unwrap_or_else(|| account.orders.next_id());
+    let number = match text_of(body, "number") {
+        "" => format!("{id}{}", if stamp.origin == Origin::Seed { 'C' } else { 'A' }),
+        number => number.to_owned(),
+    };
+    let status = match text_of(body, "status") {
+        "" => account.references.first_status(),
+        code => code.to_owned(),
+    };
+    let at = stamp.now;
+    let leads = leads(body);
+    let write = Write { kind: "create", at, origin: stamp.origin, leads, changed: true };
+    let row = Order {
+        id,
+        number,
+        external_id,
+        site: stamp.site.clone(),
+        status,
+        created_at,
+        status_at: created_at,
+        stored_at: stamp.now,
+        customer,
+        contact,
+        custom,
+        fields: kept,
+        items: items(body)?,
+        origin: stamp.origin,
+        writes: vec![write],
+    };
+    touch_customer(account, &row, stamp);
+    account.orders.put(row);
+    Ok(id)
+}
+
+/// Changes the fields that are sent; custom fields are merged by code.
+pub fn edit_row(account: &mut Account, id: u64, body: &Object, stamp: &Stamp) -> Result<()> {
+    check(account, body)?;
+    let custom = fields::accept(account, "order", body, stamp.origin)?;
+    let mut row = account.orders.get(id).cloned().ok_or_else(Refusal::not_found)?;
+    let before = (row.fields.clone(), row.custom.clone(), row.status.clone(), row.items.clone());
+    keep(&mut row.fields, body);
+    for (code, value) in custom {
+        if value.is_null() {
+            drop(row.custom.remove(&code))
+        } else {
+            drop(row.custom.insert(code, value))
+        }
+    }
+    if body.contains_key("items") {
+        row.items = items(body)?;
+    }
+    if let Some(external) = external_id(body) {
+        row.external_id = Some(external);
+    }
+    let status = text_of(body, "status");
+    if !status.is_empty() && status != row.status {
+        row.status = status.to_owned();
+        row.status_at = crate::sandbox::crm::account::whole_second(stamp.now);
+    }
+    if let Some(customer) = customer_of_edit(account, body, stamp)? {
+        (row.customer, row.contact) = (Some(customer), Some(customer));
+    }
+    let after = (row.fields.clone(), row.custom.clone(), row.status.clone(), row.items.clone());
+    let (leads, changed) = (leads(body), before != after);
+    row.writes.push(Write { kind: "edit", at: stamp.now, origin: stamp.origin, leads, changed });
+    touch_customer(account, &row, stamp);
+    account.orders.change(id, |old| *old = row);
+    Ok(())
+}
+
+/// Types and codes of what is sent.
+fn check(account: &Account, body: &Object) -> Result<()> {
+    check_texts(body, TEXTS)?;
+    check_manager(account, body)?;
+    let references = &account.references;
+    let known = [
+        ("status", references.status(text_of(body, "status")).is_some()),
+        ("orderMethod", references.order_methods.contains_key(text_of(body, "orderMethod"))),
+        ("orderType", references.order_types.contains_key(text_of(body, "orderType"))),
+    ];
+    for (key, is_known) in known {
+        if !text_of(body, key).is_empty() && !is_known {
+            return Err(Refusal::entity(key, "This value is not valid."));
+        }
+    }
+    let object = |key: &str| body.get(key).is_none_or(|value| value.is_object() || value.is_null());
+    for key in ["source", "delivery"] {
+        if !object(key) {
+            return Err(Refusal::entity(key, "This value is not valid."));
+        }
+    }
+    items(body).map(drop)
+}
+
+fn keep(kept: &mut Object, body: &Object) {
+    for key in KEPT {
+        match body.get(*key) {
+            None => {}
+            Some(Value::Null) => drop(kept.remove(*key)),
+            Some(Value::String(text)) if text.is_empty() => drop(kept.remove(*key)),
+            Some(value) => drop(kept.insert((*key).to_owned(), value.clone())),
+        }
+    }
+}
+
+fn items(body: &Object) -> Result<Vec<Object>> {
+    let wrong = || Refusal::entity("items", "This value is not valid.");
+    let list = match body.get("items") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(value) => value.as_array().ok_or_else(wrong)?,
+    };
+    list.iter().map(|item| item.as_object().cloned().ok_or_else(wrong)).collect()
+}
+
+/// The `calltouch_*_id` fields of a body, but for the site's.
+fn leads(body: &Object) -> BTreeMap<String, String> {
+    let custom = body.get("customFields").and_then(Value::as_object);
+    let lead = |(code, value): (&String, &Value)| {
+        let kind = code.strip_prefix("calltouch_")?.strip_suffix("_id")?;
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (kind != "site" && !value.is_null()).then(|| (code.clone(), text))
+    };
+    custom.into_iter().flatten().filter_map(lead).collect()
+}
+
+/// The customer that `key` names; for an order without one, by the pairing switch.
+fn customer_of(
+    account: &mut Account,
+    body: &Object,
+    key: &str,
+    stamp: &Stamp,
+) -> Result<Option<u64>> {
+    match body.get(key) {
+        None | Some(Value::Null) if key == "customer" => pair(account, body, stamp),
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => named(account, value, key, &stamp.site).map(Some),
+    }
+}
+
+fn customer_of_edit(account: &Account, body: &Object, stamp: &Stamp) -> Result<Option<u64>> {
+    match body.get("customer") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => named(account, value, "customer", &stamp.site).map(Some),
+    }
+}
+
+fn named(account: &Account, value: &Value, key: &str, site: &str) -> Result<u64> {
+    let unset = || Refusal::entity(key, "Set one of the following fields: id, externalId");
+    let (field, shown, row) = match (&value["id"], &value["externalId"]) {
+        (Value::Number(id), _) => {
+            ("id", id.to_string(), id.as_u64().and_then(|id| account.customers.get(id)))
+        }
+        (_, Value::String(external)) => {
+            ("externalId", external.clone(), account.customers.by_external(external, site))
+        }
+        _ => return Err(unset()),
+    };
+    row.filter(|row| row.combined_to.is_none()).map(|row| row.id).ok_or_else(|| {
+        let text = format!("Customer with {field}={shown} not found.");
+        let errors = json!({ format!("{key}.{field}"): text });
+        Refusal::new(400, "Order is not loaded").with("errors", errors)
+    })
+}
+
+/// An order without a customer: one with its phone or e-mail, else a new one.
+fn pair(account: &mut Account, body: &Object, stamp: &Stamp) -> Result<Option<u64>> {
+    if account.switches.pairing == Pairing::None || stamp.origin == Origin::Seed {
+        return Ok(None);
+    }
+    let (phone, email) = (text_of(body, "phone"), text_of(body, "email"));
+    if account.switches.pairing == Pairing::Match {
+        let mut ids = account.customers.with_digits(phone).unwrap_or_default();
+        ids.retain(|id| {
+            let row = account.customers.get(*id);
+            row.is_some_and(|row| row.phones.iter().any(|own| canonical(own) == canonical(phone)))
+        });
+        if ids.is_empty() && !email.is_empty() {
+            ids = account.customers.with_email(email);
+        }
+        ids.retain(|id| account.customers.get(*id).is_some_and(|row| row.combined_to.is_none()));
+        if let Some(found) = account.customers.sorted(ids).first() {
+            return Ok(Some(*found));
+        }
+    }
+    let mut person = Object::new();
+    for key in ["firstName", "lastName", "patronymic", "email"] {
+        person.extend(body.get(key).map(|value| (key.to_owned(), value.clone())));
+    }
+    if !phone.is_empty() {
+        person.insert("phones".to_owned(), json!([{ "number": phone }]));
+    }
+    let stamp = Stamp { site: stamp.site.clone(), origin: Origin::Code, now: stamp.now };
+    create_customer(account, &person, &stamp).map(Some)
+}
+
+/// An order's contacts reach the customer that it is linked to (php testCreate).
+fn touch_customer(account: &mut Account, row: &Order, stamp: &Stamp) {
+    if stamp.origin == Origin::Seed || !account.switches.order_contacts_change_customer {
+        return;
+    }
+    let phone = text_of(&row.fields, "phone").to_owned();
+    let email = text_of(&row.fields, "email").to_owned();
+    if let Some(id) = row.contact {
+        account.customers.change(id, |customer| {
+            add_phone(customer, &phone);
+            if !email.is_empty() {
+                customer.email = email;
+            }
+        });
+    }
+}

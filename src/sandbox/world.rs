@@ -1,0 +1,226 @@
+//! Both far sides at one moment. Invariant: whatever one request changes it changes under one
+//! lock, before its answer exists; a lost answer is therefore always a done work.
+
+use crate::sandbox::Options;
+use crate::sandbox::answer::{Answer, Refusal};
+use crate::sandbox::calltouch::{self, Site};
+use crate::sandbox::crm::account::{Account, Key, Object, Origin, text_of};
+use crate::sandbox::crm::customer_write::{self, Stamp};
+use crate::sandbox::crm::{self, fields, order_write};
+use crate::sandbox::faults::{self, Engine, Fault, Faults, Side, Strike};
+use crate::sandbox::ledger::Ledger;
+use crate::sandbox::params::Params;
+use crate::sandbox::switches::TooFast;
+use crate::sandbox::traffic::{Received, Traffic};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::json;
+use std::time::Instant;
+
+/// Code and display name of the order fields that Calltouch leads fill (F1).
+const ORDER_FIELDS: &[(&str, &str)] = &[
+    ("calltouch_site_id", "ID сайта в Calltouch"),
+    ("calltouch_call_id", "ID звонка в Calltouch"),
+    ("calltouch_request_id", "ID заявки в Calltouch"),
+    ("calltouch_chat_id", "ID чата в Calltouch"),
+    ("utm_source", "Источник"),
+    ("utm_medium", "Канал"),
+    ("utm_campaign", "Кампания"),
+    ("utm_content", "Объявление"),
+    ("utm_term", "Ключевое слово"),
+];
+
+pub struct World {
+    pub account: Account,
+    pub site: Site,
+    pub faults: Engine,
+    pub crm_traffic: Traffic,
+    pub calltouch_traffic: Traffic,
+    pub hook_url: Option<String>,
+}
+
+/// One request, read whole.
+pub struct Request {
+    pub side: Side,
+    pub method: String,
+    pub path: String,
+    pub query: Params,
+    pub body: Params,
+    pub header_key: Option<String>,
+}
+
+/// How the connection goes on.
+pub enum Outcome {
+    Answer(Answer),
+    /// The connection closes without an answer.
+    Close,
+    /// The connection is reset.
+    Reset,
+}
+
+pub fn site_key(options: &Options) -> String {
+    format!("{}-site", options.api_key)
+}
+
+pub fn powerless_key(options: &Options) -> String {
+    format!("{}-powerless", options.api_key)
+}
+
+impl World {
+    pub fn new(options: &Options, zone: &TimeZone, url: &str) -> Self {
+        let mut account = Account::new(
+            zone.clone(),
+            options.stores.clone(),
+            Vec::new(),
+            options.switches.clone(),
+        );
+        let key = |key: String, scopes, sites| Key { key, scopes, sites };
+        account.keys = vec![
+            key(options.api_key.clone(), None, None),
+            key(site_key(options), None, Some(vec![account.first_store()])),
+            key(powerless_key(options), Some(Vec::new()), None),
+        ];
+        account.url = url.to_owned();
+        account.seed = options.seed;
+        let mut world = Self {
+            account,
+            site: Site::new(options.site_id, options.token.clone(), zone.clone()),
+            faults: Engine::new(Faults { seed: options.seed, rules: Vec::new() }),
+            crm_traffic: Traffic::new(options.crm_rps),
+            calltouch_traffic: Traffic::new(options.calltouch_rps),
+            hook_url: options.hook_url.clone(),
+        };
+        if options.calltouch_fields {
+            world.make_calltouch_fields();
+        }
+        world
+    }
+
+    fn make_calltouch_fields(&mut self) {
+        for (code, name) in ORDER_FIELDS {
+            let body = json!({"code": code, "name": name, "type": "string"});
+            let body = body.as_object().cloned().unwrap_or_default();
+            if let Err(refusal) = fields::add(&mut self.account, "order", &body) {
+                tracing::warn!(code, refusal = refusal.line(), "sandbox: a field was not made");
+            }
+        }
+    }
+
+    /// Answers one request; the strike tells how slow it is.
+    pub fn serve(&mut self, request: &Request, now: Timestamp) -> (Outcome, Strike) {
+        let side = request.side;
+        let strike = self.faults.strike(side, &request.method, &request.path, true);
+        let (outcome, strike) = if strike.fault.is_some() {
+            (Outcome::Reset, strike)
+        } else if self.traffic(side).admit(Instant::now()) {
+            let strike = self.faults.strike(side, &request.method, &request.path, false);
+            (self.struck(request, strike, now), strike)
+        } else {
+            (Outcome::Answer(self.too_fast(side)), strike)
+        };
+        let path = match side {
+            Side::Retailcrm => crm::template(&request.method, &request.path),
+            Side::Calltouch => calltouch::template(&self.site, &request.path),
+        };
+        let status = match &outcome {
+            Outcome::Answer(answer) => answer.status,
+            Outcome::Close | Outcome::Reset => 0,
+        };
+        let method = request.method.clone();
+        self.traffic(side).note(Received { side: side.name(), at: now, method, path, status });
+        (outcome, strike)
+    }
+
+    fn struck(&mut self, request: &Request, strike: Strike, now: Timestamp) -> Outcome {
+        let Some(fault) = strike.fault else { return Outcome::Answer(self.handle(request, now)) };
+        match fault {
+            Fault::LostAnswer => {
+                self.handle(request, now);
+                Outcome::Close
+            }
+            Fault::Garbage => Outcome::Answer(self.handle(request, now).torn()),
+            Fault::Down | Fault::ResetBefore => Outcome::Reset,
+            other => {
+                let own = faults::answer(request.side, other);
+                let done = if strike.after_commit || own.is_none() {
+                    Some(self.handle(request, now))
+                } else {
+                    None
+                };
+                Outcome::Answer(own.or(done).unwrap_or_else(|| Answer::empty(500)))
+            }
+        }
+    }
+
+    fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
+        let (method, path) = (request.method.as_str(), request.path.as_str());
+        let (query, body) = (&request.query, &request.body);
+        match request.side {
+            Side::Retailcrm => {
+                let header_key = request.header_key.as_deref();
+                let incoming = crm::Incoming { method, path, query, body, header_key, now };
+                crm::answer(&mut self.account, &incoming)
+            }
+            Side::Calltouch => {
+                let incoming = calltouch::Incoming { method, path, query, body, now };
+                calltouch::answer(&mut self.site, &incoming)
+            }
+        }
+    }
+
+    fn too_fast(&self, side: Side) -> Answer {
+        let switches = &self.account.switches;
+        let limit = |status| Refusal::new(status, "Rate limit exceeded").into();
+        match (side, switches.too_fast) {
+            (Side::Retailcrm, TooFast::Json503) => limit(503),
+            (Side::Retailcrm, TooFast::Json429) => limit(429),
+            (Side::Retailcrm, TooFast::Html503) => {
+                Answer::html(503, "503 Service Temporarily Unavailable")
+            }
+            (Side::Calltouch, _) => {
+                let answer = Answer::json(429, &json!({"message": "Too many requests"}));
+                match switches.calltouch_retry_after {
+                    Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
+                    None => answer,
+                }
+            }
+        }
+    }
+
+    fn traffic(&mut self, side: Side) -> &mut Traffic {
+        match side {
+            Side::Retailcrm => &mut self.crm_traffic,
+            Side::Calltouch => &mut self.calltouch_traffic,
+        }
+    }
+
+    pub fn seed_customer(&mut self, body: &Object, now: Timestamp) -> Result<u64, Refusal> {
+        let stamp = self.seed_stamp(body, now)?;
+        customer_write::create_row(&mut self.account, body, &stamp)
+    }
+
+    pub fn seed_order(&mut self, body: &Object, now: Timestamp) -> Result<u64, Refusal> {
+        let stamp = self.seed_stamp(body, now)?;
+        order_write::create_row(&mut self.account, body, &stamp)
+    }
+
+    fn seed_stamp(&self, body: &Object, now: Timestamp) -> Result<Stamp, Refusal> {
+        let site = match text_of(body, "site") {
+            "" => self.account.first_store(),
+            site if self.account.has_store(site) => site.to_owned(),
+            _ => return Err(Refusal::entity("site", "This value is not valid.")),
+        };
+        Ok(Stamp { site, origin: Origin::Seed, now })
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        Ledger {
+            customers: self.account.customers.rows().map(Into::into).collect(),
+            orders: self.account.orders.rows().map(Into::into).collect(),
+            leads: self.site.leads.clone(),
+            retailcrm: self.crm_traffic.counters(),
+            calltouch: self.calltouch_traffic.counters(),
+            faults: self.faults.struck().clone(),
+        }
+    }
+}
