@@ -101,7 +101,7 @@ impl Cell {
             noun,
             phone: phone.then(|| format!("7999000{number}")),
             email: email.then(|| format!("client{number}@example.test")),
-            typed: format!("+7 (999) 000-{}-{}", number / 100, number % 100),
+            typed: format!("+7 (999) 000-{}-{:02}", number / 100, number % 100),
             state,
             customers: Vec::new(),
             orders: Vec::new(),
@@ -367,7 +367,6 @@ async fn every_lead_meets_every_state_once() {
     house.advance(SignedDuration::from_secs(61)).await;
     let counts = house.settled().await;
     assert_eq!((counts.waiting, counts.stuck, counts.unreadable), (0, 0, 0), "{counts:?}");
-    assert_eq!((counts.acted, counts.skipped), (49, 7), "{counts:?}");
     house.polled().await;
     house.settled().await;
 
@@ -380,6 +379,7 @@ async fn every_lead_meets_every_state_once() {
         }
     }
     assert!(report.is_empty(), "{report}\n{}", house.log());
+    assert_eq!((counts.acted, counts.skipped), (49, 7), "{counts:?}");
     ledger.assert_no_customer_edited();
     assert_eq!(ledger.0["duplicates"], json!([]));
     assert_eq!(ledger.made_customers().len(), 7);
