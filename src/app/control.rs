@@ -2,6 +2,8 @@
 //! the feature `testing`; never in a release.
 //!
 //! `LEADLINK_CONTROL` names a Unix socket; a line `shift MILLISECONDS` is answered with `now MS`.
+//! `LEADLINK_CONTROL_SHIFT` moves the clock before the database is opened: a process that is started
+//! anew goes on where the one before it was.
 
 use crate::clock::Clock;
 use jiff::SignedDuration;
@@ -12,6 +14,10 @@ use tokio_util::sync::CancellationToken;
 /// Listens where `LEADLINK_CONTROL` says, if it does.
 pub fn listen(clock: Clock, stop: CancellationToken) {
     let Ok(path) = std::env::var("LEADLINK_CONTROL") else { return };
+    let shift = std::env::var("LEADLINK_CONTROL_SHIFT").ok().and_then(|ms| ms.parse().ok());
+    if let Some(ms) = shift {
+        clock.shift(SignedDuration::from_millis(ms));
+    }
     let listener = match UnixListener::bind(&path) {
         Ok(listener) => listener,
         Err(error) => {

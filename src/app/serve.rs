@@ -43,9 +43,9 @@ pub async fn serve_on(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr().context("the listener has no address")?;
-    let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
     #[cfg(feature = "testing")]
-    super::control::listen(pipeline.clock.clone(), stop.clone());
+    super::control::listen(clock.clone(), stop.clone());
+    let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
     let loops = tokio::spawn(run::run(pipeline.clone(), stop.clone()));
     let doors = router(Doors { pipeline: pipeline.clone(), metrics });
     tracing::info!(%address, "listening");

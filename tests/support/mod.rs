@@ -2,7 +2,10 @@
 //! for both that the test moves. Invariant: no test sleeps to let time pass; it moves the clock and
 //! waits for the work to be done.
 
+pub mod ledger;
+
 use jiff::{SignedDuration, Timestamp};
+use ledger::Ledger;
 use leadlink::sandbox::{Options, Sandbox};
 use leadlink::store::{Counts, Store, Story};
 use serde_json::{Value, json};
@@ -10,6 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -33,6 +37,8 @@ pub struct Plan {
     pub setup: bool,
     /// Variables for the daemon.
     pub env: Vec<(String, String)>,
+    /// A program that runs the daemon, with its arguments.
+    pub under: Option<Vec<&'static str>>,
 }
 
 impl Default for Plan {
@@ -46,6 +52,7 @@ impl Default for Plan {
             limit: None,
             setup: true,
             env: Vec::new(),
+            under: None,
         }
     }
 }
@@ -77,9 +84,7 @@ impl House {
         let options = Options { listen: "127.0.0.1:0".to_owned(), ..Options::default() };
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
         let dir = tempfile::tempdir().expect("a folder");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let port = free_port();
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let house = Self { sandbox, dir, port, plan, daemon: None, shifted: 0, http };
         house
@@ -157,10 +162,19 @@ running = true
             .expect("a log file");
         let control = self.control_path();
         let _gone = std::fs::remove_file(&control);
-        let child = Command::new(env!("CARGO_BIN_EXE_leadlink"))
+        let mut command = match &self.plan.under {
+            None => Command::new(env!("CARGO_BIN_EXE_leadlink")),
+            Some(words) => {
+                let mut command = Command::new(words[0]);
+                command.args(&words[1..]).arg(env!("CARGO_BIN_EXE_leadlink"));
+                command
+            }
+        };
+        let child = command
             .args(["run", "--config"])
             .arg(self.config())
             .env("LEADLINK_CONTROL", &control)
+            .env("LEADLINK_CONTROL_SHIFT", self.shifted.to_string())
             .envs(self.plan.env.iter().cloned())
             .stdout(Stdio::null())
             .stderr(log)
@@ -177,13 +191,14 @@ running = true
             assert!(began.elapsed() < PATIENCE, "the daemon does not answer:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        if self.shifted != 0 {
-            self.shift_daemon(self.shifted);
-        }
     }
 
     pub fn set_env(&mut self, env: Vec<(String, String)>) {
         self.plan.env = env;
+    }
+
+    pub fn run_under(&mut self, words: Option<Vec<&'static str>>) {
+        self.plan.under = words;
     }
 
     /// SIGKILL.
@@ -281,6 +296,45 @@ running = true
         self.control("leads", whole).await
     }
 
+    /// What the far sides hold.
+    pub async fn ledger(&self) -> Ledger {
+        Ledger(self.ask("ledger").await)
+    }
+
+    /// A customer that was there before; its id.
+    pub async fn customer(&self, body: Value) -> u64 {
+        let made = self.control("customers", body).await;
+        id_of(&made)
+    }
+
+    /// An order that was there before; its id.
+    pub async fn order(&self, body: Value) -> u64 {
+        let made = self.control("orders", body).await;
+        id_of(&made)
+    }
+
+    /// The far sides' faults from now on, in place of those before.
+    pub async fn faults(&self, rules: Value) {
+        self.control("faults", json!({ "seed": 1, "rules": rules })).await;
+    }
+
+    /// `GET` of one of the daemon's public routes: status and body.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.http.get(self.url(path)).send().await.expect("the door answers");
+        let status = answer.status().as_u16();
+        (status, answer.text().await.expect("a body"))
+    }
+
+    /// The first column of a question to the database, read beside the daemon.
+    pub async fn sql(&self, question: &'static str) -> Vec<String> {
+        use sqlx::{ConnectOptions, Row};
+        let path = self.dir.path().join("leadlink.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).read_only(true);
+        let mut connection = options.connect().await.expect("the database opens");
+        let rows = sqlx::query(question).fetch_all(&mut connection).await.expect("rows");
+        rows.iter().map(|row| row.try_get::<Option<String>, _>(0).expect("a text")).map(Option::unwrap_or_default).collect()
+    }
+
     /// The store, read beside the daemon.
     pub async fn store(&self) -> Store {
         Store::open_beside(&self.store_url()).await.expect("the store opens")
@@ -310,16 +364,52 @@ running = true
         .await
     }
 
-    /// Moves the clock in steps until every job has ended.
+    /// Moves the clock in steps until every job has ended: in small ones first, so that a retry or
+    /// a probe comes as it would, then by the minute.
     pub async fn ended(&mut self) -> Counts {
-        for _ in 0..200 {
-            let counts = self.settled().await;
-            if counts.waiting == 0 {
+        for round in 0..400_u32 {
+            let counts = self.calm().await;
+            if counts.waiting == 0 && counts.deciding == 0 {
                 return counts;
             }
-            self.advance(SignedDuration::from_secs(61)).await;
+            let step = if round < 60 { 2 } else { 61 };
+            self.advance(SignedDuration::from_secs(step)).await;
         }
         panic!("jobs do not end:\n{}", self.log());
+    }
+
+    /// Waits until nothing more happens at this hour of the clock: what is due is done, or waits for
+    /// a lane or a connection.
+    pub async fn calm(&self) -> Counts {
+        let store = self.store().await;
+        let began = Instant::now();
+        let mut idle_since = Instant::now();
+        loop {
+            let now = self.now();
+            let counts = store.counts(now).await.expect("the store answers");
+            let quiet = counts.unrouted == 0 && counts.deciding == 0;
+            let due = counts.oldest_due.is_some_and(|due| due <= now);
+            if !quiet {
+                idle_since = Instant::now();
+            } else if !due || idle_since.elapsed() > Duration::from_millis(150) {
+                return counts;
+            }
+            assert!(began.elapsed() < PATIENCE, "no rest: {counts:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Moves the clock past the next polls and waits until every journal was read and routed.
+    pub async fn polled(&mut self) {
+        let every: SignedDuration = self.plan.poll_every.parse().expect("a span");
+        let before = self.now();
+        self.advance(every + SignedDuration::from_secs(1)).await;
+        self.until("polled", |counts| {
+            let feeds = counts.cursors.iter().filter(|(name, _, _)| name == "calltouch-main");
+            let read = feeds.filter(|(_, _, moved)| *moved >= before + every).count();
+            read == 2 && counts.unrouted == 0
+        })
+        .await;
     }
 
     /// Waits until the counts are as wanted.
@@ -371,4 +461,24 @@ impl Drop for House {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The id in what a control route answered.
+fn id_of(made: &Value) -> u64 {
+    let id = made["id"].as_u64().or_else(|| made["ids"][0].as_u64());
+    id.unwrap_or_else(|| panic!("no id in {made}"))
+}
+
+/// Below the ports that systems give out by themselves, so that nobody takes it before the daemon.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..10_000 {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let seed = u16::try_from(std::process::id() % 200).unwrap_or_default() * 100;
+        let port = 11_000 + (seed + step) % 20_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
