@@ -5,9 +5,9 @@
 pub mod ledger;
 
 use jiff::{SignedDuration, Timestamp};
-use ledger::Ledger;
 use leadlink::sandbox::{Options, Sandbox};
 use leadlink::store::{Counts, Store, Story};
+use ledger::Ledger;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -332,7 +332,10 @@ running = true
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).read_only(true);
         let mut connection = options.connect().await.expect("the database opens");
         let rows = sqlx::query(question).fetch_all(&mut connection).await.expect("rows");
-        rows.iter().map(|row| row.try_get::<Option<String>, _>(0).expect("a text")).map(Option::unwrap_or_default).collect()
+        rows.iter()
+            .map(|row| row.try_get::<Option<String>, _>(0).expect("a text"))
+            .map(Option::unwrap_or_default)
+            .collect()
     }
 
     /// The store, read beside the daemon.
