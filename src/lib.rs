@@ -9,3 +9,4 @@ pub mod domain;
 pub mod mapping;
 pub mod rules;
 pub mod store;
+pub mod telemetry;
