@@ -41,7 +41,10 @@ async fn child() -> Tested {
 }
 
 /// Starts the child, waits until it stops at `place`, kills it; answers what it was told.
-fn killed_at(place: &str, db: &tempfile::TempDir) -> Result<String, Box<dyn std::error::Error>> {
+async fn killed_at(
+    place: &str,
+    db: &tempfile::TempDir,
+) -> Result<String, Box<dyn std::error::Error>> {
     let (stopped, answered) = (db.path().join("stopped"), db.path().join("answered"));
     let mut child = Process::new(std::env::current_exe()?)
         .args(["--exact", "store::tests::stops::child"])
@@ -53,7 +56,7 @@ fn killed_at(place: &str, db: &tempfile::TempDir) -> Result<String, Box<dyn std:
         .spawn()?;
     let begun = Instant::now();
     while !stopped.exists() && begun.elapsed() < Duration::from_secs(30) {
-        std::thread::sleep(Duration::from_millis(2));
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     child.kill()?;
     child.wait()?;
@@ -67,7 +70,7 @@ async fn every_commit_is_all_or_nothing() -> Tested {
     for commit in 1..=5 {
         for place in ["before", "after"] {
             let folder = tempfile::tempdir()?;
-            let told = killed_at(&format!("{place}:{commit}"), &folder)?;
+            let told = killed_at(&format!("{place}:{commit}"), &folder).await?;
             assert_eq!(told.lines().collect::<Vec<_>>(), parts[..commit - 1], "{place}:{commit}");
             let store = Store::open(&url(&folder), at(100)).await?;
             let db = Db { folder, store };
