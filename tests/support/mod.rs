@@ -82,7 +82,12 @@ impl House {
         drop(free);
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let house = Self { sandbox, dir, port, plan, daemon: None, shifted: 0, http };
-        house.control("limits", json!({ "crm_rps": house.plan.limit, "calltouch_rps": house.plan.limit })).await;
+        house
+            .control(
+                "limits",
+                json!({ "crm_rps": house.plan.limit, "calltouch_rps": house.plan.limit }),
+            )
+            .await;
         std::fs::write(house.config(), house.text()).expect("the config is written");
         house
     }
