@@ -313,6 +313,7 @@ fn empty(source: &Source, shelf: &Shelf) -> Flow {
         cases: Vec::new(),
         tables: shelf.tables.clone(),
         places: Places::default(),
+        broken: false,
     }
 }
 
