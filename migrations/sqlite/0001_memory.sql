@@ -38,6 +38,8 @@ create table event (
     changed     integer not null
 ) strict;
 
+create index event_same on event (same_as);
+
 -- Every key and alias of an event, held for ever. `tail` is what stands behind the first colon: the
 -- bare id that a person types.
 create table event_key (
@@ -72,10 +74,11 @@ create table job (
     first_due   integer,                       -- due time when it was first claimed
     state       text    not null check (
         state in ('waiting', 'deciding', 'acted', 'skipped', 'incomplete', 'stuck')),
-    -- 1: surely not claimable now, since a lane of it is held by another job or has an earlier job.
-    -- Whoever frees a lane sets 0 for the first waiting job of that lane. 0 promises nothing: the
-    -- claim looks. Thus a lane with ten thousand jobs costs a claim one look, not ten thousand.
-    blocked     integer not null default 0 check (blocked in (0, 1)),
+    -- 1: it waits and may be claimable; the claim looks whether it is. 0 while it waits: surely not,
+    -- since a lane of it is held by another job or has an earlier job; whoever frees a lane sets 1 for
+    -- the first waiting job of that lane. Thus a lane with ten thousand jobs costs a claim one look,
+    -- not ten thousand.
+    ready       integer not null check (ready in (0, 1)),
     tries       integer not null default 0,
     first_tried integer,
     epoch       integer not null default 0,    -- grows with every claim: the fence
@@ -85,12 +88,13 @@ create table job (
     why         text,
     created     integer not null,
     changed     integer not null,
+    check (ready = 0 or state = 'waiting'),
     check ((state = 'deciding') = (lease_owner is not null)),
     check ((lease_owner is null) = (lease_until is null))
 ) strict;
 
 -- The claim walks each flow in due order; the flows themselves are found by skipping through it.
-create index job_ready on job (flow, due, registered, id) where state = 'waiting' and blocked = 0;
+create index job_ready on job (flow, due, registered, id) where ready = 1;
 -- Several events, one decision: among jobs that wait and were never started.
 create unique index job_merge on job (flow, merge_key) where state = 'waiting' and epoch = 0;
 create index job_event_id on job (event_id);
@@ -103,6 +107,8 @@ create table job_event (
     event_id integer not null references event (id),
     primary key (event_id, job_id)
 ) strict, without rowid;
+
+create index job_event_job on job_event (job_id);
 
 -- The lanes of a job. While it waits, `due` and `registered` repeat the job's, so that the order
 -- within a lane is one index; otherwise `due` is null. `contact` is what stands behind the last bar.

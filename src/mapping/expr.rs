@@ -125,7 +125,7 @@ impl Expr {
         name: &str,
         text: &str,
         place: Anchor,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, Box<Problem>> {
         let inner = text.trim();
         let place = place.inside(text.len() - text.trim_start().len());
         let span = place.of(0..inner.len());
@@ -134,17 +134,20 @@ impl Expr {
         };
         if inner.is_empty() {
             return Err(problem("an empty expression".to_owned(), 0..0)
-                .mend("write an expression such as `event.phone`, or leave the key out"));
+                .mend("write an expression such as `event.phone`, or leave the key out")
+                .into());
         }
         if inner.len() > LONGEST {
             return Err(problem(format!("an expression of more than {LONGEST} bytes"), 0..1)
-                .mend("give its parts names in [let]"));
+                .mend("give its parts names in [let]")
+                .into());
         }
         if inner.contains("{{") {
             let at = inner.find("{{").unwrap_or(0);
             return Err(problem("an expression stands here without braces".to_owned(), at..at + 2)
                 .label("not needed here")
-                .mend("write `event.phone`, not `{{ event.phone }}`"));
+                .mend("write `event.phone`, not `{{ event.phone }}`")
+                .into());
         }
         let words = scan::words(inner);
         let run = ENGINE.compile_expression_owned(runnable(inner, &words)).map_err(|error| {
@@ -211,7 +214,7 @@ impl Phrase {
         name: &str,
         text: &str,
         span: &Range<usize>,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, Box<Problem>> {
         let place = Anchor::new(source, span, text);
         let mut pieces = Vec::new();
         let mut at = 0;
@@ -222,13 +225,15 @@ impl Phrase {
                     "{name}: only `{{{{ … }}}}` may stand in a text"
                 ))
                 .at(source, place.of(open..open + 2))
-                .mend("write `{{ event.name if event.name else 'гость' }}`"));
+                .mend("write `{{ event.name if event.name else 'гость' }}`")
+                .into());
             }
             let inside = open + 2;
             let Some(close) = closing(&text[inside..]).map(|close| inside + close) else {
                 return Err(Problem::error(format!("{name}: `{{{{` is never closed"))
                     .at(source, place.of(open..open + 2))
-                    .mend("close the expression with `}}`"));
+                    .mend("close the expression with `}}`")
+                    .into());
             };
             let trim_left = text[inside..close].starts_with('-');
             let trim_right = text[inside..close].ends_with('-') && close > inside + 1;

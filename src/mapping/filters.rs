@@ -215,7 +215,7 @@ fn table(state: &State, value: &Value, name: &str, other: Option<Value>) -> Resu
         .and_then(|held| held.downcast_object_ref::<Tables>())
         .and_then(|tables| tables.0.get(name))
         .ok_or_else(|| wrong(format!("there is no table `{name}`")))?;
-    let found = text(value).and_then(|key| table.get(&key)).map(super::eval::to_engine);
+    let found = text(value).and_then(|key| table.get(&key)).map(super::context::to_engine);
     Ok(found.or(other).unwrap_or(Value::UNDEFINED))
 }
 

@@ -130,7 +130,7 @@ impl Reader<'_> {
             .into_iter()
             .filter_map(|text| {
                 let phrase = Phrase::of_text(self.source, &name, &text.value, &text.span);
-                phrase.map_err(|problem| self.problems.push(problem)).ok()
+                phrase.map_err(|problem| self.problems.push(*problem)).ok()
             })
             .collect()
     }
@@ -248,7 +248,7 @@ impl Reader<'_> {
     fn phrase(&mut self, path: &str, item: Spanned<Item>) -> Option<Phrase> {
         match item.value {
             Item::Text(text) => Phrase::of_text(self.source, path, &text, &item.span)
-                .map_err(|problem| self.problems.push(problem))
+                .map_err(|problem| self.problems.push(*problem))
                 .ok(),
             Item::List(items) => {
                 let mut phrases = Vec::new();
@@ -272,7 +272,7 @@ impl Reader<'_> {
     fn expr(&mut self, name: &str, text: &Spanned<String>) -> Option<Expr> {
         let place = Anchor::new(self.source, &text.span, &text.value);
         Expr::compile(self.source, name, &text.value, place)
-            .map_err(|problem| self.problems.push(problem))
+            .map_err(|problem| self.problems.push(*problem))
             .ok()
     }
 

@@ -367,19 +367,4 @@ mod tests {
         }
         assert!(count > 56, "the whole matrix: {count}");
     }
-
-    #[test]
-    fn evaluation_is_fast_enough_for_hundreds_of_leads_a_second() {
-        let shipped = shipped();
-        let chat = shipped.iter().find(|bound| bound.name == "chat-to-order").expect("a flow");
-        let case = &chat.flow.cases[0];
-        let begun = std::time::Instant::now();
-        for _ in 0..50 {
-            decide(&chat.flow, case);
-        }
-        // Unoptimized and on a busy machine still far from 5 ms for each lead.
-        let each = begun.elapsed() / 50;
-        eprintln!("one decision: {each:?}");
-        assert!(each.as_millis() < 20, "{each:?}");
-    }
 }

@@ -3,6 +3,7 @@
 
 mod case;
 pub mod check;
+mod context;
 mod eval;
 pub mod expr;
 pub mod filters;

@@ -2,9 +2,9 @@
 //! job that waited before it in one of them was passed over; every claim has a new epoch.
 //!
 //! Fast with a million waiting jobs: the index `job_ready` holds, by flow and due time, only jobs that
-//! are not known to be blocked. A job that a claim finds blocked leaves that index until the lane that
-//! blocks it is freed (`lanes`), so that neither a busy lane with ten thousand jobs nor a closed flow
-//! is walked through again and again, and the jobs behind them get their turn in the same claim.
+//! may be claimable. A job that a claim finds blocked leaves that index until the lane that blocks it
+//! is freed (`lanes`), so that neither a busy lane with ten thousand jobs nor a closed flow is walked
+//! through again and again, and the jobs behind them get their turn in the same claim.
 
 use super::sql::{Connection, Row, args, list, statements};
 use super::{Claimed, Error, StepRow, StepState, Store, events, lanes};
@@ -14,13 +14,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 statements! {
-    FLOWS = "job", "with recursive ready (flow) as ( \
-            select min(flow) from job where state = 'waiting' and blocked = 0 \
+    FLOWS = "job", "with recursive flows (flow) as ( \
+            select (select flow from job where ready = 1 \
+                order by flow, due limit 1) \
             union all \
-            select (select min(flow) from job \
-                where state = 'waiting' and blocked = 0 and flow > ready.flow) \
-            from ready where ready.flow is not null) \
-        select flow from ready where flow is not null \
+            select (select flow from job where ready = 1 \
+                and flow > flows.flow order by flow, due limit 1) \
+            from flows where flows.flow is not null) \
+        select flow from flows where flow is not null \
             and flow not in (select value from json_each($1))";
     WINDOW = "job", "select j.id, j.due, j.registered, ( \
             exists (select 1 from job_lane m join lane_hold h on h.lane = m.lane \
@@ -31,10 +32,10 @@ statements! {
                 and not exists (select 1 from lane_hold h \
                     where h.lane = m.lane and h.job_id = j.id)) \
         ) as busy \
-        from job j where j.flow = $1 and j.state = 'waiting' and j.blocked = 0 and j.due <= $2 \
+        from job j where j.flow = $1 and j.ready = 1 and j.due <= $2 \
         order by j.due, j.registered, j.id limit $3";
-    BLOCK = "job", "update job set blocked = 1 where id in (select value from json_each($1))";
-    TAKE = "job", "update job set state = 'deciding', epoch = epoch + 1, claimed = $2, \
+    BLOCK = "job", "update job set ready = 0 where id in (select value from json_each($1))";
+    TAKE = "job", "update job set state = 'deciding', ready = 0, epoch = epoch + 1, claimed = $2, \
         first_due = coalesce(first_due, due), lease_owner = $3, lease_until = $4, changed = $2 \
         where id in (select value from json_each($1))";
     LEAVE = "job_lane", "update job_lane set due = null \
@@ -46,20 +47,21 @@ statements! {
     STEPS = "step", "select id, job_id, name, connection, operation, input, key, state, output, \
             started, looks from step \
         where job_id in (select value from json_each($1)) and state in ('done', 'unknown') order by id";
-    NEXT_DUE = "job", "with recursive ready (flow) as ( \
-            select min(flow) from job where state = 'waiting' and blocked = 0 \
+    NEXT_DUE = "job", "with recursive flows (flow) as ( \
+            select (select flow from job where ready = 1 \
+                order by flow, due limit 1) \
             union all \
-            select (select min(flow) from job \
-                where state = 'waiting' and blocked = 0 and flow > ready.flow) \
-            from ready where ready.flow is not null) \
+            select (select flow from job where ready = 1 \
+                and flow > flows.flow order by flow, due limit 1) \
+            from flows where flows.flow is not null) \
         select min(( \
-            select j.due from job j where j.flow = ready.flow and j.state = 'waiting' \
-                and j.blocked = 0 and not exists ( \
+            select j.due from job j where j.flow = flows.flow and j.ready = 1 \
+                and not exists ( \
                     select 1 from job_lane m join lane_hold h on h.lane = m.lane \
                     where m.job_id = j.id and h.job_id <> j.id) \
             order by j.due, j.registered, j.id limit 1)) as due \
-        from ready where ready.flow is not null \
-            and ready.flow not in (select value from json_each($1))";
+        from flows where flows.flow is not null \
+            and flows.flow not in (select value from json_each($1))";
 }
 
 /// Jobs of a flow that are looked at in one statement, beyond those that are asked for.

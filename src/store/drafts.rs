@@ -3,21 +3,18 @@
 
 use super::lanes::{self, Place};
 use super::sql::{Connection, args, statements};
-use super::{Error, JobChange, JobDraft};
+use super::{Error, JobChange, JobDraft, JobState, events};
 use jiff::Timestamp;
 
 statements! {
-    INSERT = "job", "insert into job (flow, event_id, merge_key, registered, due, state, created, \
-            changed) values ($1, $2, $3, $4, $5, 'waiting', $6, $6) \
+    INSERT = "job", "insert into job (flow, event_id, merge_key, registered, due, state, ready, \
+            created, changed) values ($1, $2, $3, $4, $5, 'waiting', 1, $6, $6) \
         on conflict (flow, merge_key) where state = 'waiting' and epoch = 0 do nothing returning id";
     MERGING = "job", "select id, event_id, due, registered from job \
         where flow = $1 and merge_key = $2 and state = 'waiting' and epoch = 0";
     JOIN = "job_event", "insert into job_event (job_id, event_id) values ($1, $2) \
         on conflict (event_id, job_id) do nothing";
-    WAITING = "job", "select id, due, epoch from job where flow = $1 and state = 'waiting' \
-        and tries = 0 and (event_id = $2 or id in ( \
-            select job_id from job_event where event_id = $2)) order by id desc limit 1";
-    MOVE = "job", "update job set due = $2, registered = $3, changed = $4, blocked = 0 where id = $1";
+    MOVE = "job", "update job set due = $2, registered = $3, changed = $4, ready = 1 where id = $1";
 }
 
 /// Does what the flows asked for; answers how many jobs are new.
@@ -74,15 +71,17 @@ async fn update(
     draft: &JobDraft,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let found = connection.fetch_one(WAITING, args![&draft.flow, event]).await?;
-    let Some(row) = found else { return Ok(()) };
-    let job = row.int("id")?;
-    if lanes::holds(connection, job).await? {
+    let jobs = events::jobs(connection, event).await?;
+    let waiting = jobs
+        .iter()
+        .rfind(|job| job.flow == draft.flow && job.state == JobState::Waiting && job.tries == 0);
+    let Some(job) = waiting else { return Ok(()) };
+    if lanes::holds(connection, job.id).await? {
         return Ok(());
     }
-    let due = if row.int("epoch")? == 0 { draft.due } else { row.time("due")? };
+    let due = if job.epoch == 0 { draft.due } else { job.due };
     let place = Place { due, registered: draft.registered };
-    stand(connection, job, &draft.lanes, place, now).await
+    stand(connection, job.id, &draft.lanes, place, now).await
 }
 
 async fn stand(

@@ -13,7 +13,7 @@ statements! {
     RENEW = "job", "update job set lease_until = $2 where state = 'deciding' and lease_owner = $1";
     EXPIRED = "job", "select id from job where state = 'deciding' and lease_until < $1";
     DECIDING = "job", "select id from job where state = 'deciding'";
-    WAKE_ALL = "job", "update job set blocked = 0 where blocked = 1";
+    WAKE_ALL = "job", "update job set ready = 1 where state = 'waiting' and ready = 0";
     LOSE_ATTEMPTS = "attempt", "update attempt set ended = $2, result = 'unknown', why = $3 \
         where ended is null and step_id in (select id from step where state = 'running' \
             and job_id in (select value from json_each($1)))";
@@ -21,7 +21,7 @@ statements! {
         and job_id in (select value from json_each($1))";
     DROP_STEPS = "step", "update step set state = 'skipped' where state = 'waiting' \
         and job_id in (select value from json_each($1))";
-    WAIT = "job", "update job set state = 'waiting', due = $2, why = $3, changed = $2, blocked = 0, \
+    WAIT = "job", "update job set state = 'waiting', due = $2, why = $3, changed = $2, ready = 1, \
         lease_owner = null, lease_until = null where id in (select value from json_each($1))";
     STAND = "job_lane", "update job_lane set due = $2 \
         where job_id in (select value from json_each($1))";
@@ -113,7 +113,7 @@ pub(super) async fn tried(
     connection.execute(TRIED, args![job, now]).await.map(drop)
 }
 
-/// At start: the process that held leases is gone. Blocked marks are made anew by the next claims.
+/// At start: the process that held leases is gone. Who is not ready is found anew by the next claims.
 pub(super) async fn take_back_all(
     connection: &mut Connection,
     now: Timestamp,

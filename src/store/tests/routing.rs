@@ -4,6 +4,9 @@
 use super::*;
 use std::sync::Mutex;
 
+/// What a judge was shown.
+type Seen = (Event, Vec<(String, JobState)>);
+
 fn with(mut event: Event, name: &str, value: &str) -> Event {
     event.fields.insert(name.to_owned(), json!(value));
     event
@@ -37,7 +40,7 @@ async fn a_new_event_makes_the_jobs_that_the_judge_wants() -> Tested {
 async fn a_second_arrival_fills_and_tells_the_judge_what_there_is() -> Tested {
     let db = Db::new().await?;
     db.job("a", "call:1", &["x"], 60).await?;
-    let seen: Arc<Mutex<Vec<(Event, Vec<(String, JobState)>)>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let judge: Judge = {
         let seen = Arc::clone(&seen);
         Arc::new(move |event, jobs| {
