@@ -158,6 +158,12 @@ running = true
 
     /// Starts (or starts anew) the daemon and waits for `/healthz`.
     pub async fn run(&mut self) {
+        self.spawn();
+        self.healthy().await;
+    }
+
+    /// Starts the daemon; it may not answer yet.
+    pub fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -184,6 +190,10 @@ running = true
             .spawn()
             .expect("the daemon starts");
         self.daemon = Some(child);
+    }
+
+    /// Waits for `/healthz`.
+    pub async fn healthy(&self) {
         let began = Instant::now();
         loop {
             if let Ok(answer) = self.http.get(self.url("/healthz")).send().await
