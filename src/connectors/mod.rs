@@ -1,5 +1,12 @@
 //! THE LIST of connectors, and what each owes its users. Invariant: adding a connector is one
 //! folder and one line here; nothing above this room knows a far side by name.
+//!
+//! The standard that every connector keeps (held by `tests/connectors.rs` over the list): its name
+//! is a noun; its settings are read to the last key, so an unknown one is a problem; secrets are
+//! hidden in `Debug`; `check` tests the credentials without side effects; every operation has a
+//! repeat class; parsing never panics on garbage; money is decimal; times carry a zone; a rate
+//! limit and a time-out are set; its README says where the far side's documentation is and what it
+//! gets wrong.
 
 pub mod calltouch;
 pub mod http;
@@ -7,3 +14,58 @@ pub mod port;
 pub mod retailcrm;
 
 pub use port::Connector;
+
+use crate::config::{Connection, Section};
+use crate::diagnosis::{Problem, suggest};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the connectors of one process share.
+#[derive(Default)]
+pub struct Shared {
+    /// One rate bucket for each far-side host.
+    pub limits: http::Limits,
+    /// Which connection a Calltouch site belongs to.
+    pub sites: calltouch::Sites,
+}
+
+/// Makes a connection's connector from its settings; `None` where they do not suffice (the section
+/// then holds the problems).
+pub type Build = fn(&str, &mut Section, &Shared) -> Option<Arc<dyn Connector>>;
+
+/// THE LIST.
+pub const LIST: &[(&str, Build)] = &[
+    ("calltouch", |name, section, shared| {
+        calltouch::build(name, section, &shared.limits, &shared.sites)
+    }),
+    ("retailcrm", |name, section, shared| retailcrm::build(name, section, &shared.limits)),
+];
+
+/// The connectors of a configuration, and everything that is wrong with their settings.
+#[derive(Default)]
+pub struct Built {
+    pub connectors: BTreeMap<String, Arc<dyn Connector>>,
+    pub problems: Vec<Problem>,
+}
+
+/// Makes every connection's connector.
+pub fn build(connections: Vec<Connection>) -> Built {
+    let shared = Shared::default();
+    let mut built = Built::default();
+    for Connection { name, connector, mut section, .. } in connections {
+        let Some((_, build)) = LIST.iter().find(|(known, _)| *known == connector) else {
+            let known: Vec<&str> = LIST.iter().map(|(known, _)| *known).collect();
+            let title = format!("connections.{name}: there is no connector `{connector}`");
+            section.problem("connector", Problem::error(title).mend(suggest(&connector, &known)));
+            built.problems.extend(
+                section.finish().into_iter().filter(|p| !p.title.contains("there is no such key")),
+            );
+            continue;
+        };
+        if let Some(connector) = build(&name, &mut section, &shared) {
+            built.connectors.insert(name, connector);
+        }
+        built.problems.extend(section.finish());
+    }
+    built
+}

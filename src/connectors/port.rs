@@ -41,13 +41,13 @@ pub trait Connector: Send + Sync {
         Ok(Page::default())
     }
 
-    /// Looks up what a delivery left out (an id, contacts). `Ok(None)`: the far side knows no more.
+    /// Looks up what a delivery left out (an id, contacts).
     ///
     /// # Errors
     /// Why not now.
-    async fn complete(&self, event: &Event, now: Timestamp) -> Result<Option<Event>, Delay> {
+    async fn complete(&self, event: &Event, now: Timestamp) -> Result<Completion, Delay> {
         let _ = (event, now);
-        Ok(None)
+        Ok(Completion::Never)
     }
 
     /// Answers a question.
@@ -58,6 +58,13 @@ pub trait Connector: Send + Sync {
 
     /// After an unknown outcome: has this effect, begun at `since`, happened?
     async fn look(&self, effect: &Effect, since: Timestamp, now: Timestamp) -> Look;
+
+    /// Does the far side itself refuse a second one of this effect (by our key), or does a repeat
+    /// change nothing? Then one look that finds nothing is enough to repeat it.
+    fn guarded(&self, effect: &Effect) -> bool {
+        let _ = effect;
+        false
+    }
 
     /// The request that `perform` would send, for `explain`; holes are shown as they are.
     fn preview(&self, effect: &Effect) -> Preview;
@@ -81,6 +88,17 @@ pub trait Connector: Send + Sync {
 
     /// Requests per second that it may send; bounds how many decisions are worth having under way.
     fn pace(&self) -> f64;
+}
+
+/// What a look for the missing parts of an event found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Completion {
+    /// The event with what was found; boxed, since it is far larger than the other answers.
+    Fuller(Box<Event>),
+    /// Nothing yet; the far side's journal may show it later.
+    NotYet,
+    /// The far side has nothing more to tell of it.
+    Never,
 }
 
 /// Why a delivery cannot be read.

@@ -2,9 +2,13 @@
 //! collected, never the first one thrown; every one names file, line, field and the mend.
 //! A leaf: it knows no other room; `config` and `mapping` speak through it.
 
+mod nearest;
+mod render;
 pub mod table;
 
-pub use table::Table;
+pub use nearest::{nearest, suggest};
+pub use render::{line_col, render, sorted, to_json};
+pub use table::{Item, Spanned, Table, duration_of};
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +19,12 @@ pub struct Source {
     /// As the operator would type it: `mappings/call-to-order.toml`.
     pub name: Arc<str>,
     pub text: Arc<str>,
+}
+
+impl Source {
+    pub fn new(name: impl AsRef<str>, text: impl AsRef<str>) -> Self {
+        Self { name: name.as_ref().into(), text: text.as_ref().into() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,4 +82,9 @@ impl Problem {
         self.mend = mend.into();
         self
     }
+}
+
+/// Is anything among them that forbids running?
+pub fn has_errors(problems: &[Problem]) -> bool {
+    problems.iter().any(|problem| problem.severity == Severity::Error)
 }

@@ -39,6 +39,15 @@ impl Phone {
     pub fn key(&self) -> &str {
         &self.key
     }
+
+    /// The digits without the country's code (`9990000001`); all digits where no numbering plan
+    /// knows the number.
+    pub fn national(&self) -> String {
+        match PhoneNumber::parse(&self.key, None) {
+            Ok(number) if self.key.starts_with('+') => number.get_national_significant_number(),
+            _ => self.key.clone(),
+        }
+    }
 }
 
 fn e164(text: &str, region: Option<Region>) -> Option<String> {
@@ -138,6 +147,17 @@ mod tests {
             ("100500100", Some("100500100")),
         ] {
             assert_eq!(Phone::parse(typed).map(|p| p.key().to_owned()).as_deref(), key, "{typed}");
+        }
+    }
+
+    #[test]
+    fn the_national_part_has_no_country() {
+        for (typed, national) in [
+            ("8 (999) 000-00-01", "9990000001"),
+            ("375291234567", "291234567"),
+            ("100500100", "100500100"),
+        ] {
+            assert_eq!(Phone::parse(typed).map(|p| p.national()).as_deref(), Some(national));
         }
     }
 

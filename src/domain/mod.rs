@@ -4,6 +4,7 @@
 pub mod contact;
 pub mod event;
 pub mod fact;
+pub mod job;
 pub mod offer;
 pub mod outcome;
 pub mod plan;
@@ -11,6 +12,7 @@ pub mod plan;
 pub use contact::{EmailKey, Phone};
 pub use event::{Event, Raw};
 pub use fact::{Answer, Link, Query};
+pub use job::{JobChange, JobDraft, JobState};
 pub use offer::{EventOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat};
 pub use outcome::{Delay, Look, Outcome, Whose};
 pub use plan::{Decision, Effect, Plan, Reason, Step, Verdict, Why};

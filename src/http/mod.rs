@@ -1,1 +1,44 @@
-//! http (skeleton)
+//! The doors: every route on one page. Invariant: a door keeps and answers; it decides nothing. Each
+//! route is of one class — public or hook here; session and bearer come with the console.
+
+pub mod error;
+pub mod health;
+pub mod hooks;
+
+use crate::pipeline::Pipeline;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+/// A delivery is at most this long; a longer one is answered with 413.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+/// A sender that is slower than this is cut off (408): nothing was kept.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What the doors need.
+#[derive(Clone)]
+pub struct Doors {
+    pub pipeline: Pipeline,
+    /// Renders `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// All routes.
+pub fn router(doors: Doors) -> Router {
+    Router::new()
+        // hook: the secret in the path is the key
+        .route("/hooks/{connection}/{secret}", get(hooks::query).post(hooks::body))
+        // public
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(error::not_found)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, TIMEOUT))
+        .layer(CatchPanicLayer::new())
+        .with_state(doors)
+}

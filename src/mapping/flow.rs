@@ -2,6 +2,7 @@
 //! depends on the connections (offers) is found by `check`.
 
 use super::expr::{Expr, Phrase};
+use super::filters::Tables;
 use crate::diagnosis::Source;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -36,6 +37,38 @@ pub struct Flow {
     pub lets: Vec<(String, Expr)>,
     pub steps: Vec<StepRule>,
     pub cases: Vec<Case>,
+    /// Lookup tables of the `table` filter, shared by all flows of a directory.
+    pub tables: Arc<Tables>,
+    /// Where its keys stand.
+    pub places: Places,
+    /// Its file has errors: it is here only so that everything else that is wrong with it is
+    /// found too, and never runs.
+    pub broken: bool,
+}
+
+/// Where the keys and values of a flow stand in its file, by full name: `step[1].with.phones`.
+#[derive(Debug, Default)]
+pub struct Places(BTreeMap<String, (Range<usize>, Range<usize>)>);
+
+impl Places {
+    pub(super) fn put(&mut self, name: String, key: Range<usize>, value: Range<usize>) {
+        self.0.insert(name, (key, value));
+    }
+
+    /// The keys of one table, whether their values could be read or not.
+    pub(super) fn keys_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a str> + Clone {
+        self.0.keys().filter_map(move |name| name.strip_prefix(table)?.strip_prefix('.'))
+    }
+
+    /// The key's own letters.
+    pub fn key(&self, name: &str) -> Range<usize> {
+        self.0.get(name).map_or(0..0, |(key, _)| key.clone())
+    }
+
+    /// What stands behind the key.
+    pub fn value(&self, name: &str) -> Range<usize> {
+        self.0.get(name).map_or(0..0, |(_, value)| value.clone())
+    }
 }
 
 /// `on = { from = "calls", event = "call.finished" }`

@@ -1,8 +1,23 @@
 //! The flow language: TOML files become checked flows. Invariant: strict — unknown keys, unknown
 //! paths and unknown words are problems with a place, all of them reported at once.
 
+mod case;
+pub mod check;
+mod context;
+mod eval;
 pub mod expr;
+pub mod filters;
 pub mod flow;
+mod grammar;
+mod load;
+#[cfg(test)]
+mod offers;
+mod refer;
+mod scan;
+pub mod shape;
 
-pub use expr::{EvalError, Expr, FactState, Phrase, Scope, StepState};
+pub use check::check;
+pub use expr::{EvalError, Expr, FactState, Held, Phrase, Scope, StepState};
 pub use flow::{Bound, Case, Expect, FactRule, Flow, Roles, StepRule, Trigger};
+pub use load::{Loaded, load, load_all};
+pub use shape::shape;

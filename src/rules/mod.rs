@@ -1,1 +1,124 @@
-//! rules (skeleton)
+//! The head: which jobs follow from an event, which facts a decision needs, what is decided.
+//! Invariant: pure and synchronous; `now` is an argument; a business "no" is a value with reasons.
+
+pub mod cases;
+pub mod decide;
+pub mod gather;
+pub mod guard;
+pub mod retry;
+pub mod route;
+
+use crate::domain::{Event, Field, Offer, OperationOffer, QueryOffer};
+use crate::mapping::{Bound, EvalError, FactState, Scope, StepState, shape};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// The flows as bound to connections, and what those connections offer.
+#[derive(Debug)]
+pub struct Book {
+    flows: Vec<Bound>,
+    offers: BTreeMap<String, &'static Offer>,
+}
+
+/// A decision cannot be made from the flow as it is: a person must mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{about}: {why}")]
+pub struct Fault {
+    /// `step create`, `fact customer`, `lane`.
+    pub about: String,
+    pub why: String,
+}
+
+impl Book {
+    pub fn new(flows: Vec<Bound>, offers: BTreeMap<String, &'static Offer>) -> Self {
+        Self { flows, offers }
+    }
+
+    pub fn flows(&self) -> &[Bound] {
+        &self.flows
+    }
+
+    /// The flow instance of this name.
+    pub fn flow(&self, name: &str) -> Option<&Bound> {
+        self.flows.iter().find(|bound| bound.name == name)
+    }
+
+    pub fn offer(&self, connection: &str) -> Option<&'static Offer> {
+        self.offers.get(connection).copied()
+    }
+
+    /// The connection that a flow writes to: its lanes are scoped by it.
+    pub fn writes_to<'a>(&self, bound: &'a Bound) -> Option<&'a str> {
+        bound.flow.steps.first().and_then(|step| bound.connection(&step.role))
+    }
+
+    /// Every connection that deciding and performing a flow needs.
+    pub fn needs<'a>(&self, bound: &'a Bound) -> impl Iterator<Item = &'a str> {
+        let facts = bound.flow.facts.iter().map(|fact| &fact.role);
+        let steps = bound.flow.steps.iter().map(|step| &step.role);
+        facts.chain(steps).filter_map(|role| bound.connection(role))
+    }
+
+    /// The offer of a query that a flow's role is bound to.
+    pub fn query(&self, bound: &Bound, role: &str, name: &str) -> Option<&'static QueryOffer> {
+        self.offer(bound.connection(role)?)?.query(name)
+    }
+
+    /// The offer of an operation that a flow's role is bound to.
+    pub fn operation(
+        &self,
+        bound: &Bound,
+        role: &str,
+        name: &str,
+    ) -> Option<&'static OperationOffer> {
+        self.offer(bound.connection(role)?)?.operation(name)
+    }
+
+    /// The event's fields in the shape of its offer.
+    pub fn event_fields(&self, event: &Event) -> Map<String, Value> {
+        let fields = self.offer(&event.connection).and_then(|offer| offer.event(&event.kind));
+        match fields {
+            Some(offer) => shaped(offer.fields, &event.fields),
+            None => event.fields.clone(),
+        }
+    }
+}
+
+/// A table in the shape of an offer.
+pub fn shaped(fields: &[Field], table: &Map<String, Value>) -> Map<String, Value> {
+    match shape(fields, &Value::Object(table.clone())) {
+        Value::Object(filled) => filled,
+        _ => Map::new(),
+    }
+}
+
+/// What is known while a job is decided; the scope of its expressions is made of it.
+#[derive(Debug, Clone)]
+pub struct Knowledge {
+    /// In the shape of the offer.
+    pub event: Map<String, Value>,
+    /// Fact name → fact; what is not here has not been asked.
+    pub facts: BTreeMap<String, Value>,
+    /// Outputs of steps that earlier decisions of the job did.
+    pub done: BTreeMap<String, Value>,
+    pub now: Timestamp,
+}
+
+impl Knowledge {
+    fn scope<'a>(&'a self, bound: &Bound) -> Scope<'a> {
+        let facts = bound.flow.facts.iter().map(|rule| {
+            let state = self.facts.get(&rule.name).cloned();
+            (rule.name.clone(), state.map_or(FactState::Pending, FactState::Known))
+        });
+        let steps = bound.flow.steps.iter().map(|rule| {
+            let state = self.done.get(&rule.name).cloned();
+            (rule.name.clone(), state.map_or(StepState::Later, StepState::Done))
+        });
+        Scope { event: &self.event, facts: facts.collect(), steps: steps.collect(), now: self.now }
+    }
+}
+
+fn fault(about: impl Into<String>, error: &EvalError) -> Fault {
+    Fault { about: about.into(), why: error.to_string() }
+}

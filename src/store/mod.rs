@@ -1,198 +1,112 @@
 //! The memory: inbox, events, jobs, plans, links, cursors. Invariant: one public function is one
 //! transaction; SQL stands only in this room; no HTTP inside; `now` is always an argument.
-//! (skeleton: signatures that the pipeline builds on)
+//!
+//! All writes pass through one writer (`writer`), which commits those that wait together and answers
+//! after the commit; reads have a few connections of their own. A write that was answered is durable.
 
+mod claim;
+mod commands;
+mod complete;
+mod cursors;
+mod drafts;
+mod events;
+mod inbox;
+mod jobs;
+mod lanes;
+mod links;
+mod open;
+mod plans;
+mod route;
 pub mod rows;
+mod sql;
+mod states;
+mod stories;
+mod views;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use rows::*;
 
-use crate::domain::{Event, Link, Raw};
-use jiff::Timestamp;
-use serde_json::Value;
+use crate::domain::Event;
+use futures_util::future::BoxFuture;
+use sql::Connection;
+use sqlx::SqlitePool;
 use std::sync::Arc;
-use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use writer::{Accept, Ran, Task};
 
 /// The open database. Cheap to clone.
 #[derive(Clone)]
-pub struct Store;
+pub struct Store {
+    accepts: mpsc::Sender<Accept>,
+    tasks: mpsc::Sender<Task>,
+    readers: SqlitePool,
+    closing: CancellationToken,
+    /// True when the writer has ended.
+    ended: watch::Receiver<bool>,
+}
 
 /// Called inside the routing transaction with the event as merged: which jobs follow? Pure.
 pub type Judge = Arc<dyn Fn(&Event, &[(String, JobState)]) -> Vec<JobChange> + Send + Sync>;
 
-#[expect(unused_variables, reason = "skeleton")]
 impl Store {
-    /// Opens as the one owner: takes the lock, migrates, takes back every lease (running steps
-    /// become unknown, deciding jobs wait again).
-    pub async fn open(url: &str, now: Timestamp) -> Result<Self, Error> {
-        unimplemented!()
-    }
-    /// Opens beside a running owner: for `why`, `status` and for leaving commands. No migration.
-    pub async fn open_beside(url: &str) -> Result<Self, Error> {
-        unimplemented!()
-    }
-    /// Finishes what is queued, checkpoints, closes.
+    /// Finishes what is queued, checkpoints, closes. Later calls answer `Unavailable`.
     pub async fn close(&self) {
-        unimplemented!()
+        self.readers.close().await;
+        self.closing.cancel();
+        let mut ended = self.ended.clone();
+        // An error means that the writer is gone, which is what is waited for.
+        let _gone = ended.wait_for(|ended| *ended).await;
     }
 
-    // -- inbox
-    /// Stores rows under their dedupe keys and moves the cursor; returns only when it is durable.
-    pub async fn accept(
-        &self,
-        rows: Vec<Raw>,
-        cursor: Option<CursorMove>,
-    ) -> Result<Accepted, Error> {
-        unimplemented!()
-    }
-    /// The oldest rows that are not routed yet.
-    pub async fn unrouted(&self, limit: u32) -> Result<Vec<Raw>, Error> {
-        unimplemented!()
-    }
-    /// Routes rows: each event meets what is known under any of its keys (filled, or new), then
-    /// `judge` says which jobs follow. All in one transaction.
-    pub async fn route(
-        &self,
-        batch: Vec<(i64, Reading)>,
-        judge: Judge,
-        now: Timestamp,
-    ) -> Result<Routed, Error> {
-        unimplemented!()
-    }
-
-    // -- jobs
-    /// Takes due jobs whose lanes are free, in due order (equal times in order of registration),
-    /// none of the `closed` flows.
-    pub async fn claim(
-        &self,
-        owner: &str,
-        limit: u32,
-        closed: &[String],
-        lease: Duration,
-        now: Timestamp,
-    ) -> Result<Vec<Claimed>, Error> {
-        unimplemented!()
-    }
-    /// When the next waiting job of an open flow is due (jobs whose lane is held do not count).
-    pub async fn next_due(&self, closed: &[String]) -> Result<Option<Timestamp>, Error> {
-        unimplemented!()
-    }
-    /// Lengthens the leases of this owner's jobs.
-    pub async fn renew(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<(), Error> {
-        unimplemented!()
-    }
-    /// Takes back jobs whose lease ran out; their running steps become unknown.
-    pub async fn sweep(&self, now: Timestamp) -> Result<u64, Error> {
-        unimplemented!()
-    }
-    /// Puts a claimed job back, to be decided anew at `due`. A job that has been tried keeps its lanes.
-    pub async fn put_off(
-        &self,
-        fence: Fence,
-        due: Timestamp,
-        why: &str,
-        counted: bool,
-        now: Timestamp,
-    ) -> Result<Fenced, Error> {
-        unimplemented!()
-    }
-    /// The event of a claimed job became fuller (`complete`). `Fenced::Yes(false)`: another event
-    /// has its key already, so the job was ended as skipped.
-    pub async fn complete(
-        &self,
-        fence: Fence,
-        event: &Event,
-        now: Timestamp,
-    ) -> Result<Fenced<bool>, Error> {
-        unimplemented!()
+    /// Runs `work` in the writer, in a savepoint of its own, and answers after the commit. A caller
+    /// that goes away does not stop it.
+    async fn write<T, W>(&self, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: for<'a> FnOnce(&'a mut Connection) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let task: Task = Box::new(move |connection| {
+            Box::pin(async move {
+                let done = match connection {
+                    Ok(connection) => work(connection).await,
+                    Err(error) => Err(error),
+                };
+                Ran {
+                    kept: done.is_ok(),
+                    settle: Box::new(move |committed| {
+                        // The caller may have gone away; the work is done nevertheless.
+                        let _gone = answer.send(done.and_then(|value| committed.map(|()| value)));
+                    }),
+                }
+            })
+        });
+        self.tasks.send(task).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| dropped())?
     }
 
-    // -- plans
-    /// Stores the decision whole; with a plan takes the extra lanes and starts its first step, else
-    /// ends the job. A busy lane puts the job back, waiting for that lane too.
-    pub async fn begin(
-        &self,
-        fence: Fence,
-        decision: NewDecision,
-        now: Timestamp,
-    ) -> Result<Fenced<Begun>, Error> {
-        unimplemented!()
-    }
-    /// Commits what came of a running step, and what is next, in one transaction.
-    pub async fn finish(
-        &self,
-        fence: Fence,
-        finished: Finished,
-        next: Next,
-        now: Timestamp,
-    ) -> Result<Fenced, Error> {
-        unimplemented!()
-    }
-    /// Commits what a look after an unknown outcome found.
-    pub async fn resolve(
-        &self,
-        fence: Fence,
-        step: i64,
-        found: Resolution,
-        now: Timestamp,
-    ) -> Result<Fenced, Error> {
-        unimplemented!()
+    /// A connection for one reading statement.
+    async fn reader(&self) -> Result<Connection, Error> {
+        let pooled = self.readers.acquire().await;
+        pooled.map(Connection::SqlitePooled).map_err(|error| sql::failed("the file", &error))
     }
 
-    // -- links, cursors, connections
-    /// Links to entities of one kind from any of these ids, newest first.
-    pub async fn links(
-        &self,
-        to_connection: &str,
-        to_kind: &str,
-        from_kind: &str,
-        from_ids: &[String],
-    ) -> Result<Vec<Link>, Error> {
-        unimplemented!()
+    /// A connection that sees one state of the database for all its statements.
+    async fn snapshot(&self) -> Result<Connection, Error> {
+        let begun = self.readers.begin().await;
+        begun.map(Connection::SqliteReader).map_err(|error| sql::failed("the file", &error))
     }
-    pub async fn cursor(&self, connection: &str, feed: &str) -> Result<Option<Value>, Error> {
-        unimplemented!()
-    }
-    /// When this connection was first started: the first caller's `now`.
-    pub async fn first_start(&self, connection: &str, now: Timestamp) -> Result<Timestamp, Error> {
-        unimplemented!()
-    }
+}
 
-    // -- commands left by other processes
-    pub async fn leave_command(
-        &self,
-        kind: &str,
-        body: &Value,
-        now: Timestamp,
-    ) -> Result<i64, Error> {
-        unimplemented!()
-    }
-    pub async fn take_command(&self, now: Timestamp) -> Result<Option<Command>, Error> {
-        unimplemented!()
-    }
-    pub async fn answer_command(
-        &self,
-        id: i64,
-        answer: &Value,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        unimplemented!()
-    }
-    pub async fn command_answer(&self, id: i64) -> Result<Option<Value>, Error> {
-        unimplemented!()
-    }
+fn closed() -> Error {
+    Error::Unavailable("the store is closed".to_owned())
+}
 
-    // -- views
-    /// The whole story of every event that `query` names: an event key, a far-side id (of a lead or
-    /// an order), a phone or an e-mail.
-    pub async fn story(&self, query: &str) -> Result<Vec<Story>, Error> {
-        unimplemented!()
-    }
-    /// For metrics and readiness.
-    pub async fn counts(&self, now: Timestamp) -> Result<Counts, Error> {
-        unimplemented!()
-    }
-    /// Can it be written to right now?
-    pub async fn ping(&self, now: Timestamp) -> Result<(), Error> {
-        unimplemented!()
-    }
+/// The writer let go of a request without an answer: its transaction is gone.
+fn dropped() -> Error {
+    Error::Unavailable("the write was given up; nothing of it was kept".to_owned())
 }

@@ -1,6 +1,7 @@
 //! What goes into the store and comes out of it. Invariant: plain data, the same for every database.
 
 use crate::domain::{Decision, Effect, Event, Link};
+pub use crate::domain::{JobChange, JobDraft, JobState};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -35,37 +36,6 @@ pub struct Routed {
     pub repeats: u64,
     pub jobs: u64,
     pub unreadable: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobState {
-    Waiting,
-    Deciding,
-    Acted,
-    Skipped,
-    /// Skipped because the event lacked what the flow requires.
-    Incomplete,
-    /// Parked for a person.
-    Stuck,
-}
-
-/// A job that a flow wants for an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobDraft {
-    /// Name of the flow instance.
-    pub flow: String,
-    pub merge_key: String,
-    pub due: Timestamp,
-    pub registered: Timestamp,
-    pub lanes: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobChange {
-    New(JobDraft),
-    /// The waiting job of this flow and event: its due time and lanes become these.
-    Update(JobDraft),
 }
 
 /// Proof that a job is ours: checked in every transaction that writes for it.
@@ -264,7 +234,7 @@ pub struct Counts {
 }
 
 /// Why the store did not do it. A variant per kind of answer that a caller can give.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("{0} is not a database that leadlink knows: write sqlite:PATH")]
     Url(String),

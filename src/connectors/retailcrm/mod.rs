@@ -1,1 +1,171 @@
-//! RetailCRM (skeleton).
+//! RetailCRM (retailcrm.ru, simla.com): finds and makes customers and orders. Invariant: success is
+//! said by the body, and whatever may have happened is looked up before it is repeated. Called
+//! through `connectors::port::Connector` by the pipeline and the commands.
+
+mod act;
+mod ask;
+mod check;
+mod client;
+mod config;
+mod fields;
+mod look;
+mod offer;
+mod references;
+mod request;
+mod wire;
+
+use super::http;
+use super::port::{Connector, Preview, Unreadable};
+use crate::config::Section;
+use crate::diagnosis::Problem;
+use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
+use async_trait::async_trait;
+use client::{Client, Stop};
+use config::Config;
+use jiff::Timestamp;
+use references::{Cache, References};
+use request::Defaults;
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// Reads `[connections.NAME]` and makes the connector; problems stay in the section. `None`: they
+/// leave nothing to work with.
+pub fn build(
+    name: &str,
+    section: &mut Section,
+    limits: &http::Limits,
+) -> Option<Arc<dyn Connector>> {
+    let config = Config::read(name, section)?;
+    match Account::new(config, limits) {
+        Ok(account) => Some(Arc::new(account)),
+        Err(why) => {
+            section.problem("url", Problem::error(why));
+            None
+        }
+    }
+}
+
+/// One account.
+struct Account {
+    config: Config,
+    client: Client,
+    cache: Cache,
+}
+
+impl Account {
+    fn new(config: Config, limits: &http::Limits) -> Result<Self, String> {
+        let http = http::Client::new(config.options(), limits)?;
+        let client = Client::new(http, config.api_key.clone());
+        Ok(Self { config, client, cache: Cache::new() })
+    }
+
+    async fn references(&self, now: Timestamp) -> Result<Arc<References>, Delay> {
+        self.cache.get(&self.client, &self.config, now).await
+    }
+
+    async fn reread(
+        &self,
+        seen: &Arc<References>,
+        now: Timestamp,
+    ) -> Result<Arc<References>, Delay> {
+        self.cache.refresh(&self.client, &self.config, seen, now).await
+    }
+
+    async fn group_of(&self, status: &str, now: Timestamp) -> Result<Option<String>, Delay> {
+        self.cache.group_of(&self.client, &self.config, status, now).await
+    }
+
+    /// An outcome whose text does not repeat the key.
+    fn cleaned(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Refused(why) => Outcome::Refused(self.client.clean(&why)),
+            other => other,
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for Account {
+    fn offer(&self) -> &'static Offer {
+        &offer::OFFER
+    }
+
+    fn admits(&self, secret: &str) -> bool {
+        // Digests have one length, so that not even the length of the secret can be timed.
+        self.config.hook_secret.as_ref().is_some_and(|ours| {
+            let ours = Sha256::digest(ours.expose_secret().as_bytes());
+            ours.ct_eq(&Sha256::digest(secret.as_bytes())).into()
+        })
+    }
+
+    fn dedupe_key(&self, _content_type: &str, body: &[u8]) -> String {
+        Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn parse(&self, raw: &Raw) -> Result<Vec<Event>, Unreadable> {
+        let channel = &raw.channel;
+        Err(Unreadable(format!("no flow listens to triggers of RetailCRM yet (`{channel}`)")))
+    }
+
+    async fn ask(&self, query: &Query, now: Timestamp) -> Answer {
+        match ask::ask(self, query, now).await {
+            Ok(fact) => Answer::Known(fact),
+            Err(Stop::Later(delay)) => Answer::Later(delay),
+            Err(Stop::Refused(why)) => Answer::Refused(why),
+            Err(stop @ Stop::NotFound(_)) => Answer::Later(stop.delay(&query.name)),
+        }
+    }
+
+    async fn perform(&self, effect: &Effect, now: Timestamp) -> Outcome {
+        act::perform(self, effect, now).await
+    }
+
+    async fn look(&self, effect: &Effect, since: Timestamp, now: Timestamp) -> Look {
+        look::look(self, effect, since, now).await
+    }
+
+    fn guarded(&self, effect: &Effect) -> bool {
+        match effect.operation.as_str() {
+            // A second order with our `externalId` is refused (retailcrm.md 3).
+            "order.create" => self.config.external_ids,
+            // The same values once more change nothing.
+            "order.edit" => true,
+            _ => false,
+        }
+    }
+
+    fn preview(&self, effect: &Effect) -> Preview {
+        let held = self.cache.held();
+        let defaults = held.map_or_else(Defaults::unread, |held| Defaults::of(&held));
+        match request::build(effect, &self.config, &defaults) {
+            Ok(built) => Preview { method: "POST", path: built.path, fields: built.fields },
+            Err(why) => {
+                let fields = vec![("not sent".to_owned(), why)];
+                Preview { method: "POST", path: String::new(), fields }
+            }
+        }
+    }
+
+    async fn check(&self) -> Vec<Problem> {
+        check::check(self).await
+    }
+
+    async fn probe(&self) -> Result<(), Delay> {
+        let path = "/api/credentials";
+        let asked = self.client.get(path, path.to_owned(), Vec::new()).await;
+        asked.map(drop).map_err(|stop| stop.delay("the CRM"))
+    }
+
+    async fn setup(&self) -> Result<Vec<String>, Delay> {
+        fields::set_up(&self.client).await
+    }
+
+    fn pace(&self) -> f64 {
+        self.config.requests_per_second
+    }
+}
+
+#[cfg(test)]
+mod tests;

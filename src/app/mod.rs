@@ -1,0 +1,82 @@
+//! Wires everything, owns nothing. Invariant: what is wrong with config, connections and flows is
+//! collected whole before anything runs.
+
+pub mod bind;
+#[cfg(feature = "testing")]
+pub mod control;
+pub mod serve;
+
+use crate::clock::Clock;
+use crate::config::{self, Config, Log};
+use crate::connectors::{self, Connector};
+use crate::diagnosis::Problem;
+use crate::mapping;
+use crate::pipeline::Pipeline;
+use crate::rules::Book;
+use crate::store::{self, Store};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Everything that config and flow files say, read and checked.
+pub struct App {
+    pub listen: String,
+    pub store_url: String,
+    pub log: Log,
+    pub book: Book,
+    pub connectors: BTreeMap<String, Arc<dyn Connector>>,
+}
+
+/// What was read, as far as it could be, and everything that is wrong with it.
+pub struct Read {
+    pub app: Option<App>,
+    pub problems: Vec<Problem>,
+    /// Cases that passed.
+    pub cases: usize,
+}
+
+/// Reads config, connections and flows from `file` and the environment.
+pub fn read(file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Read {
+    let (config, mut problems) = config::load(file, env);
+    let Some(config) = config else { return Read { app: None, problems, cases: 0 } };
+    let mut read = assemble(config);
+    problems.append(&mut read.problems);
+    Read { problems, ..read }
+}
+
+/// Makes the connectors, binds and checks the flows, runs their cases.
+pub fn assemble(config: Config) -> Read {
+    let Config { listen, store_url, mappings_dir, roles, connections, flows, log, origins } =
+        config;
+    let mut problems = Vec::new();
+    let built = connectors::build(connections);
+    problems.extend(built.problems);
+    let loaded = mapping::load_all(&mappings_dir);
+    problems.extend(loaded.problems);
+    // With those that have errors, for everything that is wrong with them is told at once.
+    let files = [loaded.flows, loaded.broken].concat();
+    let bound = bind::bind(&files, &flows, &roles, &origins);
+    problems.extend(bound.problems);
+    let offers = built.connectors.iter().map(|(name, connector)| (name.clone(), connector.offer()));
+    let book = Book::new(bound.flows, offers.collect());
+    let checked = bind::check(&book, &bound.off);
+    problems.extend(checked.problems);
+    let app = App { listen, store_url, log, book, connectors: built.connectors };
+    Read { app: Some(app), problems, cases: checked.passed }
+}
+
+impl App {
+    /// Opens the store as its owner and puts the pipeline together.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn pipeline(self, clock: Clock) -> Result<Pipeline, store::Error> {
+        let store = Store::open(&self.store_url, clock.now()).await?;
+        Ok(Pipeline::new(store, clock, self.book, self.connectors))
+    }
+}
+
+/// The folder that holds the store's file, for messages.
+pub fn store_path(url: &str) -> PathBuf {
+    PathBuf::from(url.strip_prefix("sqlite:").unwrap_or(url))
+}

@@ -1,0 +1,81 @@
+//! The daemon: doors first, then the loops; at a signal the other way round. Invariant: `/healthz`
+//! answers before any far side is asked, and what was accepted is durable whatever happens next.
+
+use super::App;
+use crate::clock::Clock;
+use crate::http::{Doors, router};
+use crate::pipeline::run;
+use anyhow::Context;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Renders `/metrics`.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Serves until `stop`; returns when all that was under way has come to its end.
+///
+/// # Errors
+/// The address or the store cannot be had.
+pub async fn serve(
+    app: App,
+    clock: Clock,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(&app.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", app.listen))?;
+    serve_on(listener, app, clock, metrics, stop).await
+}
+
+/// As [`serve`], on a listener that is bound already.
+///
+/// # Errors
+/// The store cannot be had.
+pub async fn serve_on(
+    listener: TcpListener,
+    app: App,
+    clock: Clock,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let address: SocketAddr = listener.local_addr().context("the listener has no address")?;
+    #[cfg(feature = "testing")]
+    super::control::listen(clock.clone(), stop.clone());
+    let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
+    let loops = tokio::spawn(run::run(pipeline.clone(), stop.clone()));
+    let doors = router(Doors { pipeline: pipeline.clone(), metrics });
+    tracing::info!(%address, "listening");
+    let stopped = stop.clone();
+    axum::serve(listener, doors)
+        .with_graceful_shutdown(async move { stopped.cancelled().await })
+        .await
+        .context("the doors failed")?;
+    stop.cancel();
+    loops.await.context("the loops failed")?.context("the store failed at the start")?;
+    pipeline.store.close().await;
+    tracing::info!("stopped; nothing is under way");
+    Ok(())
+}
+
+/// Cancels `stop` at the first SIGTERM or SIGINT.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = stop.cancelled() => {}
+        }
+        tracing::info!("stopping: no new work, what is under way comes to its end");
+        stop.cancel();
+    });
+    Ok(())
+}

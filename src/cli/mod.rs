@@ -1,0 +1,97 @@
+//! The commands. Invariant: what a script would read has `--json`; exit codes are 0 done, 1 problems
+//! found, 2 wrong usage.
+
+mod check;
+mod demo;
+mod explain;
+mod migrate;
+mod out;
+mod poll;
+mod run;
+mod sandbox;
+mod setup;
+mod why;
+
+use crate::app::{self, App};
+use crate::diagnosis::{Problem, has_errors, render};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "leadlink", version, about, propagate_version = true)]
+struct Arguments {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the daemon until SIGTERM or SIGINT
+    Run,
+    /// Checks config, flows and their cases; prints every problem with its place and the mend
+    Check(check::Arguments),
+    /// Creates in the far sides what the flows need (order custom fields); repeatable
+    Setup,
+    /// Shows what a flow would do about an event: facts, decision, reasons, requests; writes nothing
+    Explain(explain::Arguments),
+    /// Tells the whole story of a lead or an order, from what came in to what was answered
+    Why(why::Arguments),
+    /// Reads a connection's journals now
+    Poll(poll::Arguments),
+    /// Brings the database to this version
+    Migrate,
+    /// Runs stand-ins of RetailCRM and Calltouch, with faults to switch
+    Sandbox(sandbox::Arguments),
+    /// Runs the daemon against the sandbox on a temporary database and shows what becomes of leads
+    Demo(demo::Arguments),
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let Arguments { config, command } = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            out::complain(&format!("error: no runtime: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(async {
+        let done = match command {
+            Command::Run => run::run(config).await,
+            Command::Check(arguments) => check::run(config, arguments).await,
+            Command::Setup => setup::run(config).await,
+            Command::Explain(arguments) => explain::run(config, arguments).await,
+            Command::Why(arguments) => why::run(config, arguments).await,
+            Command::Poll(arguments) => poll::run(config, arguments).await,
+            Command::Migrate => migrate::run(config).await,
+            Command::Sandbox(arguments) => sandbox::run(arguments).await,
+            Command::Demo(arguments) => demo::run(arguments).await,
+        };
+        match done {
+            Ok(code) => code,
+            Err(error) => {
+                out::complain(&format!("error: {error:#}"));
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+/// Reads everything; prints the problems. `None` where there are errors, for then nothing may run.
+fn sound(config: Option<PathBuf>) -> Option<App> {
+    let read = app::read(config.as_deref(), std::env::vars());
+    show(&read.problems);
+    if has_errors(&read.problems) { None } else { read.app }
+}
+
+fn show(problems: &[Problem]) {
+    if !problems.is_empty() {
+        out::complain(render(problems, out::colored_errors()).trim_end());
+    }
+}

@@ -1,0 +1,128 @@
+//! `leadlink why ID|PHONE`: the whole story of a lead or an order. Invariant: reads only; shows every
+//! decision with its reasons and every answer, in the order in which they came.
+
+use super::{out, sound};
+use crate::domain::{Effect, Verdict};
+use crate::store::{Attempt, DecisionStory, JobStory, Store, Story};
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A lead (`call:900000001` or its id), an order or customer (`order:17`), a phone or an e-mail
+    id: String,
+    /// Prints one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
+    let store = Store::open_beside(&app.store_url).await.context("the store cannot be opened")?;
+    let stories = store.story(&arguments.id).await?;
+    if arguments.json {
+        out::say(&serde_json::to_string(&stories)?);
+    } else {
+        stories.iter().for_each(tell);
+        if stories.is_empty() {
+            out::complain(&format!("nothing is known of {}", arguments.id));
+        }
+    }
+    Ok(if stories.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn tell(story: &Story) {
+    let event = &story.event;
+    out::say(&format!(
+        "{} · {} · {} · registered {}",
+        event.key,
+        event.kind,
+        event.connection,
+        time(event.registered)
+    ));
+    for (name, value) in &event.fields {
+        if !crate::domain::event::is_empty(value) {
+            out::say(&format!("  {name}: {}", plain(value)));
+        }
+    }
+    for delivery in &story.deliveries {
+        out::say(&format!(
+            "  {}  came by {} ({} bytes, raw {})",
+            time(delivery.received),
+            delivery.channel,
+            delivery.bytes,
+            delivery.id
+        ));
+    }
+    if story.jobs.is_empty() {
+        out::say("  no flow has made a job of it");
+    }
+    story.jobs.iter().for_each(job);
+    for link in &story.links {
+        out::say(&format!("  link to {} {} in {}", link.to_kind, link.to_id, link.to_connection));
+    }
+    out::say("");
+}
+
+fn job(job: &JobStory) {
+    let state = format!("{:?}", job.state).to_lowercase();
+    out::say(&format!(
+        "  job {} of {}: {state}, due {}, {} tries",
+        job.id,
+        job.flow,
+        time(job.due),
+        job.tries
+    ));
+    if let Some(why) = &job.why {
+        out::say(&format!("    because {why}"));
+    }
+    job.decisions.iter().for_each(decision);
+}
+
+fn decision(story: &DecisionStory) {
+    let verdict = match &story.decision.verdict {
+        Verdict::Act(_) => "act",
+        Verdict::Skip => "skip",
+        Verdict::Incomplete => "incomplete",
+    };
+    out::say(&format!("    {}  decided: {verdict}", time(story.at)));
+    for reason in &story.decision.reasons {
+        out::say(&format!("      {} {reason}", format!("{:?}", reason.why).to_lowercase()));
+        for (path, value) in &reason.saw {
+            out::say(&format!("        saw {path} = {}", plain(value)));
+        }
+    }
+    for step in &story.steps {
+        let state = format!("{:?}", step.state).to_lowercase();
+        out::say(&format!("      step {}: {state}  {}", step.name, operation(&step.effect)));
+        step.attempts.iter().for_each(attempt);
+        if let Some(output) = &step.output {
+            out::say(&format!("        answered {output}"));
+        }
+    }
+}
+
+fn attempt(attempt: &Attempt) {
+    let ended = attempt.ended.map_or_else(|| "has not ended".to_owned(), time);
+    let result = attempt.result.as_deref().unwrap_or("no answer yet");
+    let why = attempt.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    out::say(&format!("        {} – {ended}  {result}{why}", time(attempt.started)));
+}
+
+fn operation(effect: &Effect) -> String {
+    format!("{} {} {}", effect.connection, effect.operation, Value::Object(effect.input.clone()))
+}
+
+/// In the zone of whoever reads it.
+fn time(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,147 @@
+//! The settings of a connection. Invariant: every problem of the table is reported, and secrets
+//! stay wrapped.
+
+use super::parse;
+use super::sites::Site;
+use crate::config::Section;
+use crate::connectors::http;
+use crate::diagnosis::Problem;
+use jiff::tz::TimeZone;
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+
+/// The main host serves every site today; node hosts are of the past.
+const URL: &str = "https://api.calltouch.ru";
+/// Where the account says nothing else, Calltouch's wall-clock texts are Moscow's.
+const ZONE: &str = "Europe/Moscow";
+const POLL_EVERY: Duration = Duration::from_secs(300);
+/// Every poll costs points of a daily budget; below this it is unwise.
+const UNWISE_POLL: Duration = Duration::from_secs(60);
+const SHORTEST_POLL: Duration = Duration::from_secs(1);
+/// The documented limit, for one address of ours.
+const RATE: f64 = 5.0;
+const SHORT_SECRET: usize = 16;
+
+/// `[connections.NAME]` with `connector = "calltouch"`.
+pub struct Settings {
+    pub options: http::Options,
+    pub site: Site,
+    pub token: SecretString,
+    pub hook_secret: Option<SecretString>,
+    pub poll_every: Duration,
+    /// Names of a request's e-mail in the webhook, in place of ours.
+    pub request_email_fields: Option<Vec<String>>,
+    /// Names in the chat's webhook, by our field, in place of ours.
+    pub chat_fields: Vec<(String, Vec<String>)>,
+}
+
+impl Settings {
+    /// Reads the table; `None` where a problem makes the connection unusable. Every key is asked
+    /// for in any case, so that all problems are found.
+    pub fn read(name: &str, section: &mut Section) -> Option<Self> {
+        let options = options(name, section);
+        let site_id = site_id(section);
+        let token = section.required_secret("token", "the API token of the account");
+        let hook_secret = hook_secret(section);
+        let zone = zone(section);
+        let poll_every = poll_every(section);
+        let request_email_fields = section.texts("request_email_fields");
+        let chat_fields = chat_fields(section);
+        if token.expose_secret().is_empty() {
+            return None;
+        }
+        let site = Site { id: site_id?, connection: name.to_owned(), zone: zone? };
+        Some(Self {
+            options: options?,
+            site,
+            token,
+            hook_secret,
+            poll_every: poll_every?,
+            request_email_fields,
+            chat_fields,
+        })
+    }
+}
+
+fn options(name: &str, section: &mut Section) -> Option<http::Options> {
+    let url = section.text("url").unwrap_or_else(|| URL.to_owned());
+    let base = http::base_url(&url).map_err(|why| section.problem("url", Problem::error(why)));
+    let rate = section.number("requests_per_second", RATE);
+    if rate <= 0.0 {
+        let problem = Problem::error("the rate must be above 0").mend("write 5 or less");
+        section.problem("requests_per_second", problem);
+    } else if rate > RATE {
+        let problem = Problem::warning("Calltouch documents 5 requests a second for one address")
+            .mend("write 5 or less, unless Calltouch raised the limit for you");
+        section.problem("requests_per_second", problem);
+    }
+    let limit_group = section.text("limit_group");
+    let timeout = section.duration("timeout", http::TIMEOUT);
+    Some(http::Options {
+        connection: name.to_owned(),
+        base: base.ok()?,
+        requests_per_second: Some(rate).filter(|rate| *rate > 0.0)?,
+        limit_group,
+        timeout,
+    })
+}
+
+fn site_id(section: &mut Section) -> Option<i64> {
+    let id = section.required_integer("site_id", "the id of the site (ID личного кабинета)")?;
+    if id <= 0 {
+        section.problem("site_id", Problem::error("a site's id is above 0"));
+    }
+    Some(id).filter(|id| *id > 0)
+}
+
+fn hook_secret(section: &mut Section) -> Option<SecretString> {
+    let secret = section.secret("hook_secret")?;
+    if secret.expose_secret().chars().count() < SHORT_SECRET {
+        let problem =
+            Problem::warning("a short secret can be guessed, and it is all that guards the door")
+                .mend("write 16 random characters or more");
+        section.problem("hook_secret", problem);
+    }
+    Some(secret)
+}
+
+fn zone(section: &mut Section) -> Option<TimeZone> {
+    let name = section.text("timezone").unwrap_or_else(|| ZONE.to_owned());
+    match TimeZone::get(&name) {
+        Ok(zone) => Some(zone),
+        Err(_) => {
+            let problem = Problem::error(format!("`{name}` is no time zone"))
+                .mend("write a name of the tz database: \"Europe/Moscow\", \"Asia/Yekaterinburg\"");
+            section.problem("timezone", problem);
+            None
+        }
+    }
+}
+
+fn poll_every(section: &mut Section) -> Option<Duration> {
+    let every = section.duration("poll_every", POLL_EVERY);
+    if every < SHORTEST_POLL {
+        let problem = Problem::error("polls are 1 s apart at least").mend("write \"5m\"");
+        section.problem("poll_every", problem);
+        return None;
+    }
+    if every < UNWISE_POLL {
+        let problem = Problem::warning("every poll costs points of Calltouch's daily budget")
+            .mend("write \"1m\" or more; webhooks bring the leads at once");
+        section.problem("poll_every", problem);
+    }
+    Some(every)
+}
+
+fn chat_fields(section: &mut Section) -> Vec<(String, Vec<String>)> {
+    let table = section.table_of_texts("chat_fields");
+    for field in table.keys() {
+        if !parse::chat_fields().any(|known| known == field) {
+            let known: Vec<&str> = parse::chat_fields().collect();
+            let problem = Problem::error(format!("`{field}` is no field of a chat"))
+                .mend(format!("known: {}", known.join(", ")));
+            section.problem("chat_fields", problem);
+        }
+    }
+    table.into_iter().collect()
+}

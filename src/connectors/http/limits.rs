@@ -1,0 +1,182 @@
+//! The buckets of all far-side hosts. Invariant: one bucket a group, at the lowest rate of its
+//! clients; waiters go in the order in which they came; no sliding second holds one request more
+//! than the rate allows.
+
+use governor::clock::{Clock, DefaultClock};
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The part of the allowed rate that is used. The rest keeps a second of the far side's clock from
+/// holding one request more when the network delivers two of them closer than they were sent.
+const USED: f64 = 0.965;
+/// Above this the limit costs more than it saves: a stand-in on this machine.
+const UNLIMITED: f64 = 1000.0;
+/// The limiter counts in nanoseconds of 64 bits; slower than this nobody means.
+const SLOWEST: Duration = Duration::from_secs(24 * 3600);
+/// One request in the limiter's cells.
+const CELLS: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+/// A request may go this much before its time if the one before went that late, so that late timers
+/// do not add up to a lower rate. Small against what `USED` keeps back of a second.
+const LATE: Duration = Duration::from_millis(5);
+
+/// All buckets of the process. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Limits {
+    groups: Arc<Mutex<HashMap<String, Arc<Bucket>>>>,
+}
+
+/// The bucket of one group.
+pub(super) struct Bucket {
+    /// Held while waiting: tokio's mutex is fair, governor's waiters are not.
+    queue: tokio::sync::Mutex<()>,
+    pace: Mutex<Pace>,
+}
+
+struct Pace {
+    rate: f64,
+    /// `None`: unlimited.
+    limiter: Option<Arc<Limiter<DefaultClock>>>,
+}
+
+type Limiter<C> = RateLimiter<
+    NotKeyed,
+    InMemoryState,
+    C,
+    governor::middleware::NoOpMiddleware<<C as Clock>::Instant>,
+>;
+
+impl Limits {
+    /// The bucket of `group`, slowed down to `rate` if it was faster.
+    pub(super) fn bucket(&self, group: &str, rate: f64) -> Arc<Bucket> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = groups.entry(group.to_owned()).or_insert_with(|| {
+            Arc::new(Bucket { queue: tokio::sync::Mutex::default(), pace: Mutex::new(pace(rate)) })
+        });
+        let mut held = bucket.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        if rate < held.rate {
+            *held = pace(rate);
+        }
+        drop(held);
+        Arc::clone(bucket)
+    }
+}
+
+impl Bucket {
+    /// Waits for this caller's turn.
+    pub(super) async fn turn(&self) {
+        let Some(limiter) = self.limiter() else { return };
+        let _first = self.queue.lock().await;
+        loop {
+            // A request is never larger than the bucket: `burst` is above `CELLS`.
+            let Ok(Err(not_yet)) = limiter.check_n(CELLS) else { return };
+            tokio::time::sleep(not_yet.wait_time_from(limiter.clock().now())).await;
+        }
+    }
+
+    fn limiter(&self) -> Option<Arc<Limiter<DefaultClock>>> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).limiter.clone()
+    }
+}
+
+fn pace(rate: f64) -> Pace {
+    Pace { rate, limiter: limiter(rate, DefaultClock::default()).map(Arc::new) }
+}
+
+fn limiter<C: Clock>(rate: f64, clock: C) -> Option<Limiter<C>> {
+    if rate >= UNLIMITED {
+        return None;
+    }
+    let spacing = Duration::try_from_secs_f64(1.0 / (rate * USED)).unwrap_or(SLOWEST).min(SLOWEST);
+    let cell = spacing / CELLS.get();
+    let late = LATE.as_nanos().checked_div(cell.as_nanos()).unwrap_or_default();
+    let late = u32::try_from(late).unwrap_or(u32::MAX).clamp(1, CELLS.get());
+    let quota = Quota::with_period(cell)?.allow_burst(CELLS.saturating_add(late));
+    Some(RateLimiter::direct_with_clock(quota, clock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use governor::clock::FakeRelativeClock;
+
+    /// The times (ms) at which requests go when each asks as soon as `late` after it may.
+    fn times(rate: f64, count: usize, late: Duration) -> Vec<f64> {
+        let clock = FakeRelativeClock::default();
+        let limiter = limiter(rate, clock.clone()).unwrap();
+        let mut now = Duration::ZERO;
+        let mut times = Vec::new();
+        while times.len() < count {
+            match limiter.check_n(CELLS).unwrap() {
+                Ok(()) => times.push(now.as_secs_f64() * 1000.0),
+                Err(not_yet) => {
+                    let wait = not_yet.wait_time_from(clock.now()) + late;
+                    clock.advance(wait);
+                    now += wait;
+                }
+            }
+        }
+        times
+    }
+
+    #[test]
+    fn no_sliding_second_holds_one_more_and_little_is_wasted() {
+        for rate in [1.0, 5.0, 10.0, 40.0, 100.0] {
+            for late in [0, 1, 3] {
+                let times = times(rate, 400, Duration::from_millis(late));
+                let window = rate as usize;
+                for pair in times.windows(window + 1) {
+                    let span = pair[window] - pair[0];
+                    assert!(span > 1020.0, "{rate}/s: {} requests in {span} ms", window + 1);
+                }
+                let used = 399.0 / (times[399] - times[0]) * 1000.0 / rate;
+                assert!((0.95..0.975).contains(&used), "{rate}/s, {late} ms late: {used}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_saved_up_while_idle() {
+        let clock = FakeRelativeClock::default();
+        let limiter = limiter(10.0, clock.clone()).unwrap();
+        clock.advance(Duration::from_secs(60));
+        assert!(limiter.check_n(CELLS).unwrap().is_ok());
+        assert!(limiter.check_n(CELLS).unwrap().is_err());
+    }
+
+    #[test]
+    fn a_group_has_one_bucket_at_its_lowest_rate() {
+        let limits = Limits::default();
+        let first = limits.bucket("crm", 10.0);
+        let second = limits.bucket("crm", 4.0);
+        let third = limits.bucket("crm", 2000.0);
+        assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&first, &third));
+        assert!((first.pace.lock().unwrap().rate - 4.0).abs() < f64::EPSILON);
+        assert!(limits.bucket("other", 1000.0).limiter().is_none());
+    }
+
+    #[test]
+    fn an_absurd_rate_is_slow_and_does_not_overflow() {
+        let limiter = limiter(1e-300, FakeRelativeClock::default()).unwrap();
+        assert!(limiter.check_n(CELLS).unwrap().is_ok());
+        assert!(limiter.check_n(CELLS).unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn waiters_go_in_order() {
+        let bucket = Limits::default().bucket("crm", 900.0);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let waiting = (0..20).map(|number| {
+            let (bucket, order) = (Arc::clone(&bucket), Arc::clone(&order));
+            async move {
+                bucket.turn().await;
+                order.lock().unwrap().push(number);
+            }
+        });
+        futures_util::future::join_all(waiting).await;
+        assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,155 @@
+//! What a RetailCRM account offers to flows. Invariant: the shapes here are those that `ask` and
+//! `act` give out; a test of theirs compares them.
+
+use crate::domain::{Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat};
+
+const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
+    Field { name, kind, about }
+}
+
+const fn must(name: &'static str, kind: Kind, about: &'static str) -> Input {
+    Input { name, kind, need: Need::Must, about }
+}
+
+const fn one_of(name: &'static str, kind: Kind, about: &'static str) -> Input {
+    Input { name, kind, need: Need::OneOf, about }
+}
+
+const fn may(name: &'static str, kind: Kind, about: &'static str) -> Input {
+    Input { name, kind, need: Need::May, about }
+}
+
+const CUSTOM_TEXTS: Kind = Kind::Open(&Kind::Text);
+const CUSTOM_ANY: Kind = Kind::Open(&Kind::Any);
+const PICK: Input = may("pick", Kind::Text, "which of several: `newest` (the default)");
+
+/// The CRM's own marks of where a customer or an order came from.
+const SOURCE: Kind = Kind::Record(&[
+    field("source", Kind::Text, "utm_source"),
+    field("medium", Kind::Text, "utm_medium"),
+    field("campaign", Kind::Text, "utm_campaign"),
+    field("keyword", Kind::Text, "utm_term"),
+    field("content", Kind::Text, "utm_content"),
+]);
+
+pub static OFFER: Offer = Offer {
+    connector: "retailcrm",
+    events: &[],
+    queries: &[CUSTOMER, ORDER],
+    operations: &[CUSTOMER_CREATE, ORDER_CREATE, ORDER_EDIT],
+};
+
+const CUSTOMER: QueryOffer = QueryOffer {
+    name: "customer",
+    about: "the newest person with this phone or e-mail",
+    input: &[
+        one_of("phone", Kind::Phone, "compared by its canonical number, in any spelling"),
+        one_of("email", Kind::Email, "compared without regard to case"),
+        PICK,
+    ],
+    output: &[
+        field("id", Kind::Number, "internal id"),
+        field("createdAt", Kind::Time, "when the customer was made"),
+        field("firstName", Kind::Text, ""),
+        field("lastName", Kind::Text, ""),
+        field("patronymic", Kind::Text, ""),
+        field("email", Kind::Email, ""),
+        field("phones", Kind::List(&Kind::Phone), "as the CRM keeps them"),
+        field("site", Kind::Text, "code of the store"),
+        field("managerId", Kind::Number, "id of the responsible user"),
+        field("ordersCount", Kind::Number, "as the CRM counts them"),
+        field("matches", Kind::Number, "how many persons have this contact"),
+        field("customFields", CUSTOM_TEXTS, "custom fields of the customer, by code"),
+    ],
+    known: Some("customer"),
+};
+
+const ORDER: QueryOffer = QueryOffer {
+    name: "order",
+    about: "the newest order of a customer, of whatever store",
+    input: &[must("customer", Kind::Number, "internal id of the customer"), PICK],
+    output: &[
+        field("id", Kind::Number, "internal id"),
+        field("number", Kind::Text, "as people see it"),
+        field("externalId", Kind::Text, ""),
+        field("createdAt", Kind::Time, "when the order was made"),
+        field("status", Kind::Text, "code of the status"),
+        field("status_group", Kind::Text, "code of the status's group: new … complete, cancel"),
+        field("statusUpdatedAt", Kind::Time, "when the status changed last"),
+        field("site", Kind::Text, "code of the store"),
+        field("orderMethod", Kind::Text, "code of the way it was placed"),
+        field("orderType", Kind::Text, "code of the order's type"),
+        field("managerId", Kind::Number, "id of the responsible user"),
+        field("totalSumm", Kind::Money, "goods and delivery less discounts"),
+        field("customFields", CUSTOM_TEXTS, "custom fields of the order, by code"),
+        field("count", Kind::Number, "how many orders the customer has"),
+    ],
+    known: None,
+};
+
+const CUSTOMER_CREATE: OperationOffer = OperationOffer {
+    name: "customer.create",
+    about: "makes a customer",
+    input: &[
+        must("firstName", Kind::Text, ""),
+        may("lastName", Kind::Text, ""),
+        may("patronymic", Kind::Text, ""),
+        may("phones", Kind::List(&Kind::Phone), ""),
+        may("email", Kind::Email, ""),
+        may("site", Kind::Text, "code of the store; else the connection's, else the CRM's first"),
+        may("managerId", Kind::Number, "id of the responsible user; none by default"),
+        may("customFields", CUSTOM_ANY, "custom fields of the customer, by code"),
+        may("source", SOURCE, "the CRM's own marks"),
+    ],
+    output: &[field("id", Kind::Number, "internal id")],
+    repeat: Repeat::Check,
+    entity: Some("customer"),
+    makes: true,
+};
+
+const ORDER_CREATE: OperationOffer = OperationOffer {
+    name: "order.create",
+    about: "makes an order; its number is the CRM's",
+    input: &[
+        must("customer", Kind::Number, "internal id of the customer"),
+        may("firstName", Kind::Text, ""),
+        may("lastName", Kind::Text, ""),
+        may("patronymic", Kind::Text, ""),
+        may("phone", Kind::Phone, ""),
+        may("email", Kind::Email, ""),
+        may("site", Kind::Text, "code of the store; else the connection's, else the CRM's first"),
+        may("status", Kind::Text, "code of the status; else the connection's, else the first"),
+        may("orderMethod", Kind::Text, "code; else the connection's, else the CRM's default"),
+        may("orderType", Kind::Text, "code; else the connection's, else the CRM's default"),
+        may("managerId", Kind::Number, "id of the responsible user; none by default"),
+        may("customerComment", Kind::Text, ""),
+        may("managerComment", Kind::Text, ""),
+        may("customFields", CUSTOM_ANY, "custom fields of the order, by code"),
+        may("source", SOURCE, "the CRM's own marks"),
+    ],
+    output: &[
+        field("id", Kind::Number, "internal id"),
+        field("number", Kind::Text, "as people see it"),
+    ],
+    repeat: Repeat::Check,
+    entity: Some("order"),
+    makes: true,
+};
+
+const ORDER_EDIT: OperationOffer = OperationOffer {
+    name: "order.edit",
+    about: "writes fields of an order; what is not given stays",
+    input: &[
+        must("order", Kind::Number, "internal id of the order"),
+        may("status", Kind::Text, "code of the status"),
+        may("managerComment", Kind::Text, ""),
+        may("customerComment", Kind::Text, ""),
+        may("managerId", Kind::Number, "id of the responsible user"),
+        may("customFields", CUSTOM_ANY, "custom fields of the order, by code"),
+        may("source", SOURCE, "the CRM's own marks"),
+    ],
+    output: &[field("id", Kind::Number, "internal id")],
+    repeat: Repeat::Check,
+    entity: Some("order"),
+    makes: false,
+};

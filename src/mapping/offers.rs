@@ -1,0 +1,185 @@
+//! The offers that the shipped flows are written against, for the tests of this room. Invariant: a
+//! copy of what the connectors offer; the real ones are checked by the tests of the whole.
+
+use crate::domain::offer::{EventOffer, Field, Input, Kind, Need, Offer, OperationOffer};
+use crate::domain::{QueryOffer, Repeat};
+
+const fn field(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, about: "" }
+}
+
+const fn input(name: &'static str, kind: Kind, need: Need) -> Input {
+    Input { name, kind, need, about: "see the connector" }
+}
+
+const fn may(name: &'static str, kind: Kind) -> Input {
+    input(name, kind, Need::May)
+}
+
+macro_rules! texts {
+    ($($name:literal)*; $($more:expr),*) => {
+        &[$($more,)* $(field($name, Kind::Text)),*]
+    };
+}
+
+pub static CALLTOUCH: Offer = Offer {
+    connector: "calltouch",
+    events: &[
+        EventOffer { kind: "call.started", about: "", fields: CALL },
+        EventOffer { kind: "call.finished", about: "", fields: CALL },
+        EventOffer { kind: "request.created", about: "", fields: REQUEST },
+        EventOffer { kind: "chat.created", about: "", fields: CHAT },
+    ],
+    queries: &[],
+    operations: &[],
+};
+
+const CALL: &[Field] = texts!("id" "site_id" "source" "medium" "keyword" "utm_source" "utm_medium"
+    "utm_campaign" "utm_content" "utm_term" "url" "city" "session_id" "manager";
+    field("phone", Kind::Phone), field("tracked_phone", Kind::Phone), field("started", Kind::Time),
+    field("duration", Kind::Number), field("waiting", Kind::Number),
+    field("successful", Kind::Flag), field("unique", Kind::Flag), field("target", Kind::Flag),
+    field("callback", Kind::Flag));
+
+const REQUEST: &[Field] = texts!("id" "number" "site_id" "subject" "name" "comment" "url" "source"
+    "medium" "keyword" "utm_source" "utm_medium" "utm_campaign" "utm_content" "utm_term" "city"
+    "session_id" "manager";
+    field("phone", Kind::Phone), field("email", Kind::Email), field("created", Kind::Time),
+    field("unique", Kind::Flag), field("target", Kind::Flag));
+
+const CHAT: &[Field] = texts!("id" "site_id" "name" "text" "source" "medium" "keyword" "utm_source"
+    "utm_medium" "utm_campaign" "utm_content" "utm_term" "city" "session_id";
+    field("phone", Kind::Phone), field("email", Kind::Email), field("created", Kind::Time));
+
+const SOURCE: Kind = Kind::Record(&[
+    field("source", Kind::Text),
+    field("medium", Kind::Text),
+    field("campaign", Kind::Text),
+    field("keyword", Kind::Text),
+    field("content", Kind::Text),
+]);
+
+pub static RETAILCRM: Offer = Offer {
+    connector: "retailcrm",
+    events: &[],
+    queries: &[
+        QueryOffer {
+            name: "customer",
+            about: "",
+            input: &[
+                input("phone", Kind::Phone, Need::OneOf),
+                input("email", Kind::Email, Need::OneOf),
+                may("pick", Kind::Text),
+            ],
+            output: &[
+                field("id", Kind::Number),
+                field("createdAt", Kind::Time),
+                field("firstName", Kind::Text),
+                field("lastName", Kind::Text),
+                field("patronymic", Kind::Text),
+                field("email", Kind::Email),
+                field("phones", Kind::List(&Kind::Phone)),
+                field("site", Kind::Text),
+                field("managerId", Kind::Number),
+                field("ordersCount", Kind::Number),
+                field("matches", Kind::Number),
+                field("customFields", Kind::Open(&Kind::Text)),
+            ],
+            known: Some("customer"),
+        },
+        QueryOffer {
+            name: "order",
+            about: "",
+            input: &[input("customer", Kind::Number, Need::Must), may("pick", Kind::Text)],
+            output: &[
+                field("id", Kind::Number),
+                field("number", Kind::Text),
+                field("externalId", Kind::Text),
+                field("createdAt", Kind::Time),
+                field("status", Kind::Text),
+                field("status_group", Kind::Text),
+                field("statusUpdatedAt", Kind::Time),
+                field("site", Kind::Text),
+                field("orderMethod", Kind::Text),
+                field("orderType", Kind::Text),
+                field("managerId", Kind::Number),
+                field("totalSumm", Kind::Money),
+                field("customFields", Kind::Open(&Kind::Text)),
+                field("count", Kind::Number),
+            ],
+            known: None,
+        },
+    ],
+    operations: &[
+        OperationOffer {
+            name: "customer.create",
+            about: "",
+            input: &[
+                input("firstName", Kind::Text, Need::Must),
+                may("lastName", Kind::Text),
+                may("patronymic", Kind::Text),
+                may("phones", Kind::List(&Kind::Phone)),
+                may("email", Kind::Email),
+                may("site", Kind::Text),
+                may("managerId", Kind::Number),
+                may("customFields", Kind::Open(&Kind::Any)),
+                may("source", SOURCE),
+            ],
+            output: &[field("id", Kind::Number)],
+            repeat: Repeat::Check,
+            entity: Some("customer"),
+            makes: true,
+        },
+        OperationOffer {
+            name: "order.create",
+            about: "",
+            input: &[
+                input("customer", Kind::Number, Need::Must),
+                may("firstName", Kind::Text),
+                may("lastName", Kind::Text),
+                may("patronymic", Kind::Text),
+                may("phone", Kind::Phone),
+                may("email", Kind::Email),
+                may("site", Kind::Text),
+                may("status", Kind::Text),
+                may("orderMethod", Kind::Text),
+                may("orderType", Kind::Text),
+                may("managerId", Kind::Number),
+                may("customerComment", Kind::Text),
+                may("managerComment", Kind::Text),
+                may("customFields", Kind::Open(&Kind::Any)),
+                may("source", SOURCE),
+            ],
+            output: &[field("id", Kind::Number), field("number", Kind::Text)],
+            repeat: Repeat::Check,
+            entity: Some("order"),
+            makes: true,
+        },
+        OperationOffer {
+            name: "order.edit",
+            about: "",
+            input: &[
+                input("order", Kind::Number, Need::Must),
+                may("status", Kind::Text),
+                may("managerComment", Kind::Text),
+                may("customerComment", Kind::Text),
+                may("managerId", Kind::Number),
+                may("customFields", Kind::Open(&Kind::Any)),
+                may("source", SOURCE),
+            ],
+            output: &[field("id", Kind::Number)],
+            repeat: Repeat::Check,
+            entity: Some("order"),
+            makes: false,
+        },
+    ],
+};
+
+/// The offer behind the roles of the shipped flows.
+pub fn offer_of(role: &str) -> Option<&'static Offer> {
+    match role {
+        "calls" => Some(&CALLTOUCH),
+        "crm" => Some(&RETAILCRM),
+        _ => None,
+    }
+}

@@ -1,0 +1,324 @@
+//! A due job is decided: unknowns first, then guards, the event's missing parts, facts, the plan.
+//! Invariant: facts are read when deciding; the decision is stored whole before anything is sent.
+
+use super::resolve::{self, Unknowns};
+use super::{Pipeline, perform};
+use crate::connectors::port::Completion;
+use crate::domain::offer::Kind;
+use crate::domain::{Answer, Decision, Delay, Event, Query, Verdict, contact::contact_key};
+use crate::mapping::Bound;
+use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
+use crate::store::{self, Begun, Claimed, Fenced, NewDecision};
+use crate::telemetry;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Why work on a job ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// It is put off, parked or ended; all is written.
+    #[error("written")]
+    Written,
+    /// Another process has the job now.
+    #[error("the job was taken over")]
+    Lost,
+    #[error("the store")]
+    Store(#[from] store::Error),
+}
+
+/// Decides a claimed job and performs its plan.
+pub async fn job(pipeline: &Pipeline, claimed: Claimed) {
+    match work(pipeline, &claimed).await {
+        Ok(()) | Err(Stop::Written) => {}
+        Err(Stop::Lost) => tracing::warn!(job = claimed.fence.job, "the job was taken over"),
+        // The lease is not renewed for ever by accident: the job is taken back at the next start,
+        // or by the sweep once the store answers again.
+        Err(Stop::Store(error)) => {
+            tracing::error!(job = claimed.fence.job, %error, "the store failed under a job");
+        }
+    }
+}
+
+async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
+    let book = &pipeline.book;
+    let Some(bound) = book.flow(&claimed.flow) else {
+        return end(pipeline, claimed, guard::gone(&claimed.flow)).await;
+    };
+    let (done, doubtful) = match resolve::unknowns(pipeline, claimed).await? {
+        Unknowns::Clear { done, doubtful } => (done, doubtful),
+        Unknowns::Wait { due, why } => return wait(pipeline, claimed, due, &why).await,
+        Unknowns::Later { connection, delay } => {
+            return put_off(pipeline, claimed, &connection, &delay).await;
+        }
+        Unknowns::Stuck(why) => return park(pipeline, claimed, &why).await,
+    };
+    let now = pipeline.clock.now();
+    let mut event = claimed.event.clone();
+    let looked_at = claimed.first_tried.unwrap_or(now);
+    let mut knowledge = Knowledge {
+        event: book.event_fields(&event),
+        facts: BTreeMap::new(),
+        done,
+        now: looked_at,
+    };
+    if event.provisional || incomplete(bound, &knowledge) {
+        event = complete(pipeline, claimed, event).await?;
+        knowledge.event = book.event_fields(&event);
+    }
+    match guard::decide(bound, &event, &knowledge) {
+        Ok(None) => {}
+        Ok(Some(decision)) => return end(pipeline, claimed, decision).await,
+        Err(fault) => return park(pipeline, claimed, &fault.to_string()).await,
+    }
+    knowledge.now = now;
+    gather_facts(pipeline, claimed, bound, &mut knowledge).await?;
+    let decided = rules::decide::decide(book, bound, &event, &knowledge);
+    let lanes = rules::route::lanes(book, bound, &bound.flow.fact_lane, &knowledge);
+    let (decision, lanes) = match both(decided, lanes) {
+        Ok(both) => both,
+        Err(fault) => return park(pipeline, claimed, &fault.to_string()).await,
+    };
+    if resolve::settle(pipeline, claimed, &decision, &doubtful).await? {
+        return wait(pipeline, claimed, now, "a look found what an answer had lost").await;
+    }
+    act(pipeline, claimed, &event, knowledge, (decision, lanes, bound)).await
+}
+
+fn both(
+    decided: Result<Decision, Fault>,
+    lanes: Result<Vec<String>, Fault>,
+) -> Result<(Decision, Vec<String>), Fault> {
+    Ok((decided?, lanes?))
+}
+
+fn incomplete(bound: &Bound, knowledge: &Knowledge) -> bool {
+    !guard::complete(bound, knowledge).unwrap_or(true)
+}
+
+/// Looks up what the delivery left out. The job ends here if the event proves to be another's.
+async fn complete(pipeline: &Pipeline, claimed: &Claimed, event: Event) -> Result<Event, Stop> {
+    let Some(connector) = pipeline.connector(&event.connection) else { return Ok(event) };
+    let now = pipeline.clock.now();
+    let found = match connector.complete(&event, now).await {
+        Ok(found) => found,
+        Err(delay) => {
+            put_off(pipeline, claimed, &event.connection, &delay).await?;
+            return Err(Stop::Written);
+        }
+    };
+    pipeline.gates.success(&event.connection);
+    let fuller = match found {
+        Completion::Fuller(fuller) => fuller,
+        Completion::NotYet if event.provisional && claimed.tries + 1 < guard::LOOKUPS => {
+            let due = plus(now, Duration::from_secs(60));
+            wait(pipeline, claimed, due, "its id is not in the journal yet").await?;
+            return Err(Stop::Written);
+        }
+        Completion::NotYet | Completion::Never => return Ok(event),
+    };
+    let mut merged = event;
+    if !merged.fill_from(&fuller) {
+        return Ok(merged);
+    }
+    match fenced(pipeline.store.complete(claimed.fence, &merged, now).await?)? {
+        true => Ok(merged),
+        false => Err(Stop::Written),
+    }
+}
+
+/// Asks until every fact of the flow is known.
+async fn gather_facts(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    bound: &Bound,
+    knowledge: &mut Knowledge,
+) -> Result<(), Stop> {
+    loop {
+        let queries = match gather::next(&pipeline.book, bound, knowledge) {
+            Ok(queries) => queries,
+            Err(fault) => {
+                park(pipeline, claimed, &fault.to_string()).await?;
+                return Err(Stop::Written);
+            }
+        };
+        if queries.is_empty() {
+            return Ok(());
+        }
+        let asked = queries.iter().map(|(_, query)| ask(pipeline, query));
+        let answers = join_all(asked).await;
+        for ((fact, query), answer) in queries.iter().zip(answers) {
+            match answer? {
+                Answer::Known(value) => {
+                    pipeline.gates.success(&query.connection);
+                    knowledge.facts.insert(fact.clone(), value);
+                }
+                Answer::Later(delay) => {
+                    put_off(pipeline, claimed, &query.connection, &delay).await?;
+                    return Err(Stop::Written);
+                }
+                Answer::Refused(why) => {
+                    park(pipeline, claimed, &format!("fact {fact}: {why}")).await?;
+                    return Err(Stop::Written);
+                }
+            }
+        }
+    }
+}
+
+/// Asks one query, with what our own links know for its contacts.
+///
+/// # Errors
+/// The store's.
+pub async fn ask(pipeline: &Pipeline, query: &Query) -> Result<Answer, Stop> {
+    let Some(connector) = pipeline.connector(&query.connection) else {
+        return Ok(Answer::Refused(format!("there is no connection {}", query.connection)));
+    };
+    let Some(offer) = connector.offer().query(&query.name) else {
+        return Ok(Answer::Refused(format!("nobody offers {}", query.name)));
+    };
+    let mut query = query.clone();
+    if let Some(kind) = offer.known {
+        let contacts = offer
+            .input
+            .iter()
+            .filter(|field| matches!(field.kind, Kind::Phone | Kind::Email))
+            .filter_map(|field| contact_key(query.input.get(field.name)?.as_str()?))
+            .collect::<Vec<_>>();
+        let links = pipeline.store.links(&query.connection, kind, "contact", &contacts).await?;
+        query.known = links.into_iter().map(|link| link.to_id).collect();
+    }
+    let answer = connector.ask(&query, pipeline.clock.now()).await;
+    Ok(match answer {
+        Answer::Known(Value::Object(table)) => {
+            Answer::Known(Value::Object(rules::shaped(offer.output, &table)))
+        }
+        other => other,
+    })
+}
+
+async fn act(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    event: &Event,
+    knowledge: Knowledge,
+    (decision, lanes, bound): (Decision, Vec<String>, &Bound),
+) -> Result<(), Stop> {
+    let facts = knowledge.facts.into_iter().collect::<Map<String, Value>>();
+    let row = NewDecision {
+        decision: decision.clone(),
+        facts: Value::Object(facts),
+        flow_hash: bound.flow.hash.clone(),
+        lanes,
+    };
+    let now = pipeline.clock.now();
+    let begun = fenced(pipeline.store.begin(claimed.fence, row, now).await?)?;
+    report(claimed, &decision, &begun);
+    match (begun, decision.verdict) {
+        (Begun::Started(ids), Verdict::Act(plan)) => {
+            perform::plan(pipeline, claimed, event, perform::Run::new(plan, ids, knowledge.done))
+                .await
+        }
+        (Begun::Started(_) | Begun::Ended | Begun::LaneBusy, _) => Ok(()),
+    }
+}
+
+/// Stores a decision that needs no facts.
+async fn end(pipeline: &Pipeline, claimed: &Claimed, decision: Decision) -> Result<(), Stop> {
+    let flow_hash = pipeline.book.flow(&claimed.flow).map(|bound| bound.flow.hash.clone());
+    let row = NewDecision {
+        decision: decision.clone(),
+        facts: Value::Object(Map::new()),
+        flow_hash: flow_hash.unwrap_or_default(),
+        lanes: Vec::new(),
+    };
+    let begun = fenced(pipeline.store.begin(claimed.fence, row, pipeline.clock.now()).await?)?;
+    report(claimed, &decision, &begun);
+    Ok(())
+}
+
+fn report(claimed: &Claimed, decision: &Decision, begun: &Begun) {
+    if *begun == Begun::LaneBusy {
+        tracing::debug!(job = claimed.fence.job, "a lane is busy; the job waits for it");
+        return;
+    }
+    let verdict = match &decision.verdict {
+        Verdict::Act(_) => "act",
+        Verdict::Skip => "skip",
+        Verdict::Incomplete => "incomplete",
+    };
+    let reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
+    tracing::info!(
+        job = claimed.fence.job, flow = %claimed.flow, event = %claimed.event.key, verdict,
+        because = %reasons.join(", "), "decided"
+    );
+    let last = decision.reasons.last().map(ToString::to_string).unwrap_or_default();
+    metrics::counter!(
+        telemetry::DECIDED,
+        "flow" => claimed.flow.clone(), "verdict" => verdict, "reason" => last
+    )
+    .increment(1);
+}
+
+/// Parks the job for a person.
+async fn park(pipeline: &Pipeline, claimed: &Claimed, why: &str) -> Result<(), Stop> {
+    tracing::error!(
+        job = claimed.fence.job, flow = %claimed.flow, event = %claimed.event.key, why,
+        "the job waits for a person"
+    );
+    let now = pipeline.clock.now();
+    fenced(pipeline.store.park(claimed.fence, why, now).await?)
+}
+
+/// Puts the job off because a far side is in trouble.
+pub async fn put_off(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    connection: &str,
+    delay: &Delay,
+) -> Result<(), Stop> {
+    let due = due_after(pipeline, claimed, connection, delay);
+    wait(pipeline, claimed, due, &format!("{connection}: {}", delay.why)).await
+}
+
+/// When to try again after trouble with a connection; tells its gate.
+pub fn due_after(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    connection: &str,
+    delay: &Delay,
+) -> Timestamp {
+    let now = pipeline.clock.now();
+    pipeline.gates.failure(connection, delay, now);
+    let seed =
+        claimed.fence.job.unsigned_abs().wrapping_mul(31).wrapping_add(u64::from(claimed.tries));
+    let due = plus(now, retry::after(claimed.tries, seed, delay.after));
+    pipeline.gates.shut_until(connection, now).map_or(due, |shut| due.max(shut))
+}
+
+async fn wait(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    due: Timestamp,
+    why: &str,
+) -> Result<(), Stop> {
+    tracing::info!(job = claimed.fence.job, flow = %claimed.flow, %due, why, "put off");
+    let now = pipeline.clock.now();
+    fenced(pipeline.store.put_off(claimed.fence, due, why, true, now).await?)
+}
+
+/// `now + span`, without overflow.
+pub fn plus(now: Timestamp, span: Duration) -> Timestamp {
+    let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+    now.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// What the fence lets through.
+pub fn fenced<T>(fenced: Fenced<T>) -> Result<T, Stop> {
+    match fenced {
+        Fenced::Yes(value) => Ok(value),
+        Fenced::Lost => Err(Stop::Lost),
+    }
+}

@@ -1,0 +1,191 @@
+//! Which connections answer, and how much is under way on each. Invariant: a connection in trouble
+//! gets probes, not jobs; it is probed for ever and opens by itself — nothing switches itself off.
+
+use crate::clock::Clock;
+use crate::domain::{Delay, Whose};
+use crate::rules::retry;
+use crate::telemetry;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// So many failures without a success between them close the gate: one lost request is the item's
+/// matter, a row of them is the connection's.
+const FAILURES: u32 = 3;
+
+/// The state of every connection.
+#[derive(Debug)]
+pub struct Gates {
+    gates: Mutex<BTreeMap<String, Gate>>,
+}
+
+#[derive(Debug, Clone)]
+struct Gate {
+    failures: u32,
+    closed: Option<Closed>,
+    /// The far side asked us to wait so long.
+    hold: Option<Timestamp>,
+    under_way: usize,
+}
+
+/// Why and since when a connection gets no jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    pub since: Timestamp,
+    pub next_probe: Timestamp,
+    pub why: String,
+    pub whose: Whose,
+}
+
+impl Gates {
+    pub fn new(connections: impl Iterator<Item = String>, _clock: &Clock) -> Self {
+        let open = Gate { failures: 0, closed: None, hold: None, under_way: 0 };
+        Self { gates: Mutex::new(connections.map(|name| (name, open.clone())).collect()) }
+    }
+
+    /// A request got a proper answer. Returns true when this opened the gate.
+    pub fn success(&self, connection: &str) -> bool {
+        let opened = self.with(connection, |gate| {
+            gate.failures = 0;
+            gate.closed.take().is_some()
+        });
+        if opened == Some(true) {
+            paused(connection, 0.0);
+            tracing::info!(connection, "the connection answers again");
+        }
+        opened.unwrap_or_default()
+    }
+
+    /// A request failed. Access and set-up close the gate at once, other trouble when it repeats.
+    pub fn failure(&self, connection: &str, delay: &Delay, now: Timestamp) {
+        let newly = self.with(connection, |gate| {
+            if let Some(after) = delay.after {
+                gate.hold = gate.hold.max(Some(later(now, after)));
+            }
+            match delay.whose {
+                Whose::Item => return false,
+                Whose::Connection => gate.failures += 1,
+                Whose::Access | Whose::Setup => gate.failures = FAILURES,
+            }
+            if gate.failures < FAILURES {
+                return false;
+            }
+            let since = gate.closed.as_ref().map_or(now, |closed| closed.since);
+            let trouble = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+            let newly = gate.closed.is_none();
+            gate.closed = Some(Closed {
+                since,
+                next_probe: later(now, retry::probe_after(trouble)),
+                why: delay.why.clone(),
+                whose: delay.whose,
+            });
+            newly
+        });
+        if newly == Some(true) {
+            paused(connection, 1.0);
+            tracing::error!(
+                connection, why = %delay.why,
+                "the connection is paused; its jobs wait, it is probed until it answers"
+            );
+        }
+    }
+
+    /// Why a connection is closed, if it is.
+    pub fn closed(&self, connection: &str) -> Option<Closed> {
+        self.with(connection, |gate| gate.closed.clone()).flatten()
+    }
+
+    /// May a job that needs this connection be started? `None`: now. Otherwise not before then.
+    pub fn shut_until(&self, connection: &str, now: Timestamp) -> Option<Timestamp> {
+        self.with(connection, |gate| match (&gate.closed, gate.hold) {
+            (Some(closed), _) => Some(closed.next_probe),
+            (None, Some(hold)) if hold > now => Some(hold),
+            (None, _) => None,
+        })
+        .flatten()
+    }
+
+    /// How many jobs are under way on a connection.
+    pub fn under_way(&self, connection: &str) -> usize {
+        self.with(connection, |gate| gate.under_way).unwrap_or_default()
+    }
+
+    pub fn enter(&self, connection: &str) {
+        self.with(connection, |gate| gate.under_way += 1);
+    }
+
+    pub fn leave(&self, connection: &str) {
+        self.with(connection, |gate| gate.under_way = gate.under_way.saturating_sub(1));
+    }
+
+    /// `(connection, why it is closed)` of all.
+    pub fn states(&self) -> Vec<(String, Option<Closed>)> {
+        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.iter().map(|(name, gate)| (name.clone(), gate.closed.clone())).collect()
+    }
+
+    fn with<T>(&self, connection: &str, act: impl FnOnce(&mut Gate) -> T) -> Option<T> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.get_mut(connection).map(act)
+    }
+}
+
+fn later(now: Timestamp, after: Duration) -> Timestamp {
+    let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+    now.checked_add(after).unwrap_or(Timestamp::MAX)
+}
+
+fn paused(connection: &str, value: f64) {
+    metrics::gauge!(telemetry::CONNECTION_PAUSED, "connection" => connection.to_owned()).set(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gates() -> (Gates, Timestamp) {
+        let clock = Clock::default();
+        (Gates::new(["shop".to_owned()].into_iter(), &clock), clock.now())
+    }
+
+    #[test]
+    fn one_failure_is_the_items_matter_three_close() {
+        let (gates, now) = gates();
+        let delay = Delay::connection("HTTP 502");
+        gates.failure("shop", &delay, now);
+        gates.failure("shop", &delay, now);
+        assert_eq!(gates.shut_until("shop", now), None);
+        gates.failure("shop", &delay, now);
+        assert_eq!(gates.shut_until("shop", now), Some(later(now, Duration::from_secs(5))));
+        assert!(gates.success("shop"));
+        assert_eq!(gates.shut_until("shop", now), None);
+    }
+
+    #[test]
+    fn a_wrong_key_closes_at_once_and_probes_slow_down_but_go_on() {
+        let (gates, now) = gates();
+        let delay = Delay::access("Wrong \"apiKey\" value.");
+        gates.failure("shop", &delay, now);
+        assert_eq!(gates.closed("shop").map(|closed| closed.since), Some(now));
+        for hours in [1, 24, 24 * 365] {
+            let then = later(now, Duration::from_secs(hours * 3600));
+            gates.failure("shop", &delay, then);
+            let closed = gates.closed("shop");
+            assert_eq!(closed.as_ref().map(|closed| closed.since), Some(now));
+            assert_eq!(
+                closed.map(|closed| closed.next_probe),
+                Some(later(then, Duration::from_secs(60)))
+            );
+        }
+    }
+
+    #[test]
+    fn a_far_side_that_asks_to_wait_is_waited_for() {
+        let (gates, now) = gates();
+        let delay = Delay::item("429").after(Some(Duration::from_secs(7)));
+        gates.failure("shop", &delay, now);
+        assert_eq!(gates.shut_until("shop", now), Some(later(now, Duration::from_secs(7))));
+        assert_eq!(gates.shut_until("shop", later(now, Duration::from_secs(7))), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! A door's delivery becomes a row of the inbox. Invariant: the caller answers 2xx only after
+//! `accept` has returned, and by then the row is durable; a repeat changes nothing.
+
+use super::Pipeline;
+use crate::domain::Raw;
+use crate::store;
+use crate::telemetry;
+
+/// What stands at the door.
+#[derive(Debug)]
+pub struct Delivery {
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub enum Receipt {
+    Accepted,
+    /// The same delivery was here before.
+    Duplicate,
+    /// No such connection, or not its secret: the two are not told apart.
+    NotFound,
+    /// The store cannot keep it now; the sender shall try again.
+    NotKept(store::Error),
+}
+
+/// Keeps a delivery at the door of `connection`.
+pub async fn accept(
+    pipeline: &Pipeline,
+    connection: &str,
+    secret: &str,
+    delivery: Delivery,
+) -> Receipt {
+    let Some(connector) = pipeline.connector(connection) else { return Receipt::NotFound };
+    if !connector.admits(secret) {
+        return Receipt::NotFound;
+    }
+    let raw = Raw {
+        id: 0,
+        connection: connection.to_owned(),
+        channel: "hook".to_owned(),
+        dedupe_key: connector.dedupe_key(&delivery.content_type, &delivery.body),
+        content_type: delivery.content_type,
+        body: delivery.body,
+        received: pipeline.clock.now(),
+    };
+    match pipeline.store.accept(vec![raw], None).await {
+        Ok(accepted) if accepted.new > 0 => {
+            metrics::counter!(telemetry::ACCEPTED, "connection" => connection.to_owned())
+                .increment(1);
+            pipeline.wake.route.notify_one();
+            Receipt::Accepted
+        }
+        Ok(_) => {
+            metrics::counter!(telemetry::DUPLICATES, "connection" => connection.to_owned())
+                .increment(1);
+            Receipt::Duplicate
+        }
+        Err(error) => Receipt::NotKept(error),
+    }
+}

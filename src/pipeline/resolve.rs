@@ -1,0 +1,160 @@
+//! After a lost answer: look before repeating. Invariant: a *once* operation is never repeated; a
+//! *check* operation is repeated only after looks found no trace of it.
+
+use super::Pipeline;
+use super::decide::{Stop, fenced, plus};
+use super::perform::links;
+use crate::domain::{Decision, Delay, Look, Repeat, Verdict};
+use crate::rules::retry::SETTLE;
+use crate::store::{Claimed, Resolution, StepRow, StepState};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What is to be done about the unknown steps of a job.
+#[derive(Debug)]
+pub enum Unknowns {
+    /// Decide. `doubtful` steps left no trace; the far side would refuse a second one, so they may
+    /// be repeated, but a decision to leave them out must look once more.
+    Clear { done: BTreeMap<String, Value>, doubtful: Vec<StepRow> },
+    /// Look (again) then.
+    Wait { due: Timestamp, why: String },
+    /// The look did not get through.
+    Later { connection: String, delay: Delay },
+    /// Only a person can say.
+    Stuck(String),
+}
+
+/// Looks for every step of the job whose outcome is unknown.
+///
+/// # Errors
+/// The store's, or a lost fence.
+pub async fn unknowns(pipeline: &Pipeline, claimed: &Claimed) -> Result<Unknowns, Stop> {
+    let mut done = BTreeMap::new();
+    let mut doubtful = Vec::new();
+    for row in &claimed.steps {
+        if row.state == StepState::Done {
+            done.insert(row.name.clone(), row.output.clone().unwrap_or_default());
+            continue;
+        }
+        match one(pipeline, claimed, row).await? {
+            One::Done(output) => {
+                done.insert(row.name.clone(), output);
+            }
+            One::Absent => {}
+            One::Doubtful => doubtful.push(row.clone()),
+            One::Not(unknowns) => return Ok(unknowns),
+        }
+    }
+    Ok(Unknowns::Clear { done, doubtful })
+}
+
+enum One {
+    Done(Value),
+    Absent,
+    Doubtful,
+    Not(Unknowns),
+}
+
+async fn one(pipeline: &Pipeline, claimed: &Claimed, row: &StepRow) -> Result<One, Stop> {
+    let effect = &row.effect;
+    let Some(connector) = pipeline.connector(&effect.connection) else {
+        return Ok(stuck(format!(
+            "step {}: there is no connection {}",
+            row.name, effect.connection
+        )));
+    };
+    let repeat = connector.offer().operation(&effect.operation).map(|offer| offer.repeat);
+    match repeat {
+        Some(Repeat::Safe) => return resolved(pipeline, claimed, row, Look::Absent).await,
+        Some(Repeat::Check) => {}
+        Some(Repeat::Once) | None => {
+            return Ok(stuck(format!("step {} may have happened: a person must say", row.name)));
+        }
+    }
+    let now = pipeline.clock.now();
+    let started = row.started.unwrap_or(now);
+    let guarded = connector.guarded(effect);
+    let settled = plus(started, SETTLE[usize::from(row.looks > 0)]);
+    if !guarded && now < settled {
+        return Ok(One::Not(Unknowns::Wait {
+            due: settled,
+            why: format!("step {} may have happened: looking for it then", row.name),
+        }));
+    }
+    let look = connector.look(effect, started, now).await;
+    if !matches!(look, Look::Later(_)) {
+        pipeline.gates.success(&effect.connection);
+    }
+    if guarded && look == Look::Absent {
+        return Ok(One::Doubtful);
+    }
+    resolved(pipeline, claimed, row, look).await
+}
+
+async fn resolved(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    row: &StepRow,
+    look: Look,
+) -> Result<One, Stop> {
+    let now = pipeline.clock.now();
+    let last = row.looks > 0;
+    let (found, one) = match look {
+        Look::Later(delay) => {
+            let connection = row.effect.connection.clone();
+            return Ok(One::Not(Unknowns::Later { connection, delay }));
+        }
+        Look::Done(output) => {
+            let links = links(pipeline, &claimed.event, &row.effect, &output);
+            (Resolution::Done { output: output.clone(), links }, One::Done(output))
+        }
+        Look::Absent if last => (Resolution::Absent { last }, One::Absent),
+        Look::Absent => {
+            let due = plus(row.started.unwrap_or(now), SETTLE[1]);
+            let why = format!("step {} left no trace yet: looking once more then", row.name);
+            (Resolution::Absent { last }, One::Not(Unknowns::Wait { due, why }))
+        }
+    };
+    fenced(pipeline.store.resolve(claimed.fence, row.id, found, now).await?)?;
+    Ok(one)
+}
+
+fn stuck(why: String) -> One {
+    One::Not(Unknowns::Stuck(why))
+}
+
+/// Settles the doubtful steps once the decision is known: repeated ones are absent; before a
+/// decision leaves one out, it is looked for again, for it may have landed since. Returns whether
+/// one was found, so that the job must be decided anew.
+///
+/// # Errors
+/// The store's, or a lost fence.
+pub async fn settle(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    decision: &Decision,
+    doubtful: &[StepRow],
+) -> Result<bool, Stop> {
+    let mut found = false;
+    for row in doubtful {
+        let again = match &decision.verdict {
+            Verdict::Act(plan) => plan.steps.iter().any(|step| step.name == row.name),
+            Verdict::Skip | Verdict::Incomplete => false,
+        };
+        let mut resolution = Resolution::Absent { last: true };
+        if !again && let Some(connector) = pipeline.connector(&row.effect.connection) {
+            let now = pipeline.clock.now();
+            if let Look::Done(output) =
+                connector.look(&row.effect, row.started.unwrap_or(now), now).await
+            {
+                let links = links(pipeline, &claimed.event, &row.effect, &output);
+                resolution = Resolution::Done { output, links };
+                found = true;
+            }
+        }
+        let now = pipeline.clock.now();
+        fenced(pipeline.store.resolve(claimed.fence, row.id, resolution, now).await?)?;
+    }
+    Ok(found)
+}

@@ -1,0 +1,77 @@
+//! Rows of the inbox become events and jobs. Invariant: one row is routed in one transaction with
+//! all that follows from it; what cannot be read is kept with the reason.
+
+use super::Pipeline;
+use crate::domain::{Event, JobState, Raw};
+use crate::rules;
+use crate::store::{Error, Judge, Reading, Routed};
+use crate::telemetry;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const BATCH: u32 = 256;
+
+/// Routes what waits; returns whether there may be more.
+///
+/// # Errors
+/// The store's; nothing of the batch is lost, it is routed again.
+pub async fn batch(
+    pipeline: &Pipeline,
+    first_starts: &Arc<BTreeMap<String, Timestamp>>,
+) -> Result<bool, Error> {
+    let rows = pipeline.store.unrouted(BATCH).await?;
+    if rows.is_empty() {
+        return Ok(false);
+    }
+    let more = rows.len() >= BATCH as usize;
+    let readings = rows.iter().map(|raw| (raw.id, read(pipeline, raw))).collect();
+    let now = pipeline.clock.now();
+    let judge = judge(pipeline, Arc::clone(first_starts), now);
+    let routed = pipeline.store.route(readings, judge, now).await?;
+    report(&routed);
+    if routed.jobs > 0 {
+        pipeline.wake.decide.notify_one();
+    }
+    Ok(more)
+}
+
+fn read(pipeline: &Pipeline, raw: &Raw) -> Reading {
+    let Some(connector) = pipeline.connector(&raw.connection) else {
+        return Reading::Unreadable(format!("there is no connection {}", raw.connection));
+    };
+    match connector.parse(raw) {
+        Ok(events) => Reading::Events(events),
+        Err(error) => {
+            tracing::warn!(
+                connection = %raw.connection, channel = %raw.channel, raw = raw.id, why = %error,
+                "a delivery cannot be read; it is kept"
+            );
+            metrics::counter!(telemetry::UNREADABLE, "connection" => raw.connection.clone())
+                .increment(1);
+            Reading::Unreadable(error.0)
+        }
+    }
+}
+
+fn judge(
+    pipeline: &Pipeline,
+    first_starts: Arc<BTreeMap<String, Timestamp>>,
+    now: Timestamp,
+) -> Judge {
+    let book = Arc::clone(&pipeline.book);
+    Arc::new(move |event: &Event, jobs: &[(String, JobState)]| {
+        let first_start = first_starts.get(&event.connection).copied();
+        rules::route::route(&book, event, jobs, first_start, now)
+    })
+}
+
+fn report(routed: &Routed) {
+    tracing::debug!(
+        events = routed.events,
+        repeats = routed.repeats,
+        jobs = routed.jobs,
+        unreadable = routed.unreadable,
+        "routed"
+    );
+}

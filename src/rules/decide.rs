@@ -1,0 +1,124 @@
+//! Flow + event + facts + now → decision with reasons. Invariant: the plan leaves no choice to who
+//! performs it; a step that an earlier decision of the job did is never planned again.
+
+use super::{Book, Fault, Knowledge, fault};
+use crate::domain::event::is_empty;
+use crate::domain::{
+    Decision, Effect, Event, Need, OperationOffer, Plan, Reason, Step, Verdict, Why,
+};
+use crate::mapping::{Bound, Held, Scope, StepRule, StepState};
+use serde_json::{Map, Value};
+
+/// Decides. Every fact of the flow must be known.
+///
+/// # Errors
+/// What a person must mend in the flow, naming the step.
+pub fn decide(
+    book: &Book,
+    bound: &Bound,
+    event: &Event,
+    knowledge: &Knowledge,
+) -> Result<Decision, Fault> {
+    let mut scope = knowledge.scope(bound);
+    let mut reasons = Vec::new();
+    let mut steps: Vec<Step> = Vec::new();
+    for rule in &bound.flow.steps {
+        let (reason, state) = weigh(bound, rule, &scope)?;
+        reasons.push(reason);
+        if state == StepState::Planned {
+            steps.push(plan(book, bound, rule, &scope, &key(bound, rule, event))?);
+        }
+        scope.steps.insert(rule.name.clone(), state);
+    }
+    let did = reasons.iter().any(|reason| reason.why == Why::Done);
+    let verdict =
+        if steps.is_empty() && !did { Verdict::Skip } else { Verdict::Act(Plan { steps }) };
+    Ok(Decision { verdict, reasons })
+}
+
+fn weigh(bound: &Bound, rule: &StepRule, scope: &Scope) -> Result<(Reason, StepState), Fault> {
+    let reason =
+        |why, word: &str, saw| Reason { about: rule.name.clone(), why, word: word.to_owned(), saw };
+    if let Some(StepState::Done(output)) = scope.steps.get(&rule.name) {
+        let word = format!("{}.{}", rule.role, rule.operation);
+        return Ok((reason(Why::Done, &word, Vec::new()), StepState::Done(output.clone())));
+    }
+    let test = |expr| -> Result<Held, Fault> {
+        bound.flow.holds(expr, scope).map_err(|error| fault(format!("step {}", rule.name), &error))
+    };
+    let mut seen = Vec::new();
+    if let Some(when) = &rule.when {
+        let held = test(when)?;
+        if !held.yes {
+            return Ok((reason(Why::When, &when.text, held.saw), StepState::Skipped));
+        }
+        seen.extend(held.saw);
+    }
+    if let Some(unless) = &rule.unless {
+        let held = test(unless)?;
+        if held.yes {
+            return Ok((reason(Why::Unless, &unless.text, held.saw), StepState::Skipped));
+        }
+        seen.extend(held.saw);
+    }
+    let word = format!("{}.{}", rule.role, rule.operation);
+    Ok((reason(Why::Planned, &word, seen), StepState::Planned))
+}
+
+fn plan(
+    book: &Book,
+    bound: &Bound,
+    rule: &StepRule,
+    scope: &Scope,
+    key: &str,
+) -> Result<Step, Fault> {
+    let about = format!("step {}", rule.name);
+    let offer = book.operation(bound, &rule.role, &rule.operation).ok_or_else(|| Fault {
+        about: about.clone(),
+        why: format!("nobody offers {}.{}", rule.role, rule.operation),
+    })?;
+    let mut input = Map::new();
+    for (name, phrase) in &rule.with {
+        let value = bound.flow.value(phrase, scope).map_err(|error| fault(&*about, &error))?;
+        if let Some(value) = without_empty(value) {
+            input.insert(name.clone(), value);
+        }
+    }
+    if let Some(field) = missing(offer, &input) {
+        return Err(Fault { about, why: format!("{field} is empty, and {} needs it", offer.name) });
+    }
+    let connection = bound.connection(&rule.role).unwrap_or_default().to_owned();
+    let operation = rule.operation.clone();
+    let effect = Effect { connection, operation, input, key: key.to_owned() };
+    Ok(Step { name: rule.name.clone(), effect, needs: rule.needs.clone() })
+}
+
+/// The event's key; a second step of the same operation gets its name behind it.
+fn key(bound: &Bound, rule: &StepRule, event: &Event) -> String {
+    let same = |other: &&StepRule| other.role == rule.role && other.operation == rule.operation;
+    let first = bound.flow.steps.iter().find(same);
+    match first {
+        Some(first) if first.name != rule.name => format!("{}:{}", event.key, rule.name),
+        _ => event.key.clone(),
+    }
+}
+
+/// Empty optional values are left out of the request, at every depth.
+fn without_empty(value: Value) -> Option<Value> {
+    let value = match value {
+        Value::Array(items) => Value::Array(items.into_iter().filter_map(without_empty).collect()),
+        Value::Object(fields)
+            if crate::domain::plan::as_hole(&Value::Object(fields.clone())).is_none() =>
+        {
+            let kept = fields.into_iter().filter_map(|(k, v)| Some((k, without_empty(v)?)));
+            Value::Object(kept.collect())
+        }
+        other => other,
+    };
+    (!is_empty(&value)).then_some(value)
+}
+
+fn missing(offer: &OperationOffer, input: &Map<String, Value>) -> Option<&'static str> {
+    let mut must = offer.input.iter().filter(|field| field.need == Need::Must);
+    must.find(|field| !input.contains_key(field.name)).map(|field| field.name)
+}

@@ -1,0 +1,72 @@
+//! What is decided before any fact is asked. Invariant: a guard never costs a request.
+
+use super::{Book, Fault, Knowledge, fault};
+use crate::domain::{Decision, Event, Reason, Verdict, Why};
+use crate::mapping::Bound;
+use jiff::SignedDuration;
+use serde_json::Value;
+
+/// How often a delivery without its far-side id is looked up before it is decided without one: at
+/// its due time, a minute later, and once more.
+pub const LOOKUPS: u32 = 3;
+
+/// Does the event have what the flow requires?
+///
+/// # Errors
+/// The expression cannot be evaluated.
+pub fn complete(bound: &Bound, knowledge: &Knowledge) -> Result<bool, Fault> {
+    let Some(requires) = &bound.flow.requires else { return Ok(true) };
+    let scope = knowledge.scope(bound);
+    let held =
+        bound.flow.holds(requires, &scope).map_err(|error| fault("flow requires", &error))?;
+    Ok(held.yes)
+}
+
+/// The decision that the guards make alone: stopped flow, too old, incomplete. `None`: go on.
+///
+/// # Errors
+/// `requires` cannot be evaluated.
+pub fn decide(
+    bound: &Bound,
+    event: &Event,
+    knowledge: &Knowledge,
+) -> Result<Option<Decision>, Fault> {
+    if !bound.running {
+        return Ok(Some(skip("the flow is stopped")));
+    }
+    let age = knowledge.now.duration_since(event.registered);
+    if SignedDuration::try_from(bound.max_age).is_ok_and(|most| age > most) {
+        let mut decision = skip("older than max_age");
+        let registered = Value::String(event.registered.to_string());
+        for reason in &mut decision.reasons {
+            reason.saw = vec![("event.registered".to_owned(), registered.clone())];
+        }
+        return Ok(Some(decision));
+    }
+    if complete(bound, knowledge)? {
+        return Ok(None);
+    }
+    let word = bound.flow.requires.as_ref().map(|expr| expr.text.clone()).unwrap_or_default();
+    Ok(Some(Decision {
+        verdict: Verdict::Incomplete,
+        reasons: vec![guard(format!("requires {word}"))],
+    }))
+}
+
+/// The decision about a job whose flow is not there any more.
+pub fn gone(flow: &str) -> Decision {
+    skip(&format!("there is no flow {flow}"))
+}
+
+/// The connections by name, for a flow that is bound to none.
+pub fn unbound(book: &Book, bound: &Bound) -> Option<Decision> {
+    book.writes_to(bound).is_none().then(|| skip("its role is bound to no connection"))
+}
+
+fn skip(word: &str) -> Decision {
+    Decision { verdict: Verdict::Skip, reasons: vec![guard(word.to_owned())] }
+}
+
+fn guard(word: String) -> Reason {
+    Reason { about: "flow".to_owned(), why: Why::Guard, word, saw: Vec::<(String, Value)>::new() }
+}

@@ -1,0 +1,96 @@
+//! Jobs that flows ask for, within the routing transaction. Invariant: among jobs that wait and were
+//! never started there is one for each flow and merge key; a job that was started is not touched.
+
+use super::lanes::{self, Place};
+use super::sql::{Connection, args, statements};
+use super::{Error, JobChange, JobDraft, JobState, events};
+use jiff::Timestamp;
+
+statements! {
+    INSERT = "job", "insert into job (flow, event_id, merge_key, registered, due, state, ready, \
+            created, changed) values ($1, $2, $3, $4, $5, 'waiting', 1, $6, $6) \
+        on conflict (flow, merge_key) where state = 'waiting' and epoch = 0 do nothing returning id";
+    MERGING = "job", "select id, event_id, due, registered from job \
+        where flow = $1 and merge_key = $2 and state = 'waiting' and epoch = 0";
+    JOIN = "job_event", "insert into job_event (job_id, event_id) values ($1, $2) \
+        on conflict (event_id, job_id) do nothing";
+    MOVE = "job", "update job set due = $2, registered = $3, changed = $4, ready = 1 where id = $1";
+}
+
+/// Does what the flows asked for; answers how many jobs are new.
+pub(super) async fn apply(
+    connection: &mut Connection,
+    event: i64,
+    changes: &[JobChange],
+    now: Timestamp,
+) -> Result<u64, Error> {
+    let mut new = 0;
+    for change in changes {
+        match change {
+            JobChange::New(draft) => new += u64::from(add(connection, event, draft, now).await?),
+            JobChange::Update(draft) => update(connection, event, draft, now).await?,
+        }
+    }
+    Ok(new)
+}
+
+/// A new job; false where one waits already under its merge key, which then covers this event too:
+/// at the earlier of both times, in the lanes of both.
+async fn add(
+    connection: &mut Connection,
+    event: i64,
+    draft: &JobDraft,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let args = args![&draft.flow, event, &draft.merge_key, draft.registered, draft.due, now];
+    if let Some(row) = connection.fetch_one(INSERT, args).await? {
+        let job = row.int("id")?;
+        lanes::add(connection, job, &draft.lanes, Some(draft.due), draft.registered).await?;
+        return Ok(true);
+    }
+    let row = connection.fetch_row(MERGING, args![&draft.flow, &draft.merge_key]).await?;
+    let job = row.int("id")?;
+    if row.int("event_id")? != event {
+        connection.execute(JOIN, args![job, event]).await?;
+    }
+    let place = Place {
+        due: draft.due.min(row.time("due")?),
+        registered: draft.registered.min(row.time("registered")?),
+    };
+    let mut lanes = lanes::of_job(connection, job).await?;
+    lanes.extend_from_slice(&draft.lanes);
+    stand(connection, job, &lanes, place, now).await?;
+    Ok(false)
+}
+
+/// The waiting job of this flow and event gets the times and lanes of the draft. One that was put
+/// off before it was tried keeps its time: there was a reason to wait.
+async fn update(
+    connection: &mut Connection,
+    event: i64,
+    draft: &JobDraft,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let jobs = events::jobs(connection, event).await?;
+    let waiting = jobs
+        .iter()
+        .rfind(|job| job.flow == draft.flow && job.state == JobState::Waiting && job.tries == 0);
+    let Some(job) = waiting else { return Ok(()) };
+    if lanes::holds(connection, job.id).await? {
+        return Ok(());
+    }
+    let due = if job.epoch == 0 { draft.due } else { job.due };
+    let place = Place { due, registered: draft.registered };
+    stand(connection, job.id, &draft.lanes, place, now).await
+}
+
+async fn stand(
+    connection: &mut Connection,
+    job: i64,
+    lanes: &[String],
+    place: Place,
+    now: Timestamp,
+) -> Result<(), Error> {
+    connection.execute(MOVE, args![job, place.due, place.registered, now]).await?;
+    lanes::replace(connection, job, lanes, place).await
+}

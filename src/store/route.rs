@@ -1,0 +1,124 @@
+//! Routing: what rows were read as becomes events and jobs. Invariant: a row is routed once; however
+//! often and in however many forms a fact arrives, it is one event; which jobs follow is the judge's.
+
+use super::events::{self, EventJob};
+use super::sql::{Connection, args, list, statements};
+use super::{Error, JobState, Judge, Reading, Routed, Store, drafts, lanes};
+use crate::domain::Event;
+use jiff::Timestamp;
+use std::collections::HashSet;
+
+statements! {
+    NEW = "raw", "select id from raw where state = 'new' and id in (select value from json_each($1))";
+    ROUTED = "raw", "update raw set state = 'routed', routed = $2 \
+        where id in (select value from json_each($1))";
+    UNREADABLE = "raw", "update raw set state = 'unreadable', why = $2, routed = $3 where id = $1";
+    CARRIED = "raw_event", "insert into raw_event (raw_id, event_id) values ($1, $2) \
+        on conflict (raw_id, event_id) do nothing";
+}
+
+impl Store {
+    /// Routes rows: each event meets what is known under any of its keys (filled, or new), then
+    /// `judge` says which jobs follow. All in one transaction. Rows that were routed are passed over.
+    pub async fn route(
+        &self,
+        batch: Vec<(i64, Reading)>,
+        judge: Judge,
+        now: Timestamp,
+    ) -> Result<Routed, Error> {
+        self.write(move |db| Box::pin(route(db, batch, judge, now))).await
+    }
+}
+
+async fn route(
+    connection: &mut Connection,
+    batch: Vec<(i64, Reading)>,
+    judge: Judge,
+    now: Timestamp,
+) -> Result<Routed, Error> {
+    let ids: Vec<i64> = batch.iter().map(|(raw, _)| *raw).collect();
+    let rows = connection.fetch(NEW, args![list(&ids)]).await?;
+    let mut new: HashSet<i64> = rows.iter().map(|row| row.int("id")).collect::<Result<_, _>>()?;
+    let mut counts = Routed::default();
+    let mut routed = Vec::with_capacity(batch.len());
+    for (raw, reading) in batch {
+        if !new.remove(&raw) {
+            continue;
+        }
+        match reading {
+            Reading::Unreadable(why) => {
+                connection.execute(UNREADABLE, args![raw, why, now]).await?;
+                counts.unreadable += 1;
+            }
+            Reading::Events(arrivals) => {
+                for arrival in &arrivals {
+                    let event = meet(connection, arrival, &judge, &mut counts, now).await?;
+                    connection.execute(CARRIED, args![raw, event]).await?;
+                }
+                routed.push(raw);
+            }
+        }
+    }
+    connection.execute(ROUTED, args![list(&routed), now]).await?;
+    Ok(counts)
+}
+
+/// An arrival meets what is known of its fact; answers the event's id.
+async fn meet(
+    connection: &mut Connection,
+    arrival: &Event,
+    judge: &Judge,
+    counts: &mut Routed,
+    now: Timestamp,
+) -> Result<i64, Error> {
+    let known = events::find(connection, arrival).await?;
+    let Some(first) = known.first().copied() else {
+        let id = events::insert(connection, arrival, now).await?;
+        counts.events += 1;
+        counts.jobs += drafts::apply(connection, id, &judge(arrival, &[]), now).await?;
+        return Ok(id);
+    };
+    let id = if known.len() > 1 { one_of(connection, &known, now).await? } else { first };
+    let mut merged = events::load(connection, id).await?;
+    if merged.fill_from(arrival) {
+        events::save(connection, id, &merged, now).await?;
+    }
+    counts.repeats += 1;
+    let jobs = events::jobs(connection, id).await?;
+    let states: Vec<(String, JobState)> =
+        jobs.into_iter().map(|job| (job.flow, job.state)).collect();
+    counts.jobs += drafts::apply(connection, id, &judge(&merged, &states), now).await?;
+    Ok(id)
+}
+
+/// Stored events that turn out to be one: the one whose job has gone furthest stays, of equals the
+/// older. Answers its id.
+async fn one_of(connection: &mut Connection, known: &[i64], now: Timestamp) -> Result<i64, Error> {
+    let mut all = Vec::with_capacity(known.len());
+    for id in known {
+        all.push((*id, events::jobs(connection, *id).await?));
+    }
+    let rank = |jobs: &[EventJob]| jobs.iter().map(EventJob::rank).max().unwrap_or(0);
+    let furthest = all.iter().map(|(_, jobs)| rank(jobs)).max().unwrap_or(0);
+    let at = all.iter().position(|(_, jobs)| rank(jobs) == furthest).unwrap_or(0);
+    let (winner, winner_jobs) = all.remove(at);
+    let mut merged = events::load(connection, winner).await?;
+    for (loser, loser_jobs) in &all {
+        merged.fill_from(&events::load(connection, *loser).await?);
+        let why = format!("the same lead as {}", merged.key);
+        for job in twins(&winner_jobs, loser_jobs) {
+            lanes::end(connection, job.id, JobState::Skipped, Some(&why), now).await?;
+        }
+        events::unite(connection, winner, *loser, now).await?;
+    }
+    events::save(connection, winner, &merged, now).await?;
+    Ok(winner)
+}
+
+/// Waiting jobs of the other event whose flow has a job of this one. A flow that has none here keeps
+/// the job that it has there.
+fn twins<'a>(winner: &'a [EventJob], loser: &'a [EventJob]) -> impl Iterator<Item = &'a EventJob> {
+    loser.iter().filter(|job| {
+        job.state == JobState::Waiting && winner.iter().any(|twin| twin.flow == job.flow)
+    })
+}

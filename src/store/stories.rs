@@ -1,0 +1,156 @@
+//! The whole story of an event, from raw to answers: what `why` prints. Invariant: one story is read
+//! from one state of the database, and reading it changes nothing.
+
+use super::sql::{Connection, Row, args, list, statements};
+use super::{
+    Attempt, DecisionStory, Delivery, Error, JobStory, StepStory, Store, Story, claim, events,
+    links,
+};
+use crate::domain::contact::contact_key;
+use std::collections::BTreeSet;
+
+statements! {
+    BY_KEY = "event_key", "select event_id from event_key where key = $1 or tail = $1 \
+        order by event_id desc limit $2";
+    BY_LINK = "link", "select distinct k.event_id from link l join event_key k \
+        on k.connection = l.from_connection and k.key = l.from_id \
+        where l.from_kind = 'event' and l.to_id = $1 and ($2 is null or l.to_kind = $2) \
+        order by k.event_id desc limit $3";
+    BY_CONTACT = "job_lane", "select distinct j.event_id from job_lane m join job j on j.id = m.job_id \
+        where m.contact = $1 order by j.event_id desc limit $2";
+    EVENT = "event", "select id, connection, kind, key, aliases, provisional, registered, fields \
+        from event where id = $1";
+    DELIVERIES = "raw", "select r.id, r.channel, r.received, length(r.body) as bytes \
+        from raw_event c join raw r on r.id = c.raw_id where c.event_id = $1 order by r.id";
+    JOBS = "job", "select id, flow, state, registered, due, tries, why from job \
+        where event_id = $1 or id in (select job_id from job_event where event_id = $1) order by id";
+    LANES = "job_lane", "select lane from job_lane where job_id = $1 order by lane";
+    DECISIONS = "decision", "select id, created, flow_hash, facts, decision from decision \
+        where job_id = $1 order by id";
+    STEPS = "step", "select id, name, connection, operation, input, key, state, output from step \
+        where decision_id = $1 order by position";
+    ATTEMPTS = "attempt", "select started, ended, result, why from attempt \
+        where step_id = $1 order by id";
+    LINKS = "link", "select from_kind, from_connection, from_id, to_connection, to_kind, to_id, made \
+        from link where from_kind = 'event' and from_connection = $1 \
+        and from_id in (select value from json_each($2)) order by made, id";
+}
+
+/// Stories of one answer.
+const MOST: u32 = 50;
+
+impl Store {
+    /// The whole story of every event that `query` names: an event key, a far-side id (of a lead, an
+    /// order, a customer; `order:17` or bare), a phone in any mask, or an e-mail. Newest first, at
+    /// most 50.
+    pub async fn story(&self, query: &str) -> Result<Vec<Story>, Error> {
+        let mut db = self.snapshot().await?;
+        let found = named(&mut db, query.trim()).await?;
+        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+        let mut stories = Vec::new();
+        for event in found.into_iter().rev().take(most) {
+            stories.push(story(&mut db, event).await?);
+        }
+        Ok(stories)
+    }
+}
+
+/// Ids of the events that a person means, oldest first.
+async fn named(connection: &mut Connection, query: &str) -> Result<BTreeSet<i64>, Error> {
+    let mut found = BTreeSet::new();
+    let mut keep = |rows: Vec<Row>| -> Result<(), Error> {
+        for row in rows {
+            found.insert(row.int("event_id")?);
+        }
+        Ok(())
+    };
+    keep(connection.fetch(BY_KEY, args![query, MOST]).await?)?;
+    let (kind, id) = query.split_once(':').map_or((None, query), |(kind, id)| (Some(kind), id));
+    keep(connection.fetch(BY_LINK, args![id, kind, MOST]).await?)?;
+    let contact = match kind {
+        // The key of a contact itself, as it stands in lanes.
+        Some("phone" | "email") => contact_key(id),
+        Some(_) => None,
+        None => contact_key(query),
+    };
+    if let Some(contact) = contact {
+        keep(connection.fetch(BY_CONTACT, args![contact, MOST]).await?)?;
+    }
+    Ok(found)
+}
+
+async fn story(connection: &mut Connection, id: i64) -> Result<Story, Error> {
+    let event = events::event(&connection.fetch_row(EVENT, args![id]).await?)?;
+    let deliveries = connection.fetch(DELIVERIES, args![id]).await?;
+    let mut jobs = Vec::new();
+    for row in connection.fetch(JOBS, args![id]).await? {
+        jobs.push(job(connection, &row).await?);
+    }
+    let keys: Vec<&str> = event.keys().collect();
+    let linked = connection.fetch(LINKS, args![&event.connection, list(&keys)]).await?;
+    Ok(Story {
+        deliveries: deliveries.iter().map(delivery).collect::<Result<_, _>>()?,
+        jobs,
+        links: linked.iter().map(links::link).collect::<Result<_, _>>()?,
+        event,
+    })
+}
+
+fn delivery(row: &Row) -> Result<Delivery, Error> {
+    Ok(Delivery {
+        id: row.int("id")?,
+        channel: row.owned("channel")?,
+        received: row.time("received")?,
+        bytes: row.count("bytes")?,
+    })
+}
+
+async fn job(connection: &mut Connection, row: &Row) -> Result<JobStory, Error> {
+    let id = row.int("id")?;
+    let lanes = connection.fetch(LANES, args![id]).await?;
+    let mut decisions = Vec::new();
+    for row in connection.fetch(DECISIONS, args![id]).await? {
+        decisions.push(decision(connection, &row).await?);
+    }
+    Ok(JobStory {
+        id,
+        flow: row.owned("flow")?,
+        state: row.job_state("state")?,
+        registered: row.time("registered")?,
+        due: row.time("due")?,
+        tries: row.count("tries")?,
+        why: row.opt_text("why")?.map(str::to_owned),
+        lanes: lanes.iter().map(|row| row.owned("lane")).collect::<Result<_, _>>()?,
+        decisions,
+    })
+}
+
+async fn decision(connection: &mut Connection, row: &Row) -> Result<DecisionStory, Error> {
+    let mut steps = Vec::new();
+    for step in connection.fetch(STEPS, args![row.int("id")?]).await? {
+        let attempts = connection.fetch(ATTEMPTS, args![step.int("id")?]).await?;
+        steps.push(StepStory {
+            name: step.owned("name")?,
+            effect: claim::effect(&step)?,
+            state: step.step_state("state")?,
+            output: step.opt_json("output")?,
+            attempts: attempts.iter().map(attempt).collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(DecisionStory {
+        at: row.time("created")?,
+        flow_hash: row.owned("flow_hash")?,
+        facts: row.json("facts")?,
+        decision: row.json("decision")?,
+        steps,
+    })
+}
+
+fn attempt(row: &Row) -> Result<Attempt, Error> {
+    Ok(Attempt {
+        started: row.time("started")?,
+        ended: row.opt_time("ended")?,
+        result: row.opt_text("result")?.map(str::to_owned),
+        why: row.opt_text("why")?.map(str::to_owned),
+    })
+}

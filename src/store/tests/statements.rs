@@ -1,0 +1,112 @@
+//! Every statement against the migrated schema. Invariant: each prepares; the hot ones use the index
+//! that was made for them, whatever the size of the table.
+#![cfg(test)]
+
+use super::*;
+use sqlx::{AssertSqlSafe, Connection as _, Executor, Row as _, SqlSafeStr, SqliteConnection};
+
+fn all() -> Vec<Statement> {
+    [
+        claim::ALL,
+        commands::ALL,
+        complete::ALL,
+        cursors::ALL,
+        drafts::ALL,
+        events::ALL,
+        super::super::inbox::ALL,
+        jobs::ALL,
+        super::super::lanes::ALL,
+        links::ALL,
+        open::ALL,
+        super::super::plans::ALL,
+        route::ALL,
+        super::super::stories::ALL,
+        views::ALL,
+        writer::ALL,
+    ]
+    .concat()
+}
+
+async fn connection(db: &Db) -> Result<SqliteConnection, sqlx::Error> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(db.folder.path().join("data/leadlink.db"));
+    SqliteConnection::connect_with(&options).await
+}
+
+#[tokio::test]
+async fn each_statement_prepares() -> Tested {
+    let db = Db::new().await?;
+    let mut connection = connection(&db).await?;
+    let all = all();
+    assert!(all.len() > 80, "{} statements", all.len());
+    for statement in all {
+        let prepared = (&mut connection).prepare(statement.sql.into_sql_str()).await;
+        if let Err(error) = prepared {
+            return Err(format!("{error} in {}", statement.sql).into());
+        }
+    }
+    Ok(())
+}
+
+/// The plan of a statement, one line a row.
+async fn plan(
+    connection: &mut SqliteConnection,
+    statement: Statement,
+) -> Result<String, sqlx::Error> {
+    let sql = AssertSqlSafe(format!("explain query plan {}", statement.sql));
+    let rows = sqlx::raw_sql(sql).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| row.try_get::<String, _>("detail"))
+        .collect::<Result<Vec<_>, _>>()
+        .map(|lines| lines.join("\n"))
+}
+
+/// The claim and its companions must not read what they do not take: no scan of a table, no sorting
+/// by hand, and the order of lanes and of flows from their indexes.
+#[tokio::test]
+async fn the_hot_statements_use_their_indexes() -> Tested {
+    let db = Db::new().await?;
+    let mut connection = connection(&db).await?;
+    let hot: Vec<Statement> =
+        [claim::ALL, super::super::lanes::ALL, jobs::ALL, drafts::ALL, route::ALL, events::ALL]
+            .concat();
+    for statement in hot {
+        let plan = plan(&mut connection, statement).await?;
+        let scans: Vec<_> = plan
+            .lines()
+            .filter(|line| line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE"))
+            // The list of flows that a recursion makes, from the first entry of the index.
+            .filter(|line| *line != "SCAN flows" && *line != "SCAN CONSTANT ROW")
+            .filter(|line| *line != "SCAN job USING COVERING INDEX job_ready")
+            .collect();
+        assert!(scans.is_empty(), "{}\n{plan}", statement.sql);
+    }
+    let find = |start: &str| {
+        all().into_iter().find(|held| held.sql.starts_with(start)).ok_or("no statement")
+    };
+    let window = plan(&mut connection, find("select j.id, j.due, j.registered")?).await?;
+    for needed in [
+        "SEARCH j USING COVERING INDEX job_ready (flow=? AND due<?)",
+        "SEARCH e USING COVERING INDEX job_lane_order (lane=? AND",
+        "SEARCH h USING PRIMARY KEY (lane=?)",
+    ] {
+        assert!(window.contains(needed), "no {needed} in\n{window}");
+    }
+    assert!(!window.contains("TEMP B-TREE"), "{window}");
+    // Waiting jobs are nearly all jobs there are: their state finds nothing.
+    let all_of = |starts: &'static [&str]| {
+        all().into_iter().filter(|held| starts.iter().any(|start| held.sql.starts_with(start)))
+    };
+    for statement in
+        all_of(&["with recursive flows", "select id, event_id, due", "select id, flow"])
+    {
+        let plan = plan(&mut connection, statement).await?;
+        assert!(!plan.contains("job_state"), "{}\n{plan}", statement.sql);
+    }
+    let wake = plan(&mut connection, find("update job set ready = 1 where ready = 0 and")?).await?;
+    assert!(wake.contains("SEARCH w USING COVERING INDEX job_lane_order (lane=?"), "{wake}");
+    assert!(wake.contains("SEARCH job USING INTEGER PRIMARY KEY"), "{wake}");
+    let unrouted = plan(&mut connection, find("select id, connection, channel")?).await?;
+    assert!(unrouted.contains("INDEX raw_new"), "{unrouted}");
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! What `why` finds, by whatever a person types. Invariant: see `store::stories`.
+#![cfg(test)]
+
+use super::*;
+use crate::domain::Link;
+
+async fn told() -> Result<Db, Box<dyn std::error::Error>> {
+    let db = Db::new().await?;
+    let lanes = ["shop|phone:+79990000001", "shop|email:user@example.test"];
+    db.job("a", "call:900000001", &lanes, 0).await?;
+    let (claimed, steps) = db.begun(&["create"], 0).await?;
+    let link = |kind: &str, id: &str| Link {
+        from_kind: "event".to_owned(),
+        from_connection: "calls".to_owned(),
+        from_id: "call:900000001".to_owned(),
+        to_connection: "shop".to_owned(),
+        to_kind: kind.to_owned(),
+        to_id: id.to_owned(),
+        made: at(1),
+    };
+    let links = vec![link("order", "17"), link("customer", "5")];
+    let done = Finished { links, ..finished(steps[0], StepState::Done) };
+    db.store.finish(claimed.fence, done, end(JobState::Acted), at(1)).await?;
+    db.job("a", "request:44", &lanes[..1], 0).await?;
+    Ok(db)
+}
+
+#[tokio::test]
+async fn a_lead_is_found_by_everything_that_names_it() -> Tested {
+    let db = told().await?;
+    for (query, keys) in [
+        ("call:900000001", vec!["call:900000001"]),
+        (" 900000001 ", vec!["call:900000001"]),
+        ("44", vec!["request:44"]),
+        ("order:17", vec!["call:900000001"]),
+        ("17", vec!["call:900000001"]),
+        ("customer:5", vec!["call:900000001"]),
+        ("customer:17", vec![]),
+        ("8 (999) 000-00-01", vec!["request:44", "call:900000001"]),
+        ("phone:+79990000001", vec!["request:44", "call:900000001"]),
+        ("User@Example.test", vec!["call:900000001"]),
+        ("79990000002", vec![]),
+        ("", vec![]),
+        ("%", vec![]),
+    ] {
+        let stories = db.store.story(query).await?;
+        let found: Vec<_> = stories.iter().map(|story| story.event.key.as_str()).collect();
+        assert_eq!(found, keys, "{query}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn stories_are_bounded_and_newest_first() -> Tested {
+    let db = Db::new().await?;
+    let judge: Judge = Arc::new(|event, _| {
+        vec![JobChange::New(draft("a", &event.key, &["phone:+79990000001"], 0))]
+    });
+    let events: Vec<Event> = (0..60).map(|n| one(&format!("call:{n}"))).collect();
+    db.store.accept(vec![raw("all")], None).await?;
+    let id = db.store.unrouted(1).await?[0].id;
+    db.store.route(vec![(id, Reading::Events(events))], judge, at(0)).await?;
+    let stories = db.store.story("89990000001").await?;
+    assert_eq!(stories.len(), 50);
+    assert_eq!(
+        (stories[0].event.key.as_str(), stories[49].event.key.as_str()),
+        ("call:59", "call:10")
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn counts_tell_states_and_the_oldest_due() -> Tested {
+    let db = told().await?;
+    db.job("a", "call:2", &[], 50).await?;
+    db.store.accept(vec![raw("new")], None).await?;
+    let counts = db.store.counts(at(60)).await?;
+    assert_eq!((counts.unrouted, counts.waiting, counts.acted), (1, 2, 1));
+    assert_eq!(counts.oldest_due, Some(at(0)));
+    let claimed = db.claim(1, 60).await?;
+    db.store.begin(claimed[0].fence, decided(Verdict::Skip, &[]), at(60)).await?;
+    let counts = db.store.counts(at(49)).await?;
+    assert_eq!((counts.skipped, counts.oldest_due), (1, None));
+    Ok(())
+}

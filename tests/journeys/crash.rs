@@ -1,0 +1,52 @@
+//! The daemon is killed (SIGKILL) at every commit and at random moments, while the far sides lose
+//! answers, refuse and reset. Invariant: the sandbox's own ledger counts, 0 lost and 0 doubled; a
+//! delivery that was acknowledged is never repeated by the test.
+//!
+//! `LEADLINK_KILLS` (20) kills at random moments, `LEADLINK_SEED` (a new one each time, printed)
+//! repeats the same leads, faults and lengths of life; not the same interleaving, since the kills
+//! fall where the real clock says.
+
+mod commits;
+mod dice;
+mod judge;
+mod leads;
+mod lives;
+
+use dice::Dice;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Stops before each commit, kills there, starts anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_every_commit() {
+    commits::every("before").await;
+}
+
+/// Stops after each commit, before anybody hears of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_every_commit() {
+    commits::every("after").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_moments() {
+    let kills = number("LEADLINK_KILLS").unwrap_or(20);
+    lives::run(lives::Settings { kills, external_ids: true }, dice("random moments")).await;
+}
+
+/// Nothing in the CRM guards an order then: only looking for the lead's id does.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_moments_without_external_ids() {
+    let kills = number("LEADLINK_KILLS").unwrap_or(20).div_ceil(2);
+    lives::run(lives::Settings { kills, external_ids: false }, dice("no external ids")).await;
+}
+
+fn dice(what: &str) -> Dice {
+    let new = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
+    let seed = number("LEADLINK_SEED").unwrap_or_else(new);
+    println!("{what}: LEADLINK_SEED={seed}");
+    Dice::new(seed)
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}

@@ -1,0 +1,207 @@
+//! Short lives: while leads arrive under faults the daemon is started and killed, and the clock runs
+//! fast. Invariant: at the end the faults are gone and everything that began has ended.
+
+use super::dice::Dice;
+use super::judge::{Told, judge};
+use super::leads::{Person, STANDINGS, Sender, form, make_fields};
+use crate::support::{House, Plan};
+use jiff::SignedDuration;
+use leadlink::sandbox::{Fault, Faults, Kind, Rule, Side};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// What one run of lives is.
+pub struct Settings {
+    pub kills: u64,
+    pub external_ids: bool,
+}
+
+/// Leads that arrive in one life, on average.
+const LEADS: u64 = 5;
+/// The longest life.
+const LONGEST: u64 = 900;
+/// The daemon has so long to end all jobs once the faults are gone.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Lives {
+    pub house: House,
+    pub people: Vec<Person>,
+    pub told: Vec<Told>,
+    pub dice: Dice,
+    sender: Sender,
+    sending: JoinSet<()>,
+}
+
+pub async fn run(settings: Settings, dice: Dice) {
+    let began = Instant::now();
+    let mut lives = Lives::new(&settings, dice).await;
+    for life in 0..settings.kills {
+        lives.live(life).await;
+        lives.house.kill();
+        if lives.dice.percent(30) {
+            let apart = Duration::from_millis(lives.dice.below(120));
+            lives.pass(apart).await;
+        }
+    }
+    lives.drain().await;
+    let struck: u64 = lives.house.sandbox.ledger().faults.values().sum();
+    println!(
+        "{} kills, {} leads of {} people, {struck} faults, {:?}; looks {}",
+        settings.kills,
+        lives.told.len(),
+        lives.people.len(),
+        began.elapsed(),
+        lives.house.whole_log().matches("may have happened").count(),
+    );
+    judge(&lives).await;
+}
+
+impl Lives {
+    async fn new(settings: &Settings, mut dice: Dice) -> Self {
+        let shop = format!("external_ids = {}", settings.external_ids);
+        let mut house = House::build(Plan { shop, poll_every: "20s", ..Plan::default() }).await;
+        make_fields(&house).await;
+        let count = (settings.kills * LEADS / 3).max(5);
+        let people = (0..count)
+            .map(|number| {
+                let standing = STANDINGS[number as usize % STANDINGS.len()];
+                Person::seed(&house, number, standing, &mut dice)
+            })
+            .collect();
+        // The first start tells new leads from old ones: leads begin after it.
+        house.run().await;
+        let store = house.store().await;
+        let began = Instant::now();
+        while store.counts(house.now()).await.expect("the store answers").cursors.len() < 2 {
+            assert!(began.elapsed() < PATIENCE, "no first poll:\n{}", house.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        house.kill();
+        let sender = Sender::new(&house);
+        Self { house, people, told: Vec::new(), dice, sender, sending: JoinSet::new() }
+    }
+
+    /// One life, up to the moment of the kill.
+    async fn live(&mut self, life: u64) {
+        let faults = self.faults();
+        self.house.sandbox.set_faults(faults);
+        let stopped = self.house.dir.path().join(format!("stopped-{life}"));
+        let at_commit = self.dice.percent(30);
+        let mut env = Vec::new();
+        if at_commit {
+            let place = *self.dice.pick(&["before", "after"]);
+            let stop = format!("{place}:{}", self.dice.between(1, 60));
+            env.push(("LEADLINK_STOP_AT".to_owned(), stop));
+            env.push(("LEADLINK_STOP_FILE".to_owned(), stopped.display().to_string()));
+        }
+        self.house.set_env(env);
+        self.house.spawn();
+        if self.dice.percent(10) {
+            // Killed while it starts.
+            let young = Duration::from_millis(self.dice.below(150));
+            return self.pass(young).await;
+        }
+        self.house.healthy().await;
+        let length = Duration::from_millis(self.dice.below(LONGEST));
+        let began = Instant::now();
+        while !stopped.exists() && (began.elapsed() < length || (at_commit && began.elapsed().as_millis() < 1500)) {
+            // Fifty times as fast as real time, so that a delay of a minute fits into two lives.
+            let tick = self.dice.between(200, 1500);
+            self.house.advance(SignedDuration::from_millis(tick as i64)).await;
+            self.maybe_a_lead().await;
+            tokio::time::sleep(Duration::from_millis(tick / 50)).await;
+        }
+    }
+
+    /// Leads arrive and the clock runs while there is nobody to hear of it.
+    async fn pass(&mut self, span: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < span {
+            self.maybe_a_lead().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn maybe_a_lead(&mut self) {
+        // A tick is 17 ms on average and a life 450 ms.
+        if self.dice.percent(LEADS * 100 * 17 / (LONGEST / 2)) {
+            self.lead().await;
+        }
+    }
+
+    /// A lead comes into being; its hook is sent once or more, or lost.
+    async fn lead(&mut self) {
+        let person = self.dice.below(self.people.len() as u64) as usize;
+        let spec = self.people[person].lead(&mut self.dice);
+        let journal = spec.journal == Some(true);
+        let lead = self.house.sandbox.send_lead(spec).await.lead.expect("a lead");
+        let lost = journal && self.dice.percent(30);
+        let omit_id = journal && lead.kind == Kind::Call && self.dice.percent(10);
+        let copies = if lost { 0 } else { *self.dice.pick(&[1, 1, 2, 3]) };
+        for _ in 0..copies {
+            let (sender, form) =
+                (self.sender.clone(), form(&lead, self.house.sandbox.site_id(), omit_id));
+            self.sending.spawn(async move { sender.insist(&form).await });
+        }
+        self.told.push(Told { lead, person, journal, copies });
+    }
+
+    /// Some of the faults, each with its own chance.
+    fn faults(&mut self) -> Faults {
+        let mut rules = Vec::new();
+        let kinds = [
+            Fault::LostAnswer,
+            Fault::LostAnswer,
+            Fault::Error503,
+            Fault::ResetBefore,
+            Fault::Html502,
+            Fault::Empty500,
+            Fault::Garbage,
+            Fault::Slow,
+        ];
+        for _ in 0..self.dice.below(5) {
+            let fault = *self.dice.pick(&kinds);
+            let side = *self.dice.pick(&[Side::Retailcrm, Side::Retailcrm, Side::Calltouch]);
+            let chance = self.dice.between(5, 40) as f64 / 100.0;
+            let mut rule = Rule::sometimes(side, fault, chance);
+            rule.ms = self.dice.between(20, 300);
+            // A gateway that gave up on an application that did not.
+            rule.after_commit =
+                matches!(fault, Fault::Html502 | Fault::Empty500) && self.dice.percent(50);
+            if side == Side::Retailcrm && self.dice.percent(50) {
+                rule.method = Some("POST".to_owned());
+            }
+            rules.push(rule);
+        }
+        Faults { seed: self.dice.throw(), rules }
+    }
+
+    /// The faults are gone; the clock runs until every job has ended and the journals were read.
+    async fn drain(&mut self) {
+        self.house.sandbox.set_faults(Faults::default());
+        self.house.set_env(Vec::new());
+        self.house.run().await;
+        while let Some(sent) = self.sending.join_next().await {
+            sent.expect("a sender ends");
+        }
+        // The journal shows the last lead at most 30 s late.
+        let mark = self.house.now() + SignedDuration::from_secs(35);
+        let store = self.house.store().await;
+        let began = Instant::now();
+        loop {
+            self.house.advance(SignedDuration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let counts = store.counts(self.house.now()).await.expect("the store answers");
+            let polled = counts.cursors.iter().all(|(_, _, moved)| *moved > mark);
+            if polled && counts.unrouted + counts.waiting + counts.deciding == 0 {
+                return;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "seed {}: jobs do not end: {counts:?}\n{}",
+                self.dice.seed,
+                self.house.log()
+            );
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Journeys through the real binary against the sandbox. Invariant: what a journey asserts is what
+//! the far side's own ledger says, not what the daemon says of itself.
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod arrivals;
+mod commands;
+mod doors;
+mod matrix;
+mod trouble;

@@ -1,0 +1,510 @@
+//! A house under test: the real binary on a database of its own against the sandbox, with one clock
+//! for both that the test moves. Invariant: no test sleeps to let time pass; it moves the clock and
+//! waits for the work to be done.
+
+pub mod ledger;
+
+use jiff::{SignedDuration, Timestamp};
+use leadlink::sandbox::{Options, Sandbox};
+use leadlink::store::{Counts, Store, Story};
+use ledger::Ledger;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub const HOOK_SECRET: &str = "journey-secret-0123456789";
+/// Far longer than any journey takes; a test that gets here has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a house is built with.
+pub struct Plan {
+    /// More lines of config, e.g. `[connections.shop]` keys by `shop` and whole tables by `more`.
+    pub shop: String,
+    pub calls: String,
+    pub more: String,
+    /// How often journals are polled.
+    pub poll_every: &'static str,
+    /// Requests per second that both sides are configured for.
+    pub pace: u32,
+    /// The sandbox's own limits; `None`: none.
+    pub limit: Option<u32>,
+    /// Create the custom fields before the first start.
+    pub setup: bool,
+    /// Variables for the daemon.
+    pub env: Vec<(String, String)>,
+    /// A program that runs the daemon, with its arguments.
+    pub under: Option<Vec<&'static str>>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            shop: String::new(),
+            calls: String::new(),
+            more: String::new(),
+            poll_every: "5m",
+            pace: 2000,
+            limit: None,
+            setup: true,
+            env: Vec::new(),
+            under: None,
+        }
+    }
+}
+
+pub struct House {
+    pub sandbox: Sandbox,
+    pub dir: TempDir,
+    pub port: u16,
+    plan: Plan,
+    daemon: Option<Child>,
+    shifted: i64,
+    http: reqwest::Client,
+}
+
+impl House {
+    /// Builds it and starts the daemon.
+    pub async fn start(plan: Plan) -> Self {
+        let mut house = Self::build(plan).await;
+        if house.plan.setup {
+            let done = house.command(&["setup"]);
+            assert!(done.status.success(), "setup: {}", String::from_utf8_lossy(&done.stderr));
+        }
+        house.run().await;
+        // Calltouch's times are whole seconds: a lead of this very second would be older than the
+        // first start.
+        house.advance(SignedDuration::from_secs(2)).await;
+        house
+    }
+
+    /// Builds it; nothing runs yet but the sandbox.
+    pub async fn build(plan: Plan) -> Self {
+        let options = Options { listen: "127.0.0.1:0".to_owned(), ..Options::default() };
+        let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
+        let dir = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let house = Self { sandbox, dir, port, plan, daemon: None, shifted: 0, http };
+        house
+            .control(
+                "limits",
+                json!({ "crm_rps": house.plan.limit, "calltouch_rps": house.plan.limit }),
+            )
+            .await;
+        std::fs::write(house.config(), house.text()).expect("the config is written");
+        house
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("leadlink.toml")
+    }
+
+    pub fn store_url(&self) -> String {
+        format!("sqlite:{}", self.dir.path().join("leadlink.db").display())
+    }
+
+    fn text(&self) -> String {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let Plan { shop, calls, more, poll_every, pace, .. } = &self.plan;
+        let (port, store) = (self.port, self.store_url());
+        let (crm, key) = (self.sandbox.crm_url(), self.sandbox.api_key());
+        let (calltouch, token, site) =
+            (self.sandbox.calltouch_url(), self.sandbox.token(), self.sandbox.site_id());
+        format!(
+            r#"
+[server]
+listen = "127.0.0.1:{port}"
+[store]
+url = "{store}"
+[mappings]
+dir = "{root}/mappings"
+[log]
+level = "info,leadlink=debug"
+[roles]
+crm = "shop"
+calls = "calltouch-main"
+[connections.shop]
+connector = "retailcrm"
+name = "Main shop"
+url = "{crm}"
+api_key = "{key}"
+requests_per_second = {pace}
+{shop}
+[connections.calltouch-main]
+connector = "calltouch"
+name = "Calltouch, main site"
+url = "{calltouch}"
+site_id = {site}
+token = "{token}"
+hook_secret = "{HOOK_SECRET}"
+poll_every = "{poll_every}"
+requests_per_second = {pace}
+{calls}
+[flows.call-to-order]
+running = true
+[flows.request-to-order]
+running = true
+[flows.chat-to-order]
+running = true
+{more}
+"#
+        )
+    }
+
+    /// Starts (or starts anew) the daemon and waits for `/healthz`.
+    pub async fn run(&mut self) {
+        self.spawn();
+        self.healthy().await;
+    }
+
+    /// Starts the daemon; it may not answer yet.
+    pub fn spawn(&mut self) {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .expect("a log file");
+        let control = self.control_path();
+        let _gone = std::fs::remove_file(&control);
+        let mut command = match &self.plan.under {
+            None => Command::new(env!("CARGO_BIN_EXE_leadlink")),
+            Some(words) => {
+                let mut command = Command::new(words[0]);
+                command.args(&words[1..]).arg(env!("CARGO_BIN_EXE_leadlink"));
+                command
+            }
+        };
+        let child = command
+            .args(["run", "--config"])
+            .arg(self.config())
+            .env("LEADLINK_CONTROL", &control)
+            .env("LEADLINK_CONTROL_SHIFT", self.shifted.to_string())
+            .envs(self.plan.env.iter().cloned())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the daemon starts");
+        self.daemon = Some(child);
+    }
+
+    /// Waits for `/healthz`.
+    pub async fn healthy(&self) {
+        let began = Instant::now();
+        loop {
+            if let Ok(answer) = self.http.get(self.url("/healthz")).send().await
+                && answer.status().is_success()
+            {
+                break;
+            }
+            assert!(began.elapsed() < PATIENCE, "the daemon does not answer:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub fn set_env(&mut self, env: Vec<(String, String)>) {
+        self.plan.env = env;
+    }
+
+    pub fn run_under(&mut self, words: Option<Vec<&'static str>>) {
+        self.plan.under = words;
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.daemon.take() {
+            let _gone = child.kill();
+            let _status = child.wait();
+        }
+    }
+
+    /// SIGTERM, and waits for the end; the exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        let mut child = self.daemon.take()?;
+        let pid = child.id().to_string();
+        let _sent = Command::new("kill").args(["-TERM", &pid]).status();
+        child.wait().ok().and_then(|status| status.code())
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.daemon.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Moves the clock of daemon and sandbox.
+    pub async fn advance(&mut self, by: SignedDuration) {
+        let ms = i64::try_from(by.as_millis()).expect("a span");
+        self.shifted += ms;
+        self.control("clock", json!({ "shift_ms": ms })).await;
+        if self.daemon.is_some() {
+            self.shift_daemon(ms);
+        }
+    }
+
+    fn shift_daemon(&self, ms: i64) {
+        let began = Instant::now();
+        let mut stream = loop {
+            match UnixStream::connect(self.control_path()) {
+                Ok(stream) => break stream,
+                Err(error) => {
+                    assert!(began.elapsed() < PATIENCE, "no control socket: {error}");
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+        };
+        writeln!(stream, "shift {ms}").expect("the clock is told");
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).expect("the clock answers");
+        assert!(answer.starts_with("now "), "{answer}");
+    }
+
+    /// What the daemon's clock shows, but for the milliseconds in between.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_millis(self.shifted)
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub fn hook_url(&self) -> String {
+        self.url(&format!("/hooks/calltouch-main/{HOOK_SECRET}"))
+    }
+
+    /// Posts a form to the hook; the status.
+    pub async fn post(&self, fields: &[(&str, &str)]) -> u16 {
+        let answer = self.http.post(self.hook_url()).form(fields).send().await;
+        answer.expect("the door answers").status().as_u16()
+    }
+
+    /// A control route of the sandbox.
+    pub async fn control(&self, route: &str, body: Value) -> Value {
+        let url = format!("{}/_sandbox/{route}", self.sandbox.crm_url());
+        let answer = self.http.post(url).json(&body).send().await.expect("the sandbox answers");
+        let status = answer.status();
+        let text = answer.text().await.unwrap_or_default();
+        assert!(status.is_success(), "{route}: {status}: {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Something of the sandbox: `ledger`, `requests`.
+    pub async fn ask(&self, route: &str) -> Value {
+        let url = format!("{}/_sandbox/{route}", self.sandbox.crm_url());
+        let answer = self.http.get(url).send().await.expect("the sandbox answers");
+        answer.json().await.expect("JSON")
+    }
+
+    /// A lead in Calltouch, delivered `deliveries` times to the hook and in the journal too.
+    pub async fn lead(&self, lead: Value) -> Value {
+        let mut whole = json!({
+            "hook_url": self.hook_url(), "format": "form", "deliveries": 2, "journal": true,
+            "phase": "end",
+        });
+        for (name, value) in lead.as_object().into_iter().flatten() {
+            whole[name] = value.clone();
+        }
+        self.control("leads", whole).await
+    }
+
+    /// What the far sides hold.
+    pub async fn ledger(&self) -> Ledger {
+        Ledger(self.ask("ledger").await)
+    }
+
+    /// A customer that was there before; its id.
+    pub async fn customer(&self, body: Value) -> u64 {
+        let made = self.control("customers", body).await;
+        id_of(&made)
+    }
+
+    /// An order that was there before; its id.
+    pub async fn order(&self, body: Value) -> u64 {
+        let made = self.control("orders", body).await;
+        id_of(&made)
+    }
+
+    /// The far sides' faults from now on, in place of those before.
+    pub async fn faults(&self, rules: Value) {
+        self.control("faults", json!({ "seed": 1, "rules": rules })).await;
+    }
+
+    /// `GET` of one of the daemon's public routes: status and body.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.http.get(self.url(path)).send().await.expect("the door answers");
+        let status = answer.status().as_u16();
+        (status, answer.text().await.expect("a body"))
+    }
+
+    /// The first column of a question to the database, read beside the daemon.
+    pub async fn sql(&self, question: &'static str) -> Vec<String> {
+        use sqlx::{ConnectOptions, Row};
+        let path = self.dir.path().join("leadlink.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).read_only(true);
+        let mut connection = options.connect().await.expect("the database opens");
+        let rows = sqlx::query(question).fetch_all(&mut connection).await.expect("rows");
+        rows.iter()
+            .map(|row| row.try_get::<Option<String>, _>(0).expect("a text"))
+            .map(Option::unwrap_or_default)
+            .collect()
+    }
+
+    /// The store, read beside the daemon.
+    pub async fn store(&self) -> Store {
+        Store::open_beside(&self.store_url()).await.expect("the store opens")
+    }
+
+    pub async fn counts(&self) -> Counts {
+        self.store().await.counts(self.now()).await.expect("the store answers")
+    }
+
+    pub async fn story(&self, id: &str) -> Vec<Story> {
+        self.store().await.story(id).await.expect("the store answers")
+    }
+
+    /// Waits until everything that came in is routed.
+    pub async fn routed(&self) -> Counts {
+        self.until("routed", |counts| counts.unrouted == 0).await
+    }
+
+    /// Waits until no job is due or under way.
+    pub async fn settled(&self) -> Counts {
+        let now = || self.now();
+        self.until("settled", |counts| {
+            counts.unrouted == 0
+                && counts.deciding == 0
+                && counts.oldest_due.is_none_or(|due| due > now())
+        })
+        .await
+    }
+
+    /// Moves the clock from one due time to the next until every job has ended; where something is
+    /// due and does not run (its lane or its connection is held) in small steps, then by the minute.
+    pub async fn ended(&mut self) -> Counts {
+        let mut held = 0;
+        for _ in 0..400 {
+            let counts = self.calm().await;
+            if counts.waiting == 0 && counts.deciding == 0 {
+                return counts;
+            }
+            let next = "select cast(min(due) as text) from job where state = 'waiting'";
+            let next: i64 = self.sql(next).await[0].parse().unwrap_or_default();
+            let ahead = next - self.now().as_millisecond() + 50;
+            held += u32::from(ahead <= 0);
+            let step = match (ahead, held) {
+                (1.., _) => ahead,
+                (_, ..60) => 2_000,
+                _ => 61_000,
+            };
+            self.advance(SignedDuration::from_millis(step)).await;
+        }
+        panic!("jobs do not end:\n{}", self.log());
+    }
+
+    /// Waits until nothing more happens at this hour of the clock: what is due is done, or waits for
+    /// a lane or a connection.
+    pub async fn calm(&self) -> Counts {
+        let store = self.store().await;
+        let began = Instant::now();
+        let mut idle_since = Instant::now();
+        loop {
+            let now = self.now();
+            let counts = store.counts(now).await.expect("the store answers");
+            let quiet = counts.unrouted == 0 && counts.deciding == 0;
+            let due = counts.oldest_due.is_some_and(|due| due <= now);
+            if !quiet {
+                idle_since = Instant::now();
+            } else if !due || idle_since.elapsed() > Duration::from_millis(150) {
+                return counts;
+            }
+            assert!(began.elapsed() < PATIENCE, "no rest: {counts:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Has every journal of Calltouch read and waits until what came is routed. The clock stands.
+    pub async fn polled(&self) {
+        let store = self.store().await;
+        let body = json!({ "connection": "calltouch-main" });
+        let left = store.leave_command("poll", &body, self.now()).await;
+        let id = left.expect("the command is left");
+        let began = Instant::now();
+        while store.command_answer(id).await.expect("the store answers").is_none() {
+            assert!(began.elapsed() < PATIENCE, "nobody polls:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.routed().await;
+    }
+
+    /// Waits until the counts are as wanted.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&Counts) -> bool) -> Counts {
+        let store = self.store().await;
+        let began = Instant::now();
+        loop {
+            let counts = store.counts(self.now()).await.expect("the store answers");
+            if wanted(&counts) {
+                return counts;
+            }
+            assert!(began.elapsed() < PATIENCE, "not {what}: {counts:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Another command of the binary on this house's config.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_leadlink"))
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config())
+            .envs(self.plan.env.iter().cloned())
+            .output()
+            .expect("the command runs")
+    }
+
+    /// The last lines of the daemon's log.
+    pub fn log(&self) -> String {
+        let whole = self.whole_log();
+        let lines: Vec<&str> = whole.lines().collect();
+        lines[lines.len().saturating_sub(80)..].join("\n")
+    }
+
+    pub fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("daemon.log")
+    }
+
+    fn control_path(&self) -> PathBuf {
+        self.dir.path().join("control.sock")
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The id in what a control route answered.
+fn id_of(made: &Value) -> u64 {
+    let id = made["id"].as_u64().or_else(|| made["ids"][0].as_u64());
+    id.unwrap_or_else(|| panic!("no id in {made}"))
+}
+
+/// Below the ports that systems give out by themselves, so that nobody takes it before the daemon.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..10_000 {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let seed = u16::try_from(std::process::id() % 200).unwrap_or_default() * 100;
+        let port = 11_000 + (seed + step) % 20_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
+}
