@@ -9,4 +9,5 @@ mod arrivals;
 mod commands;
 mod doors;
 mod matrix;
+mod scratch;
 mod trouble;
