@@ -11,6 +11,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Bindings {
     pub flows: Vec<Bound>,
+    /// Instances with a role that is bound to nothing; `check` tells which, in the flow's file.
+    pub off: Vec<Bound>,
     pub problems: Vec<Problem>,
 }
 
@@ -38,41 +40,21 @@ pub fn bind(
             bindings.problems.push(origins.point(&["flows", &name], problem.mend(mend)));
             continue;
         };
-        instance(&mut bindings, (name, flow), given, roles, origins);
+        let mut roles = roles.clone();
+        roles.extend(given.roles);
+        let bound = |role: &String| roles.get(role).is_some_and(|held| !held.is_empty());
+        let whole = needed(flow).iter().all(bound);
+        let instance = Bound {
+            name,
+            flow: Arc::clone(flow),
+            roles,
+            running: given.running.unwrap_or(false),
+            delay: given.delay.unwrap_or(flow.delay),
+            max_age: given.max_age.unwrap_or(flow.max_age),
+        };
+        if whole { &mut bindings.flows } else { &mut bindings.off }.push(instance);
     }
     bindings
-}
-
-fn instance(
-    bindings: &mut Bindings,
-    (name, flow): (String, &Arc<Flow>),
-    given: FlowSettings,
-    roles: &Roles,
-    origins: &Origins,
-) {
-    let mut roles = roles.clone();
-    roles.extend(given.roles);
-    let mut unbound = needed(flow);
-    unbound.retain(|role| roles.get(role).is_none_or(Vec::is_empty));
-    if !unbound.is_empty() {
-        let missing = unbound.into_iter().collect::<Vec<_>>().join("`, `");
-        let title = format!("flows.{name}: the role `{missing}` is bound to no connection");
-        let (problem, mend) = if given.running == Some(true) {
-            (Problem::error(title), "bind it under [roles], or set running = false")
-        } else {
-            (Problem::note(title), "the flow is off until it is bound under [roles]")
-        };
-        bindings.problems.push(origins.point(&["flows", &name], problem.mend(mend)));
-        return;
-    }
-    bindings.flows.push(Bound {
-        name,
-        flow: Arc::clone(flow),
-        roles,
-        running: given.running.unwrap_or(false),
-        delay: given.delay.unwrap_or(flow.delay),
-        max_age: given.max_age.unwrap_or(flow.max_age),
-    });
 }
 
 fn needed(flow: &Flow) -> BTreeSet<String> {
@@ -83,21 +65,22 @@ fn needed(flow: &Flow) -> BTreeSet<String> {
 
 /// Checks every instance against the offers of its connections and runs the cases of each file
 /// once.
-pub fn check(book: &Book) -> cases::Report {
+pub fn check(book: &Book, off: &[Bound]) -> cases::Report {
     let mut report = cases::Report::default();
     let mut seen = BTreeSet::new();
-    for bound in book.flows() {
+    for bound in book.flows().iter().chain(off) {
         let offer = |role: &str| book.offer(bound.connection(role)?);
         let connectors: Vec<_> = needed(&bound.flow)
             .iter()
             .map(|role| offer(role).map(|offer| offer.connector))
             .collect();
-        // A second instance with the same kinds of connections would only say everything twice.
-        if connectors.contains(&None) || !seen.insert((bound.flow.name.clone(), connectors)) {
+        let whole = !connectors.contains(&None);
+        // A second instance with the same connectors would only say everything twice.
+        if whole && !seen.insert((bound.flow.name.clone(), connectors)) {
             continue;
         }
         let faults = mapping::check(bound, &offer);
-        let sound = !crate::diagnosis::has_errors(&faults);
+        let sound = whole && !bound.flow.broken && !crate::diagnosis::has_errors(&faults);
         report.problems.extend(faults);
         if sound {
             let played = cases::run(book, bound);

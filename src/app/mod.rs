@@ -51,13 +51,15 @@ pub fn assemble(config: Config) -> Read {
     let mut problems = Vec::new();
     let built = connectors::build(connections);
     problems.extend(built.problems);
-    let (files, faults) = mapping::load(&mappings_dir);
-    problems.extend(faults);
+    let loaded = mapping::load_all(&mappings_dir);
+    problems.extend(loaded.problems);
+    // With those that have errors, for everything that is wrong with them is told at once.
+    let files = [loaded.flows, loaded.broken].concat();
     let bound = bind::bind(&files, &flows, &roles, &origins);
     problems.extend(bound.problems);
     let offers = built.connectors.iter().map(|(name, connector)| (name.clone(), connector.offer()));
     let book = Book::new(bound.flows, offers.collect());
-    let checked = bind::check(&book);
+    let checked = bind::check(&book, &bound.off);
     problems.extend(checked.problems);
     let app = App { listen, store_url, log, book, connectors: built.connectors };
     Read { app: Some(app), problems, cases: checked.passed }

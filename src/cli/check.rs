@@ -30,9 +30,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         if arguments.online {
             let asked = app.connectors.iter().map(|(name, connector)| async move {
                 let found = connector.check().await;
-                found
-                    .into_iter()
-                    .map(move |p| Problem { title: format!("{name}: {}", p.title), ..p })
+                found.into_iter().map(move |problem| named(name, problem))
             });
             problems.extend(join_all(asked).await.into_iter().flatten());
         }
@@ -50,4 +48,11 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         ));
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn named(connection: &str, problem: Problem) -> Problem {
+    if problem.title.starts_with("connections.") {
+        return problem;
+    }
+    Problem { title: format!("connections.{connection}: {}", problem.title), ..problem }
 }

@@ -80,7 +80,8 @@ impl<'a> Check<'a> {
         let on = std::iter::once((&self.flow.on.role, "flow.on.from".to_owned()));
         let mut told: Vec<&str> = Vec::new();
         for (role, name) in on.chain(facts).chain(steps) {
-            let known: Vec<&str> = self.bound.roles.keys().map(String::as_str).collect();
+            let bound = self.bound.roles.iter().filter(|(_, connections)| !connections.is_empty());
+            let known: Vec<&str> = bound.map(|(role, _)| role.as_str()).collect();
             if role.is_empty() || known.contains(&role.as_str()) || told.contains(&role.as_str()) {
                 continue;
             }

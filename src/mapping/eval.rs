@@ -477,4 +477,73 @@ mod tests {
         let scope_debug = format!("{:?}", Record::of("event", &scope_event));
         assert!(!format!("{:?} {scope_debug}", sight.root).contains("Иван"));
     }
+
+    const VALUES: &[&str] = &[
+        "event.name",
+        "event.none_yet",
+        "event.list",
+        "event.duration",
+        "event.flag",
+        "event.time",
+        "facts.order",
+        "facts.customer",
+        "facts.order.customFields",
+        "steps.planned",
+        "steps.planned.id",
+        "steps.done",
+        "now",
+        "none",
+        "[]",
+        "[none, steps.planned, facts.order]",
+        "{'a': none}",
+        "'x'",
+        "0",
+        "-1",
+        "99999999999999999999",
+        "1.5",
+        "true",
+        "(1, 2)",
+    ];
+    const OPERATORS: &[&str] = &[
+        "or",
+        "and",
+        "==",
+        "<",
+        ">=",
+        "in",
+        "not in",
+        "~",
+        "+",
+        "-",
+        "*",
+        "/",
+        "//",
+        "%",
+        "**",
+        "is not none and",
+        "if",
+    ];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+        #[test]
+        fn no_combination_panics_the_engine(
+            one in proptest::sample::select(VALUES),
+            operator in proptest::sample::select(OPERATORS),
+            other in proptest::sample::select(VALUES),
+            filter in proptest::sample::select(filters::FILTERS),
+            argument in proptest::sample::select(VALUES),
+            bare in proptest::bool::ANY,
+        ) {
+            let call = if bare { filter.to_owned() } else { format!("{filter}({argument})") };
+            let text = format!("[[step]]\nwith = {{ x = \"\"\"{{{{ ({one} {operator} {other}) | {call} }}}}\"\"\" }}");
+            let (flow, _) = read(&Source::new("a.toml", text), &Shelf::default());
+            let event = event();
+            for (_, phrase) in flow.steps.iter().flat_map(|step| &step.with) {
+                if let Err(EvalError::Failed { message, .. }) = flow.value(phrase, &scope(&event)) {
+                    assert!(!message.contains("Иван"), "{message}");
+                }
+            }
+        }
+    }
 }

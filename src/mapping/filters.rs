@@ -199,12 +199,12 @@ fn date(value: &Value, format: &str, zone: Option<&str>) -> Result<Option<String
         text.parse().map_err(|_| wrong("date: the value is no time (RFC 3339)".to_owned()))?;
     let zone = match zone {
         Some(name) => TimeZone::get(name)
-            .map_err(|_| wrong(format!("date: `{name}` is no time zone, e.g. Europe/Moscow")))?,
+            .map_err(|_| wrong("date: the zone is no time zone, e.g. Europe/Moscow".to_owned()))?,
         None => TimeZone::UTC,
     };
     strtime::format(format, &time.to_zoned(zone))
         .map(Some)
-        .map_err(|_| wrong(format!("date: `{format}` is no format, e.g. %d.%m.%Y %H:%M")))
+        .map_err(|_| wrong("date: the format is none, e.g. %d.%m.%Y %H:%M".to_owned()))
 }
 
 /// `event.utm_source | table('sources', 'other')`: none where neither knows.
@@ -214,11 +214,12 @@ fn table(state: &State, value: &Value, name: &str, other: Option<Value>) -> Resu
         .as_ref()
         .and_then(|held| held.downcast_object_ref::<Tables>())
         .and_then(|tables| tables.0.get(name))
-        .ok_or_else(|| wrong(format!("there is no table `{name}`")))?;
+        .ok_or_else(|| wrong("there is no table of this name".to_owned()))?;
     let found = text(value).and_then(|key| table.get(&key)).map(super::context::to_engine);
     Ok(found.or(other).unwrap_or(Value::UNDEFINED))
 }
 
+/// Arguments may be made of a lead's fields: no message repeats one.
 fn wrong(message: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
 }

@@ -41,6 +41,9 @@ pub struct Flow {
     pub tables: Arc<Tables>,
     /// Where its keys stand.
     pub places: Places,
+    /// Its file has errors: it is here only so that everything else that is wrong with it is
+    /// found too, and never runs.
+    pub broken: bool,
 }
 
 /// Where the keys and values of a flow stand in its file, by full name: `step[1].with.phones`.

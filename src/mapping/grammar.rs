@@ -313,6 +313,7 @@ fn empty(source: &Source, shelf: &Shelf) -> Flow {
         cases: Vec::new(),
         tables: shelf.tables.clone(),
         places: Places::default(),
+        broken: false,
     }
 }
 
@@ -423,6 +424,7 @@ expect = { steps = ["create"], because = ["customer: known"], with = { create = 
             ("\"known\"", "\"event.x | table('a')\"", "there is no table `a`"),
             ("\"known\"", "\"steps.create.id\"", "is not known yet"),
             ("\"known\"", "\"event\"", "is a table of its own"),
+            ("{{ known or steps.customer.id }}", "{{ 1 + steps.customer.id }}", "is compared"),
             ("requires = \"event.phone\"", "requires = \"known\"", "is not known yet"),
             (
                 "lane     = \"{{ event.phone }}\"",

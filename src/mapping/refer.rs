@@ -149,6 +149,12 @@ impl Found<'_> {
             "steps" => self.flow.steps.iter().map(|step| step.name.as_str()).collect(),
             _ => return,
         };
+        if root == "steps" && path.operand {
+            let problem = Problem::error(format!("`{}` is compared", path.keys.join(".")))
+                .label("known only when the step is done")
+                .mend("pass it on as a whole value, or ask whether it is there: `steps.NAME`");
+            self.put(span.clone(), problem);
+        }
         if !names.contains(&name.as_str()) {
             let problem =
                 Problem::error(format!("`{root}.{name}`: there is no such {}", &root[..4]))

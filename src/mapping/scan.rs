@@ -21,6 +21,8 @@ pub struct Words {
 pub struct Path {
     pub keys: Vec<String>,
     pub span: Range<usize>,
+    /// Is it compared or calculated with?
+    pub operand: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Word {
 const KEYWORDS: &[&str] =
     &["and", "or", "not", "in", "is", "if", "else", "true", "false", "True", "False"];
 const NONES: &[&str] = &["none", "None", "null"];
+const OPERATORS: &[&str] =
+    &["==", "!=", "<=", ">=", "<", ">", "in", "+", "-", "*", "/", "//", "%", "**"];
 const PAIRS: &[&str] = &["==", "!=", "<=", ">=", "//", "**"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +144,12 @@ fn path(tokens: &[Token<'_>], start: usize, words: &mut Words) -> usize {
             _ => break,
         }
     }
-    words.paths.push(Path { keys, span: tokens[start].at..end });
+    let beside = [start.checked_sub(1).and_then(|at| tokens.get(at)), tokens.get(at)];
+    let operand = beside.iter().flatten().any(|token| {
+        OPERATORS.iter().any(|operator| token.is(operator))
+            || token.is("not") && tokens.get(at + 1).is_some_and(|next| next.is("in"))
+    });
+    words.paths.push(Path { keys, span: tokens[start].at..end, operand });
     at
 }
 
@@ -207,6 +216,21 @@ mod tests {
             ("", vec![]),
         ] {
             assert_eq!(paths(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn operands_are_told_from_values() {
+        for (text, operand) in [
+            ("steps.a.id == 5", true),
+            ("5 < steps.a.id", true),
+            ("steps.a.id not in [1]", true),
+            ("facts.x or steps.a.id", false),
+            ("not steps.a.id", false),
+            ("[steps.a.id, 1]", false),
+        ] {
+            let found = words(text).paths.into_iter().find(|path| path.keys[0] == "steps");
+            assert_eq!(found.map(|path| path.operand), Some(operand), "{text}");
         }
     }
 

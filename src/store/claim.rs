@@ -64,10 +64,11 @@ statements! {
             and flows.flow not in (select value from json_each($1))";
 }
 
-/// Jobs of a flow that are looked at in one statement, beyond those that are asked for.
-const WINDOW_SPARE: u32 = 192;
-/// Windows of one claim, so that one transaction does not last; the next claim goes on from there.
-const WINDOWS: usize = 16;
+/// Jobs of a flow that the first look takes beyond those that are asked for; later looks take more.
+const SPARE: u32 = 16;
+const WIDEST: u32 = 1024;
+/// Looks of one claim, so that one transaction does not last; the next claim goes on from there.
+const LOOKS: usize = 16;
 
 impl Store {
     /// Takes due jobs whose lanes are free, in due order (equal times in order of registration),
@@ -117,34 +118,40 @@ async fn free(
 ) -> Result<Vec<i64>, Error> {
     let flows = connection.fetch(FLOWS, args![list(closed)]).await?;
     let mut free = Vec::new();
-    let width = limit.saturating_add(WINDOW_SPARE);
-    for _ in 0..WINDOWS {
+    let mut width = limit.saturating_add(SPARE);
+    for _ in 0..LOOKS {
         free.clear();
         let mut busy = Vec::new();
-        let mut cut_short = false;
+        let mut more = false;
         for flow in &flows {
-            let args = args![flow.text("flow")?, now, width];
-            let rows = connection.fetch(WINDOW, args).await?;
-            cut_short |= rows.len() >= usize::try_from(width).unwrap_or(usize::MAX);
-            for row in &rows {
+            let rows = connection.fetch(WINDOW, args![flow.text("flow")?, now, width]).await?;
+            let looked = rows.len();
+            let before = free.len();
+            for row in rows {
                 if row.flag("busy")? {
                     busy.push(row.int("id")?);
                 } else {
                     free.push((row.int("due")?, row.int("registered")?, row.int("id")?));
                 }
             }
+            more |= count(looked) >= width && count(free.len() - before) < limit;
         }
         if !busy.is_empty() {
             connection.execute(BLOCK, args![list(&busy)]).await?;
         }
-        // With blocked ones out of the way the next window reaches further.
-        if busy.is_empty() || !cut_short {
+        // With the busy ones out of the index the next look reaches further.
+        if !more {
             break;
         }
+        width = width.saturating_mul(4).min(WIDEST.max(limit));
     }
     free.sort_unstable();
     free.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(free.into_iter().map(|(_, _, id)| id).collect())
+}
+
+fn count(jobs: usize) -> u32 {
+    u32::try_from(jobs).unwrap_or(u32::MAX)
 }
 
 /// Steps of earlier decisions that are done or unknown, the latest of each name; a done one wins.

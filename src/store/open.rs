@@ -107,7 +107,7 @@ fn options(path: &Path, busy: Duration) -> SqliteConnectOptions {
         // The writer checkpoints when it suits it, never inside somebody's commit.
         .pragma("wal_autocheckpoint", "0")
         .pragma("temp_store", "memory")
-        .pragma("cache_size", "-8000")
+        .pragma("cache_size", "-4000")
         .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging()
 }

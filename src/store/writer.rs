@@ -275,8 +275,10 @@ impl Writer {
     }
 
     async fn end_member(&mut self, kept: bool) -> Result<(), Error> {
-        if !kept {
-            self.connection.execute(UNDO, args![]).await?;
+        if !kept && self.connection.execute(UNDO, args![]).await.is_err() {
+            // After a full disk or an I/O error SQLite may have rolled back everything by itself.
+            let why = "the database gave the transaction up: full disk or I/O error";
+            return Err(Error::Unavailable(why.to_owned()));
         }
         self.connection.execute(KEEP, args![]).await.map(drop)
     }

@@ -229,17 +229,21 @@ impl Cell {
             self.check_customer(customer, &mut complaints);
         }
         let field = self.noun.field();
-        let mine =
-            |order: &&Value| text(&order["custom_fields"][field.as_str()]) == self.lead;
+        let mine = |order: &&Value| text(&order["custom_fields"][field.as_str()]) == self.lead;
         let mine: Vec<&Value> = ledger.orders().iter().filter(mine).collect();
-        let written: Vec<&Value> =
-            self.orders.iter().map(|id| ledger.order(*id)).filter(|o| !api_writes(o).is_empty()).collect();
+        let written: Vec<&Value> = self
+            .orders
+            .iter()
+            .map(|id| ledger.order(*id))
+            .filter(|o| !api_writes(o).is_empty())
+            .collect();
         match (self.wanted(), mine.as_slice()) {
             (Wanted::Nothing, []) if written.is_empty() => {}
             (Wanted::Created(customer), [order]) if written.is_empty() => {
                 let customer = customer.or(made.first().and_then(|row| row["id"].as_u64()));
                 if order["customer"].as_u64() != customer {
-                    complaints.push(format!("customer {} instead of {customer:?}", order["customer"]));
+                    complaints
+                        .push(format!("customer {} instead of {customer:?}", order["customer"]));
                 }
                 self.check_created(order, &mut complaints);
                 self.check_order(order, &mut complaints);
@@ -250,14 +254,18 @@ impl Cell {
                 }
                 self.check_order(order, &mut complaints);
             }
-            (_, found) => complaints.push(format!("the wrong orders: {found:#?}\nwritten: {written:#?}")),
+            (_, found) => {
+                complaints.push(format!("the wrong orders: {found:#?}\nwritten: {written:#?}"))
+            }
         }
         complaints
     }
 
     fn made_customers<'a>(&self, ledger: &'a Ledger) -> Vec<&'a Value> {
         let has = |customer: &&Value| match (&self.phone, &self.email) {
-            (Some(phone), _) => customer["phones"].as_array().is_some_and(|own| own.contains(&json!(phone))),
+            (Some(phone), _) => {
+                customer["phones"].as_array().is_some_and(|own| own.contains(&json!(phone)))
+            }
             (None, email) => text(&customer["email"]) == email.clone().unwrap_or_default(),
         };
         ledger.made_customers().into_iter().filter(has).collect()
@@ -319,7 +327,11 @@ impl Cell {
         let fields = &order["custom_fields"];
         for (name, wanted) in wanted {
             if text(&fields[&name]) != text(&wanted) {
-                complaints.push(format!("{name} is `{}`, not `{}`", text(&fields[&name]), text(&wanted)));
+                complaints.push(format!(
+                    "{name} is `{}`, not `{}`",
+                    text(&fields[&name]),
+                    text(&wanted)
+                ));
             }
         }
         let source = &order["fields"]["source"];
@@ -375,7 +387,11 @@ async fn every_lead_meets_every_state_once() {
     for cell in &cells {
         let complaints = cell.complaints(&ledger);
         if !complaints.is_empty() {
-            report.push_str(&format!("\n{cell} (lead {}):\n  {}\n", cell.lead, complaints.join("\n  ")));
+            report.push_str(&format!(
+                "\n{cell} (lead {}):\n  {}\n",
+                cell.lead,
+                complaints.join("\n  ")
+            ));
         }
     }
     assert!(report.is_empty(), "{report}\n{}", house.log());

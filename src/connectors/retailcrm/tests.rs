@@ -3,6 +3,7 @@
 
 mod double;
 mod journeys;
+mod sandbox;
 
 use super::act::{self, Written};
 use super::client::judge;
@@ -35,9 +36,12 @@ fn account(extra: &str) -> Account {
 }
 
 fn account_at(url: &str, extra: &str) -> Account {
+    account_with(url, "0123456789abcdef-the-key", &format!("requests_per_second = 1000\n{extra}"))
+}
+
+fn account_with(url: &str, key: &str, extra: &str) -> Account {
     let text = format!(
-        "url = \"{url}\"\napi_key = \"0123456789abcdef-the-key\"\n\
-         hook_secret = \"0123456789abcdef-hook\"\nrequests_per_second = 1000\n{extra}"
+        "url = \"{url}\"\napi_key = \"{key}\"\nhook_secret = \"0123456789abcdef-hook\"\n{extra}"
     );
     let mut section = Section::from_toml("shop", &text);
     let config = Config::read("shop", &mut section).unwrap();

@@ -254,9 +254,10 @@ impl Account {
 
     /// Carries out the merges that are due.
     pub fn settle(&mut self, now: Timestamp) {
-        let (due, later) = self.merges.drain(..).partition(|merge| merge.due <= now);
+        let (due, later): (Vec<Merge>, Vec<Merge>) =
+            self.merges.drain(..).partition(|merge| merge.due <= now);
         self.merges = later;
-        for merge in Vec::<Merge>::from(due) {
+        for merge in due {
             for source in merge.sources {
                 self.customers.change(source, |customer| {
                     customer.combined_to = Some(merge.result);

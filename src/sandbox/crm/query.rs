@@ -95,8 +95,8 @@ pub fn custom_matches(custom: &Object, asked: &[(String, String)]) -> bool {
     asked.iter().all(|(code, wanted)| match custom.get(code) {
         Some(Value::String(text)) => text.to_lowercase() == wanted.to_lowercase(),
         Some(Value::Bool(flag)) => wanted == if *flag { "1" } else { "0" },
-        Some(other) => other.to_string() == *wanted,
-        None => false,
+        Some(Value::Number(number)) => number.to_string().as_str() == wanted,
+        Some(_) | None => false,
     })
 }
 

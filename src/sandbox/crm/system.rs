@@ -227,7 +227,8 @@ pub fn users(account: &mut Account, call: &Call) -> Result {
 
 /// `GET /users/{id}`.
 pub fn user(account: &mut Account, call: &Call) -> Result {
-    let fits = |user: &&Value| user["id"].to_string() == call.arg(0);
+    let id = call.arg(0).parse::<u64>().ok();
+    let fits = |user: &&Value| id.is_some() && user["id"].as_u64() == id;
     let user = account.references.users.iter().find(fits).ok_or_else(Refusal::not_found)?;
     success("user", user.clone())
 }

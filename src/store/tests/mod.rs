@@ -8,6 +8,8 @@ mod lanes;
 mod plans;
 mod routing;
 mod statements;
+#[cfg(feature = "testing")]
+mod stops;
 mod stories;
 mod trouble;
 
