@@ -10,4 +10,5 @@ mod crash;
 mod commands;
 mod doors;
 mod matrix;
+mod scratch;
 mod trouble;
