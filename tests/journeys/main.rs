@@ -6,6 +6,7 @@
 mod support;
 
 mod arrivals;
+mod crash;
 mod commands;
 mod doors;
 mod matrix;

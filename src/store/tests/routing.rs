@@ -66,6 +66,25 @@ async fn a_second_arrival_fills_and_tells_the_judge_what_there_is() -> Tested {
 }
 
 #[tokio::test]
+async fn a_hook_registers_a_lead_that_a_journal_brought_as_old() -> Tested {
+    let db = Db::new().await?;
+    // As the rules have it: what was registered before the first start makes no job.
+    let judge: Judge = Arc::new(|event, jobs| {
+        let counts = event.registered >= at(100) && jobs.is_empty();
+        let draft = JobDraft { registered: event.registered, ..draft("a", &event.key, &[], 160) };
+        if counts { vec![JobChange::New(draft)] } else { Vec::new() }
+    });
+    let arrival = |second| Event { registered: at(second), ..one("call:1") };
+    assert_eq!(db.routed_by(&arrival(99), Arc::clone(&judge)).await?.jobs, 0);
+    assert_eq!(db.routed_by(&arrival(101), Arc::clone(&judge)).await?.jobs, 1);
+    assert_eq!(db.routed_by(&arrival(102), judge).await?.jobs, 0);
+    let story = db.only_story("call:1").await?;
+    assert_eq!(story.jobs[0].registered, at(101));
+    assert_eq!(story.event.registered, at(99));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_started_job_is_not_touched_by_an_update() -> Tested {
     let db = Db::new().await?;
     db.job("a", "call:1", &["x"], 1).await?;

@@ -4,7 +4,7 @@
 
 use super::leads::{Sender, form, key, make_fields};
 use crate::support::{House, Plan};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use leadlink::sandbox::calltouch::lead::Lead;
 use leadlink::sandbox::ledger::{Ledger, OrderEntry};
 use leadlink::sandbox::{Kind, LeadSpec};
@@ -106,36 +106,31 @@ impl Run {
         self.ended(Some(&stopped)).await
     }
 
-    /// Moves the clock until every job has ended and the journals were read once more.
+    /// Moves the clock until every job has ended and the journals were read once more (false), or
+    /// the daemon stands at its commit (true).
     async fn ended(&mut self, stopped: Option<&Path>) -> bool {
         let store = self.house.store().await;
         let began = Instant::now();
-        let mut polled_after = None;
+        let mut all_ended: Option<Timestamp> = None;
         loop {
             if stopped.is_some_and(Path::exists) {
                 return true;
             }
             let counts = store.counts(self.house.now()).await.expect("the store answers");
             let busy = counts.unrouted + counts.deciding > 0 || counts.oldest_due.is_some();
-            let done = !busy && counts.waiting == 0;
-            match polled_after {
-                Some(mark) if done => {
-                    if counts.cursors.len() > 1
-                        && counts.cursors.iter().all(|(_, _, moved)| *moved > mark)
-                    {
-                        return false;
-                    }
+            if !busy && counts.waiting == 0 {
+                let mark = *all_ended.get_or_insert(self.house.now());
+                let polled = |feed: &(String, String, Timestamp)| feed.2 > mark;
+                if counts.cursors.len() > 1 && counts.cursors.iter().all(polled) {
+                    return false;
                 }
-                None if done => {
-                    polled_after = Some(self.house.now());
-                    self.house.advance(SignedDuration::from_secs(31)).await;
-                }
-                _ if !busy => self.house.advance(SignedDuration::from_secs(31)).await,
-                _ => {}
             }
-            let patience = began.elapsed() < Duration::from_secs(30);
+            if !busy {
+                self.house.advance(SignedDuration::from_secs(11)).await;
+            }
+            let patience = began.elapsed() < Duration::from_secs(60);
             assert!(patience, "{}: {counts:?}\n{}", self.name, self.house.log());
-            tokio::time::sleep(Duration::from_millis(3)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
