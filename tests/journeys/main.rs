@@ -6,8 +6,8 @@
 mod support;
 
 mod arrivals;
-mod crash;
 mod commands;
+mod crash;
 mod doors;
 mod matrix;
 mod scratch;
