@@ -5,9 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod arrivals;
 mod commands;
 mod doors;
 mod matrix;
-mod scratch;
+mod outages;
 mod trouble;
