@@ -61,7 +61,8 @@ fn offers_are_named_by_the_rules() {
     for name in every() {
         let offer = sound(name).offer();
         assert_eq!(offer.connector, name);
-        let dotted = |text: &str| text.split('.').count() == 2 && !text.contains(char::is_uppercase);
+        let dotted =
+            |text: &str| text.split('.').count() == 2 && !text.contains(char::is_uppercase);
         for event in offer.events {
             assert!(dotted(event.kind), "{name}: event {}", event.kind);
             unique(event.fields.iter().map(|field| field.name));
