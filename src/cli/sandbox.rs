@@ -18,7 +18,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let options = Options { listen: arguments.listen, ..Options::default() };
+    let mut options = Options { listen: arguments.listen, ..Options::default() };
+    if arguments.unlimited {
+        (options.crm_rps, options.calltouch_rps) = (None, None);
+    }
     let sandbox = Sandbox::start(options).await.context("the sandbox cannot start")?;
     out::say(&format!("RetailCRM  {}  api key {}", sandbox.crm_url(), sandbox.api_key()));
     out::say(&format!(

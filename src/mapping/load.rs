@@ -223,6 +223,27 @@ mod tests {
     }
 
     #[test]
+    fn a_flow_with_errors_is_still_checked_against_its_offers() {
+        let text = "[flow]\nname = \"a\"\non = { from = \"calls\", event = \"call.finishd\" }\n\
+            delay = \"1 mn\"\n[[step]]\nname = \"s\"\ndo = \"crm.order.create\"\n\
+            with = { customer = 1, status = 5, phone = \"{{ event.phone | fone }}\" }\n";
+        let loaded = load_all(directory(&[("a.toml", text)]).path());
+        assert!(loaded.flows.is_empty() && loaded.broken[0].broken);
+        let bound = bound(loaded.broken[0].clone());
+        let problems = [loaded.problems, check(&bound, &offer_of)].concat();
+        let titles: Vec<&str> = problems.iter().map(|problem| problem.title.as_str()).collect();
+        assert_eq!(
+            titles,
+            [
+                "flow.delay: `1 mn` is no duration",
+                "there is no filter `fone`",
+                "calltouch does not report `call.finishd`",
+                "step[1].with.status: found a number",
+            ]
+        );
+    }
+
+    #[test]
     fn a_missing_or_empty_directory_is_told() {
         let dir = directory(&[]);
         assert_eq!(load(dir.path()).1.len(), 1);
@@ -230,20 +251,23 @@ mod tests {
         assert!(flows.is_empty() && has_errors(&problems));
     }
 
-    /// The flows that we ship, bound as the example configuration binds them.
-    fn shipped() -> Vec<Bound> {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
-        let (flows, problems) = load(&dir);
-        assert!(problems.is_empty(), "{}", render(&problems, false));
+    fn bound(flow: Arc<Flow>) -> Bound {
         let roles = |role: &str| (role.to_owned(), vec![role.to_owned()]);
-        let bound = |flow: Arc<Flow>| Bound {
+        Bound {
             name: flow.name.clone(),
             roles: BTreeMap::from([roles("calls"), roles("crm")]),
             running: true,
             delay: flow.delay,
             max_age: flow.max_age,
             flow,
-        };
+        }
+    }
+
+    /// The flows that we ship, bound as the example configuration binds them.
+    fn shipped() -> Vec<Bound> {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
+        let (flows, problems) = load(&dir);
+        assert!(problems.is_empty(), "{}", render(&problems, false));
         flows.into_iter().map(bound).collect()
     }
 

@@ -12,7 +12,7 @@ use crate::sandbox::{Hub, Sent, Switches};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -52,7 +52,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("POST /_sandbox/hook", r#"{"url": "http://…/hooks/calltouch-main/…"}: where webhooks go"#),
     (
         "POST /_sandbox/leads",
-        r#"{"type": "call|request|chat", "phone", "email", "name", "subject", "utm_source", …, "hook_url", "format": "form|get|json", "deliveries": 2, "drop", "omit": ["id"], "phase": "start|end|both", "duration", "waiting", "journal", "journal_delay_ms"}"#,
+        r#"{"type": "call|request|chat", "phone", "email", "name", "subject", "utm_source", …, "id" (tell of that lead again), "at" (RFC 3339), "hook_url", "format": "form|get|json", "deliveries": 2, "drop", "omit": ["id"], "phase": "start|end|both", "duration", "waiting", "journal", "journal_delay_ms"}"#,
     ),
 ];
 
@@ -76,6 +76,7 @@ pub fn routes(door: Router, hub: Arc<Hub>) -> Router {
         .route("/_sandbox/orders/{id}", post(edit_order))
         .route("/_sandbox/hook", post(set_hook))
         .route("/_sandbox/leads", post(leads))
+        .route("/_sandbox/{*rest}", any(unknown))
         .with_state(hub);
     door.merge(control)
 }
@@ -104,6 +105,11 @@ async fn index(State(hub): Shared) -> Response {
         "now": hub.clock.now(), "routes": help,
     }))
     .into_response()
+}
+
+async fn unknown() -> Response {
+    let error = json!({"error": "GET /_sandbox lists the routes"});
+    (StatusCode::NOT_FOUND, Json(error)).into_response()
 }
 
 async fn ledger(State(hub): Shared) -> Response {
@@ -278,8 +284,13 @@ pub async fn send(hub: &Arc<Hub>, spec: LeadSpec) -> Sent {
     let now = hub.clock.now();
     let (lead, hooks, url) = {
         let mut world = hub.world();
-        let mut lead = world.site.register(&spec, now);
-        if spec.test {
+        let known = spec.id.and_then(|id| world.site.lead(spec.kind, id).cloned());
+        if spec.id.is_some() && known.is_none() {
+            return Sent { lead: None, deliveries: Vec::new() };
+        }
+        let is_new = known.is_none();
+        let mut lead = known.unwrap_or_else(|| world.site.register(&spec, now));
+        if spec.test && is_new {
             world.site.leads.pop();
             lead.id = 0;
         }

@@ -20,6 +20,12 @@ pub fn canonical(text: &str) -> String {
     }
 }
 
+/// The last ten digits: what all spellings of one number have in common.
+pub fn tail(text: &str) -> String {
+    let digits = digits(text);
+    digits[digits.len().saturating_sub(10)..].to_owned()
+}
+
 /// Row ids by every seven digits in a row of their texts.
 #[derive(Debug, Default)]
 pub struct Index {

@@ -87,7 +87,12 @@ async fn meet(
     let jobs = events::jobs(connection, id).await?;
     let states: Vec<(String, JobState)> =
         jobs.into_iter().map(|job| (job.flow, job.state)).collect();
-    counts.jobs += drafts::apply(connection, id, &judge(&merged, &states), now).await?;
+    let mut changes = judge(&merged, &states);
+    if changes.is_empty() && states.is_empty() && arrival.registered > merged.registered {
+        // A journal brought it as older than the first start; the hook that comes now registers it.
+        changes = judge(&Event { registered: arrival.registered, ..merged }, &states);
+    }
+    counts.jobs += drafts::apply(connection, id, &changes, now).await?;
     Ok(id)
 }
 

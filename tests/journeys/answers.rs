@@ -54,7 +54,8 @@ async fn an_order_of_a_company_is_its_contacts_too() {
     let mut house = House::start(Plan::default()).await;
     let company =
         house.customer(json!({ "type": "customer_corporate", "nickName": "ООО Ромашка" })).await;
-    let person = house.customer(json!({ "firstName": "Иван", "phones": ["8 999 000-00-01"] })).await;
+    let person =
+        house.customer(json!({ "firstName": "Иван", "phones": ["8 999 000-00-01"] })).await;
     let order = house
         .order(json!({
             "customer": { "id": company, "type": "customer_corporate" },
@@ -98,7 +99,11 @@ async fn the_newest_is_found_on_whichever_page_it_stands(#[case] listing: &str) 
     for index in 0..240 {
         let (minute, hour) = (index % 60, index / 60);
         let newest = index == 77;
-        let at = if newest { "2025-03-01 00:00:00".to_owned() } else { format!("2025-02-01 {hour:02}:{minute:02}:00") };
+        let at = if newest {
+            "2025-03-01 00:00:00".to_owned()
+        } else {
+            format!("2025-02-01 {hour:02}:{minute:02}:00")
+        };
         orders.push(json!({
             "id": 9000 + index, "customer": { "id": 5002 }, "createdAt": at,
             "status": if newest { "delivering" } else { "complete" },
@@ -140,7 +145,9 @@ async fn an_answer_lost_while_the_search_lags_doubles_nothing() {
                 "side": "retailcrm", "fault": "lost_answer", "path": path, "next": 1,
             }]))
             .await;
-        house.lead(json!({ "type": "call", "phone": format!("7999000{}", path.len() + 1000) })).await;
+        house
+            .lead(json!({ "type": "call", "phone": format!("7999000{}", path.len() + 1000) }))
+            .await;
         house.ended().await;
     }
     let ledger = house.ledger().await;
@@ -154,9 +161,7 @@ async fn an_answer_lost_while_the_search_lags_doubles_nothing() {
 async fn a_known_email_with_an_unknown_phone_is_a_new_customer() {
     let mut house = House::start(Plan::default()).await;
     house.customer(json!({ "firstName": "Иван", "email": "client@example.test" })).await;
-    house
-        .lead(json!({ "type": "request", "phone": PHONE, "email": "client@example.test" }))
-        .await;
+    house.lead(json!({ "type": "request", "phone": PHONE, "email": "client@example.test" })).await;
     house.ended().await;
     let ledger = house.ledger().await;
     ledger.assert_one_of_each();

@@ -224,9 +224,7 @@ async fn leads_of_one_person_at_one_moment_make_one_order() {
     let mut house = house().await;
     let at = house.now();
     // Two calls of one second, and a form that is sent during them.
-    let lead = |noun: &str| {
-        json!({ "type": noun, "phone": PHONE, "at": at, "deliveries": 2, "parallel": true })
-    };
+    let lead = |noun: &str| json!({ "type": noun, "phone": PHONE, "at": at, "deliveries": 2, "parallel": true });
     let sent = tokio::join!(
         house.lead(lead("call")),
         house.lead(lead("call")),

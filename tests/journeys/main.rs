@@ -8,6 +8,7 @@ mod support;
 mod answers;
 mod arrivals;
 mod commands;
+mod crash;
 mod doors;
 mod matrix;
 mod outages;

@@ -155,7 +155,10 @@ async fn calltouch_down_holds_up_no_hook_and_heals() {
 #[case::crm_429(json!({ "too_fast": "429" }), json!({ "crm_rps": 10 }))]
 #[case::crm_html(json!({ "too_fast": "html" }), json!({ "crm_rps": 10 }))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_requests_are_slowed_and_none_is_lost(#[case] switch: Value, #[case] limit: Value) {
+async fn too_many_requests_are_slowed_and_none_is_lost(
+    #[case] switch: Value,
+    #[case] limit: Value,
+) {
     let mut house = House::start(Plan { poll_every: "20s", ..Plan::default() }).await;
     house.control("switches", switch).await;
     house.control("limits", limit).await;
@@ -187,7 +190,8 @@ async fn too_many_requests_are_slowed_and_none_is_lost(#[case] switch: Value, #[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_the_documented_limits_nothing_is_refused() {
-    let plan = Plan { pace: 10, calls: "limit_group = \"calltouch\"".to_owned(), ..Plan::default() };
+    let plan =
+        Plan { pace: 10, calls: "limit_group = \"calltouch\"".to_owned(), ..Plan::default() };
     let mut house = House::start(plan).await;
     house.control("limits", json!({ "crm_rps": 10 })).await;
     for index in 0..6 {

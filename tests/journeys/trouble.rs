@@ -35,7 +35,8 @@ fn rule(fault: &str, path: &str, next: u32, after_commit: bool) -> Value {
 /// What became of one lead that met one fault.
 fn complaints(ledger: &Ledger, phone: &str, lead: &str, known: Option<u64>) -> Vec<String> {
     let mut complaints = Vec::new();
-    let has = |row: &&&Value| row["phones"].as_array().is_some_and(|own| own.contains(&json!(phone)));
+    let has =
+        |row: &&&Value| row["phones"].as_array().is_some_and(|own| own.contains(&json!(phone)));
     let made = ledger.made_customers();
     let made: Vec<_> = made.iter().filter(has).collect();
     if made.len() != usize::from(known.is_none()) {
@@ -106,9 +107,7 @@ async fn one_fault_doubles_nothing(#[case] path: &str, #[case] external_ids: boo
 async fn faults_everywhere_double_nothing() {
     let shop = "timeout = \"1s\"".to_owned();
     let mut house = House::start(Plan { shop, ..Plan::default() }).await;
-    let sometimes = |side: &str, fault: &str, probability: f64| {
-        json!({ "side": side, "fault": fault, "probability": probability })
-    };
+    let sometimes = |side: &str, fault: &str, probability: f64| json!({ "side": side, "fault": fault, "probability": probability });
     house
         .faults(json!([
             sometimes("retailcrm", "lost_answer", 0.1),

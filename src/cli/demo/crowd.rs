@@ -113,7 +113,7 @@ impl Crowd {
         spec.kind = Kind::Call;
         spec.phase = if self.random.bool() { Phase::Both } else { Phase::End };
         // A hidden number now and then.
-        if self.count % 13 != 0 {
+        if !self.count.is_multiple_of(13) {
             spec.phone = self.phone();
         }
     }

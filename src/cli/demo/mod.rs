@@ -85,13 +85,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let app = read(&dir, &sandbox)?;
     let store_url = app.store_url.clone();
     let metrics = Arc::new(String::new);
-    let daemon = tokio::spawn(serve::serve_on(listener, app, clock, metrics, stop.clone()));
+    let daemon = tokio::spawn(serve::serve_on(listener, app, clock.clone(), metrics, stop.clone()));
     let store = opened(&store_url).await?;
     if arguments.faults {
         sandbox.set_faults(faults(arguments.seed));
     }
 
-    let screen = Screen::default();
+    let screen = Screen::new(clock.clone());
     screen.title(&sandbox, &address.to_string(), arguments.faults);
     let hook = format!("http://{address}/hooks/calltouch-main/{HOOK_SECRET}");
     let mut stream = Stream { crowd, sandbox: &sandbox, store, screen, pending: Vec::new(), hook };

@@ -2,6 +2,7 @@
 //! it whatever went wrong on the way; phones are masked, as everywhere.
 
 use super::{rule, say};
+use crate::clock::Clock;
 use crate::domain::contact::masked;
 use crate::domain::{Reason, Why};
 use crate::sandbox::{LeadSpec, Ledger, Sandbox};
@@ -12,13 +13,22 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-#[derive(Default)]
 pub struct Screen {
+    clock: Clock,
     /// What became of leads, counted.
     counts: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl Screen {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, counts: Mutex::default() }
+    }
+
+    fn now(&self) -> String {
+        let zoned = self.clock.now().to_zoned(TimeZone::system());
+        style(zoned.strftime("%H:%M:%S").to_string()).dim().to_string()
+    }
+
     pub fn title(&self, sandbox: &Sandbox, address: &str, faults: bool) {
         say(&rule());
         say(&format!("{} on http://{address}", style("leadlink demo").bold()));
@@ -45,7 +55,7 @@ impl Screen {
         };
         let lead = format!("{} {id}", spec.kind.name());
         let source = format!("{}/{}", spec.utm_source, spec.utm_medium);
-        say(&format!("{} {lead:<18} {contact:<22} {source:<26} {way}", now()));
+        say(&format!("{} {lead:<18} {contact:<22} {source:<26} {way}", self.now()));
     }
 
     /// What became of it, and why.
@@ -55,7 +65,7 @@ impl Screen {
             *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(word).or_default() +=
                 1;
             let lead = story.event.key.replace(':', " ");
-            say(&format!("{} {lead:<18} {}", now(), look.apply_to(format!("→ {text}"))));
+            say(&format!("{} {lead:<18} {}", self.now(), look.apply_to(format!("→ {text}"))));
             for trouble in troubles(job) {
                 say(&format!("{:29}{}", "", style(trouble).dim()));
             }
@@ -152,9 +162,4 @@ fn troubles(job: &JobStory) -> Vec<String> {
             })
         })
         .collect()
-}
-
-fn now() -> String {
-    let zoned = jiff::Zoned::now().with_time_zone(TimeZone::system());
-    style(zoned.strftime("%H:%M:%S").to_string()).dim().to_string()
 }

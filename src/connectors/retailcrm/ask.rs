@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 /// 1000 persons with one phone are a wrong search, not a choice.
 const CUSTOMER_PAGES: usize = 10;
@@ -56,38 +57,76 @@ impl Contacts {
                 .any(|phone| self.phones.iter().any(|wanted| wanted.key() == phone.key()))
     }
 
-    /// The filters to ask with: every spelling of every phone, then every e-mail.
-    fn filters(&self, patterns: &[String]) -> Vec<(&'static str, String)> {
-        let mut filters = Vec::new();
-        let mut add = |name, text: String| {
-            if !text.is_empty() && !filters.contains(&(name, text.clone())) {
-                filters.push((name, text));
+    /// The filters to ask with: every spelling of every phone with its pattern, then every e-mail.
+    fn filters(&self, patterns: &[String]) -> Vec<Filter> {
+        let mut filters: Vec<Filter> = Vec::new();
+        let mut add = |key, text: String, pattern: Option<&str>| {
+            let known = filters.iter().any(|held| held.key == key && held.text == text);
+            if !text.is_empty() && !known {
+                filters.push(Filter { key, text, pattern: pattern.map(str::to_owned) });
             }
         };
         for phone in &self.phones {
-            for spelling in spellings(phone, patterns) {
-                add("filter[name]", spelling);
+            for pattern in patterns {
+                if let Some(spelling) = spelling(phone, pattern) {
+                    add("filter[name]", spelling, Some(pattern));
+                }
             }
         }
         for (email, typed) in self.emails.iter().zip(&self.typed_emails) {
-            add("filter[email]", typed.clone());
-            add("filter[email]", email.key().to_owned());
+            add("filter[email]", typed.clone(), None);
+            add("filter[email]", email.key().to_owned(), None);
         }
         filters
     }
 }
 
-/// The ways in which a number may have been typed into the CRM.
-fn spellings(phone: &Phone, patterns: &[String]) -> Vec<String> {
-    let digits = phone.key().trim_start_matches('+');
-    let national = phone.national();
+/// One way to ask for a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Filter {
+    key: &'static str,
+    text: String,
+    /// Of a phone: how it is spelled.
+    pattern: Option<String>,
+}
+
+/// Which spellings need not be asked on this account: how `filter[name]` matches phones is not
+/// documented (9.2), but where a number that is stored exactly as a pattern spells it was found by
+/// its national digits, asking with that pattern too finds nothing more. Seen, never assumed; an
+/// account that matches whole texts alone goes on being asked with every spelling.
+#[derive(Debug, Default)]
+pub struct Proven(Mutex<BTreeSet<String>>);
+
+impl Proven {
+    fn needless(&self, filter: &Filter) -> bool {
+        let proven = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        filter.pattern.as_ref().is_some_and(|pattern| proven.contains(pattern))
+    }
+
+    /// Learns from what was found by the national digits.
+    fn learn(&self, asked: &Filter, found: &[Customer], contacts: &Contacts, patterns: &[String]) {
+        if asked.pattern.as_deref() != Some(NATIONAL) {
+            return;
+        }
+        let stored: Vec<&str> =
+            found.iter().flat_map(|held| &held.phones).map(|phone| phone.trim()).collect();
+        let spelled = |pattern: &&String| {
+            let mut phones = contacts.phones.iter().filter_map(|phone| spelling(phone, pattern));
+            phones.any(|text| text != asked.text && stored.contains(&text.as_str()))
+        };
+        let mut proven = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        proven.extend(patterns.iter().filter(spelled).cloned());
+    }
+}
+
+const NATIONAL: &str = "{national}";
+
+/// A number as a pattern spells it; `None` where the pattern is not for this number.
+fn spelling(phone: &Phone, pattern: &str) -> Option<String> {
     // Only numbers of the plan +7 have an 8 for long distance.
-    let fits = |pattern: &&String| !pattern.starts_with('8') || phone.key().starts_with("+7");
-    patterns
-        .iter()
-        .filter(fits)
-        .map(|pattern| pattern.replace("{national}", &national).replace("{digits}", digits))
-        .collect()
+    let fits = !pattern.starts_with('8') || phone.key().starts_with("+7");
+    let digits = phone.key().trim_start_matches('+');
+    fits.then(|| pattern.replace(NATIONAL, &phone.national()).replace("{digits}", digits))
 }
 
 /// Answers a query of the offer.
@@ -137,18 +176,23 @@ pub async fn search(
     zone: &TimeZone,
 ) -> Result<Vec<Customer>, Stop> {
     let mut found: BTreeMap<i64, Customer> = BTreeMap::new();
-    for filter in contacts.filters(&account.config.phone_spellings) {
+    let patterns = &account.config.phone_spellings;
+    for filter in contacts.filters(patterns) {
+        if account.proven.needless(&filter) {
+            continue;
+        }
         let list = List {
             template: "/api/v5/customers",
             rows: "customers",
-            filter: &[filter],
+            filter: &[(filter.key, filter.text.clone())],
             most_pages: CUSTOMER_PAGES,
         };
         let rows = account.client.all(&list).await?;
         let persons = rows.iter().filter_map(|row| Customer::read(row, zone));
-        for person in persons.filter(|person| !person.corporate && contacts.match_with(person)) {
-            found.insert(person.id, person);
-        }
+        let persons: Vec<Customer> =
+            persons.filter(|held| !held.corporate && contacts.match_with(held)).collect();
+        account.proven.learn(&filter, &persons, contacts, patterns);
+        found.extend(persons.into_iter().map(|person| (person.id, person)));
     }
     Ok(found.into_values().collect())
 }
@@ -279,23 +323,59 @@ mod tests {
         list.iter().map(|pattern| (*pattern).to_owned()).collect()
     }
 
+    fn asked(contacts: &Contacts, patterns: &[String]) -> Vec<String> {
+        let filters = contacts.filters(patterns).into_iter();
+        filters.map(|filter| format!("{}={}", filter.key, filter.text)).collect()
+    }
+
     #[test]
     fn every_spelling_is_asked_once_in_order() {
         let all = patterns(&["{national}", "{digits}", "+{digits}", "8{national}", "{digits}"]);
-        let filters = Contacts::of(["8 (999) 000-00-01"], None).filters(&all);
-        let asked: Vec<&str> = filters.iter().map(|(_, text)| text.as_str()).collect();
-        assert_eq!(asked, ["9990000001", "79990000001", "+79990000001", "89990000001"]);
-        let filters = Contacts::of(["+375 29 123-45-67"], None).filters(&all);
-        let asked: Vec<&str> = filters.iter().map(|(_, text)| text.as_str()).collect();
-        assert_eq!(asked, ["291234567", "375291234567", "+375291234567"]);
+        let texts = |phone| -> Vec<String> {
+            let asked = asked(&Contacts::of([phone], None), &all);
+            asked.iter().map(|line| line.replace("filter[name]=", "")).collect()
+        };
+        assert_eq!(
+            texts("8 (999) 000-00-01"),
+            ["9990000001", "79990000001", "+79990000001", "89990000001"]
+        );
+        assert_eq!(texts("+375 29 123-45-67"), ["291234567", "375291234567", "+375291234567"]);
     }
 
     #[test]
     fn an_email_is_asked_as_typed_and_in_lower_case() {
-        let filters = Contacts::of(None, ["User@Example.test"]).filters(&[]);
-        let asked = filters.iter().map(|(name, text)| format!("{name}={text}"));
-        let asked: Vec<_> = asked.collect();
+        let asked = asked(&Contacts::of(None, ["User@Example.test"]), &[]);
         assert_eq!(asked, ["filter[email]=User@Example.test", "filter[email]=user@example.test"]);
+    }
+
+    #[test]
+    fn a_spelling_is_left_out_once_it_was_found_by_the_national_digits() {
+        let all = patterns(&["{national}", "{digits}", "+{digits}", "8{national}"]);
+        let contacts = Contacts::of(["79990000001"], None);
+        let stored = |phone: &str| {
+            let row = json!({"id": 1, "phones": [{"number": phone}]});
+            vec![Customer::read(&row, &TimeZone::UTC).unwrap()]
+        };
+        let proven = Proven::default();
+        let left = |proven: &Proven| -> Vec<String> {
+            let filters = contacts.filters(&all).into_iter();
+            filters.filter(|f| !proven.needless(f)).filter_map(|f| f.pattern).collect()
+        };
+        let by = |pattern: &str| {
+            let mut filters = contacts.filters(&all).into_iter();
+            filters.find(|filter| filter.pattern.as_deref() == Some(pattern)).unwrap()
+        };
+        // Stored as it was asked for, or found by another spelling: nothing is proven.
+        proven.learn(&by("{national}"), &stored("9990000001"), &contacts, &all);
+        proven.learn(&by("{digits}"), &stored("+79990000001"), &contacts, &all);
+        // A mask is no pattern of ours.
+        proven.learn(&by("{national}"), &stored("+7 (999) 000-00-01"), &contacts, &all);
+        assert_eq!(left(&proven), ["{national}", "{digits}", "+{digits}", "8{national}"]);
+        proven.learn(&by("{national}"), &stored("+79990000001"), &contacts, &all);
+        assert_eq!(left(&proven), ["{national}", "{digits}", "8{national}"]);
+        proven.learn(&by("{national}"), &stored("89990000001"), &contacts, &all);
+        proven.learn(&by("{national}"), &stored("79990000001"), &contacts, &all);
+        assert_eq!(left(&proven), ["{national}"]);
     }
 
     #[test]

@@ -52,13 +52,14 @@ struct Account {
     config: Config,
     client: Client,
     cache: Cache,
+    proven: ask::Proven,
 }
 
 impl Account {
     fn new(config: Config, limits: &http::Limits) -> Result<Self, String> {
         let http = http::Client::new(config.options(), limits)?;
         let client = Client::new(http, config.api_key.clone());
-        Ok(Self { config, client, cache: Cache::new() })
+        Ok(Self { config, client, cache: Cache::new(), proven: ask::Proven::default() })
     }
 
     async fn references(&self, now: Timestamp) -> Result<Arc<References>, Delay> {

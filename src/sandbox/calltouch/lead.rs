@@ -54,6 +54,8 @@ pub enum Phase {
 pub struct LeadSpec {
     #[serde(rename = "type")]
     pub kind: Kind,
+    /// A lead that exists already and is told of again (a late end, a late repeat); nothing is made.
+    pub id: Option<u64>,
     /// As Calltouch knows it; hidden numbers are empty.
     pub phone: String,
     pub email: String,
@@ -164,6 +166,11 @@ impl Site {
         };
         self.leads.push(lead.clone());
         lead
+    }
+
+    /// The lead of this kind with this id.
+    pub fn lead(&self, kind: Kind, id: u64) -> Option<&Lead> {
+        self.leads.iter().rev().find(|lead| lead.kind == kind && lead.id == id)
     }
 
     /// Notes what became of the webhook deliveries of a lead.

@@ -2,7 +2,7 @@
 //! written by `customer_write` and `order_write` alone, each with its origin.
 
 use crate::sandbox::crm::factory::{self, References};
-use crate::sandbox::crm::shelf::{Row, Shelf};
+use crate::sandbox::crm::shelf::{Row, Shelf, exact_key};
 use crate::sandbox::switches::Switches;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -145,6 +145,9 @@ impl Row for Customer {
     fn owners(&self) -> Vec<u64> {
         Vec::new()
     }
+    fn exact(&self) -> Vec<String> {
+        custom_keys(&self.custom)
+    }
 }
 
 impl Row for Order {
@@ -171,6 +174,24 @@ impl Row for Order {
     fn owners(&self) -> Vec<u64> {
         self.customer.into_iter().chain(self.contact).collect()
     }
+    fn exact(&self) -> Vec<String> {
+        let mut keys = custom_keys(&self.custom);
+        keys.push(exact_key("number", &self.number));
+        keys
+    }
+}
+
+/// Custom fields that hold a text or a number; others are compared row by row.
+fn custom_keys(custom: &Object) -> Vec<String> {
+    let key = |(code, value): (&String, &Value)| {
+        let code = format!("customFields.{code}");
+        match value {
+            Value::String(text) => Some(exact_key(&code, text)),
+            Value::Number(number) => Some(exact_key(&code, &number.to_string())),
+            _ => None,
+        }
+    };
+    custom.iter().filter_map(key).collect()
 }
 
 pub fn text_of<'a>(fields: &'a Object, key: &str) -> &'a str {

@@ -4,9 +4,9 @@
 use crate::sandbox::answer::{Answer, Refusal};
 use crate::sandbox::crm::account::{Account, Customer, Origin};
 use crate::sandbox::crm::call::Call;
-use crate::sandbox::crm::query::{Query, among, custom_matches, within};
+use crate::sandbox::crm::query::{Query, among, custom_candidates, custom_matches, within};
 use crate::sandbox::crm::render;
-use crate::sandbox::digits::{canonical, digits};
+use crate::sandbox::digits::{canonical, digits, tail};
 use crate::sandbox::switches::{Listing, PhoneMatch};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -112,8 +112,11 @@ impl Wanted {
         if let Some(email) = &self.email {
             return Some(rows.with_email(email));
         }
+        if let Some(ids) = custom_candidates(account, rows, "customer", &self.custom) {
+            return Some(ids);
+        }
         // A text of seven digits and more is in the digits of the phone or of the name.
-        rows.with_digits(self.name.as_deref()?)
+        rows.with_digits(&searched(account, self.name.as_deref()?))
     }
 
     fn fits(&self, account: &Account, row: &Customer) -> bool {
@@ -136,6 +139,14 @@ impl Wanted {
             && self.orders.0.is_none_or(|least| orders() >= least)
             && self.orders.1.is_none_or(|most| orders() <= most)
             && custom_matches(&row.custom, &self.custom)
+    }
+}
+
+/// The digits that every row which can match `text` has in a row.
+pub fn searched(account: &Account, text: &str) -> String {
+    match account.switches.phone_match {
+        PhoneMatch::Normalized => tail(text),
+        PhoneMatch::Substring | PhoneMatch::Exact => digits(text),
     }
 }
 

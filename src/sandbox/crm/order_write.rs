@@ -11,7 +11,7 @@ use crate::sandbox::crm::customer_write::{
 use crate::sandbox::crm::factory::References;
 use crate::sandbox::crm::orders::find;
 use crate::sandbox::crm::{fields, render};
-use crate::sandbox::digits::canonical;
+use crate::sandbox::digits::{canonical, tail};
 use crate::sandbox::switches::Pairing;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -343,7 +343,7 @@ fn pair(account: &mut Account, body: &Object, stamp: &Stamp) -> Result<Option<u6
     }
     let (phone, email) = (text_of(body, "phone"), text_of(body, "email"));
     if account.switches.pairing == Pairing::Match {
-        let mut ids = account.customers.with_digits(phone).unwrap_or_default();
+        let mut ids = account.customers.with_digits(&tail(phone)).unwrap_or_default();
         ids.retain(|id| {
             let row = account.customers.get(*id);
             row.is_some_and(|row| row.phones.iter().any(|own| canonical(own) == canonical(phone)))

@@ -4,8 +4,8 @@
 use crate::sandbox::answer::{Answer, Refusal};
 use crate::sandbox::crm::account::{Account, Order, full_name, text_of};
 use crate::sandbox::crm::call::Call;
-use crate::sandbox::crm::customers::{arrange, found_by_now, named, same_phone};
-use crate::sandbox::crm::query::{Query, among, custom_matches, within};
+use crate::sandbox::crm::customers::{arrange, found_by_now, named, same_phone, searched};
+use crate::sandbox::crm::query::{Query, among, custom_candidates, custom_matches, within};
 use crate::sandbox::crm::render;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -157,7 +157,19 @@ impl Wanted {
             let customers = account.customers.with_external(external);
             return Some(customers.into_iter().flat_map(|id| rows.with_owner(id)).collect());
         }
-        let text = self.customer.as_deref()?;
+        if let Some(numbers) = &self.numbers {
+            let ids = numbers.iter().flat_map(|number| rows.with_exact("number", number));
+            return Some(ids.collect());
+        }
+        if let Some(ids) = custom_candidates(account, rows, "order", &self.custom) {
+            return Some(ids);
+        }
+        if let Some(email) = &self.email {
+            let customers = account.customers.with_email(email);
+            let ids = customers.into_iter().flat_map(|id| rows.with_owner(id));
+            return Some(ids.chain(rows.with_email(email)).collect());
+        }
+        let text = &searched(account, self.customer.as_deref()?);
         let customers = account.customers.with_digits(text)?;
         let mut ids = rows.with_digits(text)?;
         ids.extend(customers.into_iter().flat_map(|id| rows.with_owner(id)));

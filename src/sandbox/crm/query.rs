@@ -2,7 +2,8 @@
 //! the API does not have is refused (by switch), one that only the sandbox lacks says so.
 
 use crate::sandbox::answer::Refusal;
-use crate::sandbox::crm::account::{Account, Object};
+use crate::sandbox::crm::account::{Account, Object, text_of};
+use crate::sandbox::crm::shelf::{Row, Shelf};
 use crate::sandbox::params::Given;
 use crate::sandbox::switches::Unknown;
 use jiff::Timestamp;
@@ -98,6 +99,23 @@ pub fn custom_matches(custom: &Object, asked: &[(String, String)]) -> bool {
         Some(Value::Number(number)) => number.to_string().as_str() == wanted,
         Some(_) | None => false,
     })
+}
+
+/// The rows that an asked custom field leaves, where all its values are texts.
+pub fn custom_candidates<T: Row>(
+    account: &Account,
+    rows: &Shelf<T>,
+    entity: &str,
+    asked: &[(String, String)],
+) -> Option<Vec<u64>> {
+    let is_text = |code: &str| {
+        account.fields.iter().any(|field| {
+            let kind = text_of(&field.body, "type");
+            field.entity == entity && field.code == code && (kind == "string" || kind == "text")
+        })
+    };
+    let (code, value) = asked.iter().find(|(code, _)| is_text(code))?;
+    Some(rows.with_exact(&format!("customFields.{code}"), value))
 }
 
 /// True when `value` is asked for, or nothing is.

@@ -16,6 +16,8 @@ pub trait Row {
     fn searched(&self) -> Vec<String>;
     /// Customers that this row belongs to.
     fn owners(&self) -> Vec<u64>;
+    /// `code=value` of what lists look up exactly (numbers, custom fields), in lower case.
+    fn exact(&self) -> Vec<String>;
 }
 
 /// A table in memory.
@@ -26,6 +28,7 @@ pub struct Shelf<T> {
     by_created: BTreeSet<(Timestamp, u64)>,
     by_email: HashMap<String, BTreeSet<u64>>,
     by_owner: HashMap<u64, BTreeSet<u64>>,
+    by_exact: HashMap<String, BTreeSet<u64>>,
     by_digits: Index,
     last: u64,
 }
@@ -38,6 +41,7 @@ impl<T> Default for Shelf<T> {
             by_created: BTreeSet::new(),
             by_email: HashMap::new(),
             by_owner: HashMap::new(),
+            by_exact: HashMap::new(),
             by_digits: Index::default(),
             last: 0,
         }
@@ -67,6 +71,9 @@ impl<T: Row> Shelf<T> {
         for owner in row.owners() {
             self.by_owner.entry(owner).or_default().insert(id);
         }
+        for key in row.exact() {
+            self.by_exact.entry(key).or_default().insert(id);
+        }
         for text in row.searched() {
             self.by_digits.add(id, &text);
         }
@@ -93,6 +100,11 @@ impl<T: Row> Shelf<T> {
         }
         for owner in row.owners() {
             if let Some(ids) = self.by_owner.get_mut(&owner) {
+                ids.remove(&id);
+            }
+        }
+        for key in row.exact() {
+            if let Some(ids) = self.by_exact.get_mut(&key) {
                 ids.remove(&id);
             }
         }
@@ -130,6 +142,12 @@ impl<T: Row> Shelf<T> {
         ids.map(|ids| ids.iter().copied().collect()).unwrap_or_default()
     }
 
+    /// Ids with this value of an exactly looked up field.
+    pub fn with_exact(&self, code: &str, value: &str) -> Vec<u64> {
+        let ids = self.by_exact.get(&exact_key(code, value));
+        ids.map(|ids| ids.iter().copied().collect()).unwrap_or_default()
+    }
+
     /// Ids whose digits may contain those of `text`; none when it must be a scan.
     pub fn with_digits(&self, text: &str) -> Option<Vec<u64>> {
         self.by_digits.candidates(text)
@@ -150,4 +168,9 @@ impl<T: Row> Shelf<T> {
         rows.dedup();
         rows.into_iter().rev().map(|(_, id)| id).collect()
     }
+}
+
+/// The key of one exactly looked up value.
+pub fn exact_key(code: &str, value: &str) -> String {
+    format!("{code}={}", value.to_lowercase())
 }

@@ -64,7 +64,7 @@ async fn decisions_without_steps_end_the_job() -> Tested {
     for (verdict, state) in [
         (Verdict::Skip, JobState::Skipped),
         (Verdict::Incomplete, JobState::Incomplete),
-        (Verdict::Act(Plan::default()), JobState::Skipped),
+        (Verdict::Act(Plan::default()), JobState::Acted),
     ] {
         let db = with_job().await?;
         let claimed = db.claim_one(0).await?;

@@ -66,6 +66,25 @@ async fn a_second_arrival_fills_and_tells_the_judge_what_there_is() -> Tested {
 }
 
 #[tokio::test]
+async fn a_hook_registers_a_lead_that_a_journal_brought_as_old() -> Tested {
+    let db = Db::new().await?;
+    // As the rules have it: what was registered before the first start makes no job.
+    let judge: Judge = Arc::new(|event, jobs| {
+        let counts = event.registered >= at(100) && jobs.is_empty();
+        let draft = JobDraft { registered: event.registered, ..draft("a", &event.key, &[], 160) };
+        if counts { vec![JobChange::New(draft)] } else { Vec::new() }
+    });
+    let arrival = |second| Event { registered: at(second), ..one("call:1") };
+    assert_eq!(db.routed_by(&arrival(99), Arc::clone(&judge)).await?.jobs, 0);
+    assert_eq!(db.routed_by(&arrival(101), Arc::clone(&judge)).await?.jobs, 1);
+    assert_eq!(db.routed_by(&arrival(102), judge).await?.jobs, 0);
+    let story = db.only_story("call:1").await?;
+    assert_eq!(story.jobs[0].registered, at(101));
+    assert_eq!(story.event.registered, at(99));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_started_job_is_not_touched_by_an_update() -> Tested {
     let db = Db::new().await?;
     db.job("a", "call:1", &["x"], 1).await?;
@@ -132,7 +151,8 @@ async fn a_real_key_replaces_a_provisional_one_and_both_stay_known() -> Tested {
 #[tokio::test]
 async fn two_events_that_are_one_become_the_one_that_went_further() -> Tested {
     let db = Db::new().await?;
-    db.job("a", "hook:p+t", &["x"], 60).await?;
+    let waits = vec![JobChange::New(draft("a", "hook:p+t", &["x"], 60))];
+    db.routed(&provisional("hook:p+t"), waits).await?;
     db.job("a", "call:2", &["x"], 1).await?;
     let claimed = db.claim_one(1).await?;
     assert_eq!(claimed.event.key, "call:2");
@@ -151,13 +171,25 @@ async fn two_events_that_are_one_become_the_one_that_went_further() -> Tested {
 #[tokio::test]
 async fn of_two_equal_events_the_older_stays_and_keeps_jobs_of_other_flows() -> Tested {
     let db = Db::new().await?;
-    db.job("a", "call:1", &[], 60).await?;
+    let waits = vec![JobChange::New(draft("a", "hook:1", &[], 60))];
+    db.routed(&provisional("hook:1"), waits).await?;
     db.job("b", "call:2", &[], 60).await?;
-    db.routed(&alias(one("call:2"), "call:1"), vec![]).await?;
-    let story = db.only_story("call:2").await?;
-    assert_eq!(story.event.key, "call:1");
+    db.routed(&alias(one("call:2"), "hook:1"), vec![]).await?;
+    let story = db.only_story("hook:1").await?;
+    assert_eq!((story.event.key.as_str(), story.event.provisional), ("call:2", false));
     let jobs: Vec<_> = story.jobs.iter().map(|job| (job.flow.as_str(), job.state)).collect();
     assert_eq!(jobs, vec![("a", JobState::Waiting), ("b", JobState::Waiting)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_alias_does_not_unite_leads_that_have_ids_of_their_own() -> Tested {
+    let db = Db::new().await?;
+    // A form that was sent twice in one second: one phone, one second, two ids.
+    db.routed(&alias(one("request:1"), "request:~p@t"), vec![]).await?;
+    db.routed(&alias(one("request:2"), "request:~p@t"), vec![]).await?;
+    assert_eq!(db.only_story("request:1").await?.deliveries.len(), 1);
+    assert_eq!(db.only_story("request:2").await?.deliveries.len(), 1);
     Ok(())
 }
 

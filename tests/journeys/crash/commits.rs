@@ -4,7 +4,7 @@
 
 use super::leads::{Sender, form, key, make_fields};
 use crate::support::{House, Plan};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use leadlink::sandbox::calltouch::lead::Lead;
 use leadlink::sandbox::ledger::{Ledger, OrderEntry};
 use leadlink::sandbox::{Kind, LeadSpec};
@@ -46,7 +46,8 @@ impl Run {
     async fn new(place: &str, at: u64) -> Self {
         let mut house = House::build(Plan { poll_every: "30s", ..Plan::default() }).await;
         make_fields(&house).await;
-        let customer = json!({"firstName": "Известный", "phones": [{"number": "8 (999) 000-00-02"}]});
+        let customer =
+            json!({"firstName": "Известный", "phones": [{"number": "8 (999) 000-00-02"}]});
         let known = house.control("customers", customer).await["ids"][0].as_u64().expect("an id");
         let order = json!({"customer": {"id": known}, "status": "new"});
         let open = house.control("orders", order).await["ids"][0].as_u64().expect("an id");
@@ -106,36 +107,31 @@ impl Run {
         self.ended(Some(&stopped)).await
     }
 
-    /// Moves the clock until every job has ended and the journals were read once more.
+    /// Moves the clock until every job has ended and the journals were read once more (false), or
+    /// the daemon stands at its commit (true).
     async fn ended(&mut self, stopped: Option<&Path>) -> bool {
         let store = self.house.store().await;
         let began = Instant::now();
-        let mut polled_after = None;
+        let mut all_ended: Option<Timestamp> = None;
         loop {
             if stopped.is_some_and(Path::exists) {
                 return true;
             }
             let counts = store.counts(self.house.now()).await.expect("the store answers");
             let busy = counts.unrouted + counts.deciding > 0 || counts.oldest_due.is_some();
-            let done = !busy && counts.waiting == 0;
-            match polled_after {
-                Some(mark) if done => {
-                    if counts.cursors.len() > 1
-                        && counts.cursors.iter().all(|(_, _, moved)| *moved > mark)
-                    {
-                        return false;
-                    }
+            if !busy && counts.waiting == 0 {
+                let mark = *all_ended.get_or_insert(self.house.now());
+                let polled = |feed: &(String, String, Timestamp)| feed.2 > mark;
+                if counts.cursors.len() > 1 && counts.cursors.iter().all(polled) {
+                    return false;
                 }
-                None if done => {
-                    polled_after = Some(self.house.now());
-                    self.house.advance(SignedDuration::from_secs(31)).await;
-                }
-                _ if !busy => self.house.advance(SignedDuration::from_secs(31)).await,
-                _ => {}
             }
-            let patience = began.elapsed() < Duration::from_secs(30);
+            if !busy {
+                self.house.advance(SignedDuration::from_secs(11)).await;
+            }
+            let patience = began.elapsed() < Duration::from_secs(60);
             assert!(patience, "{}: {counts:?}\n{}", self.name, self.house.log());
-            tokio::time::sleep(Duration::from_millis(3)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -181,7 +177,8 @@ impl Run {
             let right = |order: &&OrderEntry| {
                 order.api_writes() == 1
                     && order.customer == made.first().copied()
-                    && order.external_id == Some(format!("leadlink-{}-{}", lead.kind.name(), lead.id))
+                    && order.external_id
+                        == Some(format!("leadlink-{}-{}", lead.kind.name(), lead.id))
             };
             if made.len() != 1 || orders.len() != 1 || !orders.iter().all(right) {
                 wrong.push(format!("{}: customers {made:?}, orders {orders:?}", key(lead)));

@@ -6,7 +6,7 @@ use super::lives::Lives;
 use leadlink::sandbox::calltouch::lead::Lead;
 use leadlink::sandbox::ledger::{Ledger, OrderEntry};
 use leadlink::store::{JobState, Story};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A lead that somebody told the daemon of: by a hook until it was acknowledged, or by a journal.
 pub struct Told {
@@ -37,13 +37,17 @@ pub async fn judge(lives: &Lives) {
         }
     }
     let store = lives.house.store().await;
+    let mut results: BTreeMap<String, usize> = BTreeMap::new();
     for told in &lives.told {
         let stories = store.story(&key(&told.lead)).await.expect("the store answers");
+        count(&stories, &mut results);
         if let Err(what) = lead_is_decided(&stories) {
-            let what = format!("{what}: {:?}, {} hooks, journal {}", told.lead, told.copies, told.journal);
+            let what =
+                format!("{what}: {:?}, {} hooks, journal {}", told.lead, told.copies, told.journal);
             complaints.push(Complaint { what, lead: Some(key(&told.lead)) });
         }
     }
+    println!("attempts of steps: {results:?}");
     let counts = lives.house.counts().await;
     if counts.stuck + counts.unknown_steps + counts.unreadable > 0 {
         complaints.push(Complaint { what: format!("left over: {counts:?}"), lead: None });
@@ -71,8 +75,7 @@ fn person_is_right(ledger: &Ledger, person: &Person, leads: &[&Told]) -> Result<
         Standing::Open => wants(0, 1),
         Standing::Marked => (0, 0),
     };
-    let new_customers =
-        usize::from(person.standing == Standing::Unknown && !leads.is_empty());
+    let new_customers = usize::from(person.standing == Standing::Unknown && !leads.is_empty());
     if customers.len() != seeded + new_customers {
         return Err(format!("customers {customers:?} instead of {}", seeded + new_customers));
     }
@@ -90,9 +93,7 @@ fn person_is_right(ledger: &Ledger, person: &Person, leads: &[&Told]) -> Result<
 }
 
 fn customers(ledger: &Ledger, person: &Person) -> BTreeSet<u64> {
-    let digits = |phone: &String| {
-        phone.chars().filter(char::is_ascii_digit).collect::<String>()
-    };
+    let digits = |phone: &String| phone.chars().filter(char::is_ascii_digit).collect::<String>();
     let national = person.phone.get(1..).unwrap_or_default();
     let same = |phone: &String| !national.is_empty() && digits(phone).ends_with(national);
     let rows = ledger.customers.iter().filter(|row| {
@@ -123,6 +124,16 @@ fn lead_is_decided(stories: &[Story]) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("lost or stuck: jobs {states:?}"))
+}
+
+/// How the attempts of steps ended.
+fn count(stories: &[Story], results: &mut BTreeMap<String, usize>) {
+    let jobs = stories.iter().flat_map(|story| &story.jobs);
+    let steps = jobs.flat_map(|job| &job.decisions).flat_map(|decision| &decision.steps);
+    for attempt in steps.flat_map(|step| &step.attempts) {
+        let result = attempt.result.clone().unwrap_or_else(|| "running".to_owned());
+        *results.entry(result).or_default() += 1;
+    }
 }
 
 fn told_whole(lives: &Lives, complaints: &[Complaint]) -> String {

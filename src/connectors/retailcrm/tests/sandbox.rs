@@ -101,7 +101,6 @@ async fn a_lead_becomes_a_customer_and_an_order() {
 #[tokio::test]
 async fn the_newest_is_found_however_the_crm_searches_and_sorts() {
     let crm = start(None).await;
-    let account = account_of(&crm, "");
     let spellings = ["89990000001", "79990000001", "+79990000001"];
     let mut ids = Vec::new();
     // More than one page of others with nearly this number, and one newest of each spelling.
@@ -121,9 +120,13 @@ async fn the_newest_is_found_however_the_crm_searches_and_sorts() {
                 switches.listing = listing;
                 switches.phone_match = phone_match;
             });
-            let found = fact(&account, "customer", json!({"phone": "9990000001"})).await;
-            let (id, matches) = (json!(ids[2]), json!(3));
-            assert_eq!((&found["id"], &found["matches"]), (&id, &matches), "{phone_match:?}");
+            // What an account has learnt of its CRM's search is true of that CRM alone.
+            let account = account_of(&crm, "");
+            for _ in 0..2 {
+                let found = fact(&account, "customer", json!({"phone": "9990000001"})).await;
+                let (id, matches) = (json!(ids[2]), json!(3));
+                assert_eq!((&found["id"], &found["matches"]), (&id, &matches), "{phone_match:?}");
+            }
         }
     }
     for (number, status) in ["complete", "new"].iter().enumerate() {
@@ -131,6 +134,7 @@ async fn the_newest_is_found_however_the_crm_searches_and_sorts() {
             "createdAt": format!("2026-09-1{number} 10:00:00")});
         crm.seed_order(order.as_object().unwrap()).unwrap();
     }
+    let account = account_of(&crm, "");
     let order = fact(&account, "order", json!({"customer": ids[0]})).await;
     assert_eq!((&order["status"], &order["count"]), (&json!("new"), &json!(2)));
 }
