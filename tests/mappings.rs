@@ -55,8 +55,9 @@ fn there_is_a_case_for_each_cell_of_the_matrix() {
     let cases = app.book.flows().iter().flat_map(|bound| &bound.flow.cases);
     let names: Vec<&str> = cases.map(|case| case.name.as_str()).collect();
     let cells = LEADS.iter().flat_map(|lead| STATES.map(|state| format!("{lead}, {state}:")));
-    let missing: Vec<String> =
-        cells.filter(|cell| names.iter().filter(|name| name.starts_with(cell)).count() != 1).collect();
+    let missing: Vec<String> = cells
+        .filter(|cell| names.iter().filter(|name| name.starts_with(cell)).count() != 1)
+        .collect();
     assert!(missing.is_empty(), "no case, or several, for {missing:#?}");
     assert!(names.len() > LEADS.len() * STATES.len(), "{} cases", names.len());
 }

@@ -230,7 +230,8 @@ async fn explain_shows_the_requests_and_writes_nothing() {
     std::fs::write(&file, raw.to_string()).expect("written");
     let output = house.command(&["explain", "call-to-order", &path]);
     assert_eq!(code(&output), 0, "{}", said(&output));
-    for part in ["Звонок от 79990000009", "/api/v5/customers/create", "/api/v5/orders/create"] {
+    for part in ["Звонок от 79990000009", "/api/v5/customers/create", "/api/v5/orders/create"]
+    {
         assert!(out(&output).contains(part), "{part}\n{}", said(&output));
     }
     assert!(!said(&output).contains(house.sandbox.api_key()));
@@ -310,7 +311,12 @@ async fn poll_reads_beside_the_daemon_and_without_it() {
 
     assert_eq!(house.stop(), Some(0));
     // Without a clock of ours: the lead must be of the real now.
-    house.control("leads", json!({ "type": "request", "phone": PHONE, "at": jiff_now(), "drop": true })).await;
+    house
+        .control(
+            "leads",
+            json!({ "type": "request", "phone": PHONE, "at": jiff_now(), "drop": true }),
+        )
+        .await;
     let output = house.command(&["poll", "calltouch-main"]);
     assert_eq!(code(&output), 0, "{}", said(&output));
     assert!(out(&output).contains("requests: 1 new"), "{}", said(&output));

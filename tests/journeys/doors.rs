@@ -51,7 +51,9 @@ async fn a_wrong_secret_and_an_unknown_connection_look_alike() {
     ];
     let mut seen = Vec::new();
     for path in wrong {
-        for request in [client().post(house.url(&path)).form(&call(1)), client().get(house.url(&path))] {
+        for request in
+            [client().post(house.url(&path)).form(&call(1)), client().get(house.url(&path))]
+        {
             let answer = ask(request).await;
             let kind = answer.headers.get(CONTENT_TYPE).cloned();
             seen.push((answer.status, answer.body, kind));
@@ -98,7 +100,10 @@ async fn every_form_of_a_delivery_is_the_same_lead() {
 #[case::broken_json("{\"leadtype\": \"call\", ", "application/json")]
 #[case::a_list_of_nothing("[]", "application/json")]
 #[case::a_number("42", "application/json")]
-#[case::half_a_multipart("--x\r\nContent-Disposition: form-data; name=\"id\"\r\n", "multipart/form-data; boundary=x")]
+#[case::half_a_multipart(
+    "--x\r\nContent-Disposition: form-data; name=\"id\"\r\n",
+    "multipart/form-data; boundary=x"
+)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_is_kept_with_the_reason(#[case] body: &'static str, #[case] kind: &'static str) {
     let house = House::start(Plan::default()).await;
@@ -199,7 +204,9 @@ async fn a_full_disk_answers_503_and_loses_nothing_acknowledged() {
     house.run_under(None);
     house.run().await;
     house.routed().await;
-    let ids = house.sql("select substr(key, 6) from event order by cast(substr(key, 6) as integer)").await;
+    let ids = house
+        .sql("select substr(key, 6) from event order by cast(substr(key, 6) as integer)")
+        .await;
     let ids: Vec<usize> = ids.iter().filter_map(|id| id.parse().ok()).collect();
     let lost: Vec<&usize> = kept.iter().filter(|id| !ids.contains(id)).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
@@ -212,7 +219,14 @@ async fn secrets_and_persons_are_told_nowhere() {
     let mut house = House::start(Plan { shop, calls, poll_every: "20s", ..Plan::default() }).await;
     let mut told = String::new();
     let faults = [
-        "denied", "error_500", "html_502", "lost_answer", "reset_before", "garbage", "down", "slow",
+        "denied",
+        "error_500",
+        "html_502",
+        "lost_answer",
+        "reset_before",
+        "garbage",
+        "down",
+        "slow",
     ];
     let sent = house.lead(json!({ "type": "call", "phone": PHONE, "name": "Аристарх" })).await;
     for fault in faults {
@@ -226,13 +240,19 @@ async fn secrets_and_persons_are_told_nowhere() {
         house.calm().await;
     }
     house.faults(json!([])).await;
-    ask(client().post(house.url("/hooks/calltouch-main/wrong-secret-0123456789")).form(&call(1))).await;
+    ask(client().post(house.url("/hooks/calltouch-main/wrong-secret-0123456789")).form(&call(1)))
+        .await;
     ask(client().post(house.hook_url()).body("{garbage")).await;
     house.ended().await;
     told.push_str(&house.get("/metrics").await.1);
     told.push_str(&house.get("/readyz").await.1);
     let lead = sent["lead"]["id"].to_string();
-    for arguments in [vec!["why", lead.as_str()], vec!["why", lead.as_str(), "--json"], vec!["setup"], vec!["poll", "calltouch-main"]] {
+    for arguments in [
+        vec!["why", lead.as_str()],
+        vec!["why", lead.as_str(), "--json"],
+        vec!["setup"],
+        vec!["poll", "calltouch-main"],
+    ] {
         let output = house.command(&arguments);
         told.push_str(&String::from_utf8_lossy(&output.stdout));
         told.push_str(&String::from_utf8_lossy(&output.stderr));
