@@ -1,5 +1,6 @@
 //! Jobs that flows ask for, within the routing transaction. Invariant: among jobs that wait and were
-//! never started there is one for each flow and merge key; a job that was started is not touched.
+//! never started there is one for each flow and merge key; a job that was tried or holds its lanes is
+//! not touched.
 
 use super::lanes::{self, Place};
 use super::sql::{Connection, args, statements};
@@ -64,7 +65,9 @@ async fn add(
 }
 
 /// The waiting job of this flow and event gets the times and lanes of the draft. One that was put
-/// off before it was tried keeps its time: there was a reason to wait.
+/// off or taken back before it was tried keeps its time: there was a reason to wait. Taken back
+/// without any lane, it gets those that were learnt since, so that its person's other jobs and it
+/// follow each other from now on.
 async fn update(
     connection: &mut Connection,
     event: i64,
