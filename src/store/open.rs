@@ -30,8 +30,10 @@ const READERS: u32 = 3;
 /// Every statement stays prepared.
 const STATEMENTS: usize = 256;
 
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "memory", include_str!("../../migrations/sqlite/0001_memory.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "memory", include_str!("../../migrations/sqlite/0001_memory.sql")),
+    (2, "counts", include_str!("../../migrations/sqlite/0002_counts.sql")),
+];
 
 impl Store {
     /// Opens as the one owner: takes the lock, migrates, takes back every lease (running steps

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 statements! {
     UNROUTED = "raw", "select count(*) as n from raw where state = 'new'";
     UNREADABLE = "raw", "select count(*) as n from raw where state = 'unreadable'";
-    STATES = "job", "select state, count(*) as n from job group by state";
+    STATES = "job_count", "select state, jobs as n from job_count";
     UNKNOWN = "step", "select count(*) as n from step where state = 'unknown'";
     OLDEST = "job", "select min(due) as due from ( \
         select min(due) as due from job where state = 'waiting' and due <= $1 \

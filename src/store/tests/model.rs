@@ -439,6 +439,9 @@ impl Model {
             where (j.state = 'waiting') <> (m.due is not null) \
                 or m.due <> j.due or (m.due is not null and m.registered <> j.registered)";
         assert_eq!(self.db.number(misplaced).await?, 0, "it stands where it is due");
+        let miscounted = "select count(*) as n from job_count c \
+            where c.jobs <> (select count(*) from job j where j.state = c.state)";
+        assert_eq!(self.db.number(miscounted).await?, 0, "counts are those of the table");
         let soonest = self
             .jobs
             .values()

@@ -106,6 +106,12 @@ async fn the_hot_statements_use_their_indexes() -> Tested {
     let wake = plan(&mut connection, find("update job set ready = 1 where ready = 0 and")?).await?;
     assert!(wake.contains("SEARCH w USING COVERING INDEX job_lane_order (lane=?"), "{wake}");
     assert!(wake.contains("SEARCH job USING INTEGER PRIMARY KEY"), "{wake}");
+    for statement in views::ALL {
+        let plan = plan(&mut connection, *statement).await?;
+        let walks =
+            plan.lines().any(|line| line.starts_with("SCAN job") && !line.contains("_count"));
+        assert!(!walks, "{}\n{plan}", statement.sql);
+    }
     let unrouted = plan(&mut connection, find("select id, connection, channel")?).await?;
     assert!(unrouted.contains("INDEX raw_new"), "{unrouted}");
     Ok(())

@@ -73,6 +73,31 @@ async fn a_file_of_another_version_is_refused() -> Tested {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_brought_to_this_one() -> Tested {
+    let db = Db::new().await?;
+    db.job("a", "call:1", &[], 0).await?;
+    db.job("a", "call:2", &[], 0).await?;
+    let claimed = db.claim(1, 0).await?;
+    db.store.begin(claimed[0].fence, decided(Verdict::Skip, &[]), at(0)).await?;
+    db.store.close().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(db.folder.path().join("data/leadlink.db"));
+    let mut other = sqlx::SqliteConnection::connect_with(&options).await?;
+    other
+        .execute(
+            "drop trigger job_count_in; drop trigger job_count_moved; drop trigger job_count_out; \
+             drop table job_count; delete from _sqlx_migrations where version = 2",
+        )
+        .await?;
+    other.close().await?;
+    let db = db.reopened(at(0)).await?;
+    db.job("a", "call:3", &[], 0).await?;
+    let counts = db.store.counts(at(0)).await?;
+    assert_eq!((counts.waiting, counts.skipped, counts.acted), (2, 1, 0));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_locked_database_takes_nothing_and_loses_nothing() -> Tested {
     let db = Db::new().await?;
     db.store.accept(vec![raw("before")], None).await?;
