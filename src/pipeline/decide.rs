@@ -1,8 +1,9 @@
 //! A due job is decided: unknowns first, then guards, the event's missing parts, facts, the plan.
 //! Invariant: facts are read when deciding; the decision is stored whole before anything is sent.
 
+use super::Pipeline;
+use super::perform::{self, owners};
 use super::resolve::{self, Unknowns};
-use super::{Pipeline, perform};
 use crate::connectors::port::Completion;
 use crate::domain::offer::Kind;
 use crate::domain::{Answer, Decision, Delay, Event, Query, Verdict, contact::contact_key};
@@ -193,7 +194,7 @@ async fn gather_facts(
     }
 }
 
-/// Asks one query, with what our own links know for its contacts.
+/// Asks one query, with what our own links know for its contacts and for the entities it names.
 ///
 /// # Errors
 /// The store's.
@@ -212,7 +213,10 @@ pub async fn ask(pipeline: &Pipeline, query: &Query) -> Result<Answer, Stop> {
             .filter(|field| matches!(field.kind, Kind::Phone | Kind::Email))
             .filter_map(|field| contact_key(query.input.get(field.name)?.as_str()?))
             .collect::<Vec<_>>();
-        let links = pipeline.store.links(&query.connection, kind, "contact", &contacts).await?;
+        let mut links = pipeline.store.links(&query.connection, kind, "contact", &contacts).await?;
+        for (entity, id) in owners(connector.offer(), &query.input, kind) {
+            links.extend(pipeline.store.links(&query.connection, kind, entity, &[id]).await?);
+        }
         query.known = links.into_iter().map(|link| link.to_id).collect();
     }
     let answer = connector.ask(&query, pipeline.clock.now()).await;

@@ -5,13 +5,13 @@ use super::Pipeline;
 use super::decide::{Stop, due_after, fenced, plus};
 use crate::domain::contact::contact_key;
 use crate::domain::plan::fill;
-use crate::domain::{Effect, Event, Link, Outcome, Plan};
+use crate::domain::{Effect, Event, Link, Offer, Outcome, Plan};
 use crate::rules::retry::SETTLE;
 use crate::store::{self, Claimed, Fenced, Finished, JobState, Next, StepState};
 use crate::telemetry;
 use backon::{ExponentialBuilder, Retryable};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A plan under way.
@@ -156,12 +156,13 @@ async fn finish(
 }
 
 /// The links that a done effect makes: the event to the entity and, where the entity is new, its
-/// contacts.
+/// contacts and the entities that it belongs to.
 pub fn links(pipeline: &Pipeline, event: &Event, effect: &Effect, output: &Value) -> Vec<Link> {
-    let offer = pipeline
-        .connector(&effect.connection)
-        .and_then(|connector| connector.offer().operation(&effect.operation));
-    let (Some(offer), Some(id)) = (offer, id_of(output)) else { return Vec::new() };
+    let whole = pipeline.connector(&effect.connection).map(|connector| connector.offer());
+    let offer = whole.and_then(|whole| whole.operation(&effect.operation));
+    let (Some(whole), Some(offer), Some(id)) = (whole, offer, id_of(output)) else {
+        return Vec::new();
+    };
     let Some(entity) = offer.entity else { return Vec::new() };
     let made = pipeline.clock.now();
     let link = |from_kind: &str, from_connection: &str, from_id: String| Link {
@@ -180,12 +181,30 @@ pub fn links(pipeline: &Pipeline, event: &Event, effect: &Effect, output: &Value
         for key in contacts.flat_map(contact_keys) {
             links.push(link("contact", &effect.connection, key));
         }
+        for (owner, id) in owners(whole, &effect.input, entity) {
+            links.push(link(owner, &effect.connection, id));
+        }
     }
     links
 }
 
+/// The other entities that an input names by their id: an order's `customer`.
+pub fn owners(
+    offer: &'static Offer,
+    input: &Map<String, Value>,
+    own: &str,
+) -> Vec<(&'static str, String)> {
+    let entities: BTreeSet<&str> = offer.operations.iter().filter_map(|o| o.entity).collect();
+    let others = entities.into_iter().filter(|entity| *entity != own);
+    others.filter_map(|entity| Some((entity, text_of(input.get(entity)?)?))).collect()
+}
+
 fn id_of(output: &Value) -> Option<String> {
-    match output.get("id")? {
+    text_of(output.get("id")?)
+}
+
+fn text_of(id: &Value) -> Option<String> {
+    match id {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),
         _ => None,

@@ -140,7 +140,7 @@ pub async fn ask(account: &Account, query: &Query, now: Timestamp) -> Result<Val
     }
     match query.name.as_str() {
         "customer" => customer(account, query, now).await,
-        "order" => order(account, &query.input, now).await,
+        "order" => order(account, query, now).await,
         other => Err(Stop::Refused(format!("there is no question `{other}`"))),
     }
 }
@@ -228,16 +228,18 @@ async fn known(
     Ok(None)
 }
 
-async fn order(
-    account: &Account,
-    input: &Map<String, Value>,
-    now: Timestamp,
-) -> Result<Value, Stop> {
-    let Some(customer) = wire::number(input.get("customer")) else {
+async fn order(account: &Account, query: &Query, now: Timestamp) -> Result<Value, Stop> {
+    let Some(customer) = wire::number(query.input.get("customer")) else {
         return Err(Stop::Refused("`customer` is no id of a customer".into()));
     };
     let zone = account.references(now).await.map_err(Stop::Later)?.zone.clone();
-    let orders = orders_of(account, customer, &zone).await?;
+    let mut orders = orders_of(account, customer, &zone).await?;
+    // The list may lag behind what we made: the newest of ours is asked for by its id.
+    let ours = query.known.first().and_then(|id| id.parse::<i64>().ok());
+    if let Some(id) = ours.filter(|id| orders.iter().all(|held| held.id != *id)) {
+        let made = order_by_id(account, id, &zone).await?;
+        orders.extend(made.filter(|order| is_of(order, customer)));
+    }
     let count = orders.len();
     let Some(newest) = orders.into_iter().max_by_key(|order| (order.created, order.id)) else {
         return Ok(Value::Null);
@@ -267,10 +269,23 @@ pub async fn orders_of(
     };
     let rows = account.client.all(&list).await?;
     let orders = rows.iter().filter_map(|row| Order::read(row, zone));
-    let own = orders
-        .filter(|order| order.customer == Some(customer) || order.contact == Some(customer))
-        .map(|order| (order.id, order));
+    let own = orders.filter(|order| is_of(order, customer)).map(|order| (order.id, order));
     Ok(own.collect::<BTreeMap<_, _>>().into_values().collect())
+}
+
+fn is_of(order: &Order, customer: i64) -> bool {
+    order.customer == Some(customer) || order.contact == Some(customer)
+}
+
+/// `None` where it was deleted.
+async fn order_by_id(account: &Account, id: i64, zone: &TimeZone) -> Result<Option<Order>, Stop> {
+    let path = format!("/api/v5/orders/{id}");
+    let by = vec![("by".to_owned(), "id".to_owned())];
+    match account.client.get("/api/v5/orders/{id}", path, by).await {
+        Ok(answer) => Ok(answer.get("order").and_then(|row| Order::read(row, zone))),
+        Err(Stop::NotFound(_)) => Ok(None),
+        Err(stop) => Err(stop),
+    }
 }
 
 fn shown_customer(customer: Customer, matches: usize) -> Value {

@@ -84,7 +84,7 @@ const ORDER: QueryOffer = QueryOffer {
         field("customFields", CUSTOM_TEXTS, "custom fields of the order, by code"),
         field("count", Kind::Number, "how many orders the customer has"),
     ],
-    known: None,
+    known: Some("order"),
 };
 
 const CUSTOMER_CREATE: OperationOffer = OperationOffer {
