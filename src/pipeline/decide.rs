@@ -10,10 +10,13 @@ use crate::mapping::Bound;
 use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
 use crate::store::{self, Begun, Claimed, Fenced, NewDecision};
 use crate::telemetry;
+use backon::{ExponentialBuilder, Retryable};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 /// Why work on a job ended before its end.
@@ -29,16 +32,38 @@ pub enum Stop {
     Store(#[from] store::Error),
 }
 
-/// Decides a claimed job and performs its plan.
+/// A job that broke off is not tried again at once: the cause may be the job itself.
+const CALM: Duration = Duration::from_secs(30);
+
+/// Decides a claimed job and performs its plan. Whatever breaks off under it, the job is given back.
 pub async fn job(pipeline: &Pipeline, claimed: Claimed) {
-    match work(pipeline, &claimed).await {
-        Ok(()) | Err(Stop::Written) => {}
-        Err(Stop::Lost) => tracing::warn!(job = claimed.fence.job, "the job was taken over"),
-        // The lease is not renewed for ever by accident: the job is taken back at the next start,
-        // or by the sweep once the store answers again.
-        Err(Stop::Store(error)) => {
-            tracing::error!(job = claimed.fence.job, %error, "the store failed under a job");
+    let job = claimed.fence.job;
+    let why = match AssertUnwindSafe(work(pipeline, &claimed)).catch_unwind().await {
+        Ok(Ok(()) | Err(Stop::Written)) => return,
+        Ok(Err(Stop::Lost)) => {
+            tracing::warn!(job, "the job was taken over");
+            return;
         }
+        Ok(Err(Stop::Store(error))) => format!("the store failed under the job: {error}"),
+        Err(_) => "a defect ended the work on the job".to_owned(),
+    };
+    tracing::error!(job, why, "the job is given back");
+    let give_back = || async {
+        let now = pipeline.clock.now();
+        pipeline.store.give_back(claimed.fence, plus(now, CALM), &why, now).await
+    };
+    let patient = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times();
+    // A damaged row is no matter of patience: that job is taken back at the next start.
+    let given = give_back
+        .retry(patient)
+        .sleep(tokio::time::sleep)
+        .when(|error| matches!(error, store::Error::Unavailable(_)))
+        .await;
+    if let Err(error) = given {
+        tracing::error!(job, %error, "the job could not be given back");
     }
 }
 

@@ -21,7 +21,7 @@ statements! {
         and job_id in (select value from json_each($1))";
     DROP_STEPS = "step", "update step set state = 'skipped' where state = 'waiting' \
         and job_id in (select value from json_each($1))";
-    WAIT = "job", "update job set state = 'waiting', due = $2, why = $3, changed = $2, ready = 1, \
+    WAIT = "job", "update job set state = 'waiting', due = $2, why = $3, changed = $4, ready = 1, \
         lease_owner = null, lease_until = null where id in (select value from json_each($1))";
     STAND = "job_lane", "update job_lane set due = $2 \
         where job_id in (select value from json_each($1))";
@@ -57,8 +57,27 @@ impl Store {
             Box::pin(async move {
                 let rows = db.fetch(EXPIRED, args![now]).await?;
                 let jobs = rows.iter().map(|row| row.int("id")).collect::<Result<Vec<_>, _>>()?;
-                take_back(db, &jobs, "the lease ran out", now).await?;
+                take_back(db, &jobs, "the lease ran out", (now, now)).await?;
                 Ok(u64::try_from(jobs.len()).unwrap_or(u64::MAX))
+            })
+        })
+        .await
+    }
+
+    /// Gives a claimed job back when work on it broke off: as if its lease had run out, so that a
+    /// running step becomes unknown and is looked for before anything is repeated.
+    pub async fn give_back(
+        &self,
+        fence: Fence,
+        due: Timestamp,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Fenced, Error> {
+        let why = why.to_owned();
+        self.write(move |db| {
+            Box::pin(async move {
+                let Some(job) = held(db, fence).await? else { return Ok(Fenced::Lost) };
+                take_back(db, &[job.id], &why, (due, now)).await.map(Fenced::Yes)
             })
         })
         .await
@@ -120,16 +139,16 @@ pub(super) async fn take_back_all(
 ) -> Result<(), Error> {
     let rows = connection.fetch(DECIDING, args![]).await?;
     let jobs = rows.iter().map(|row| row.int("id")).collect::<Result<Vec<_>, _>>()?;
-    take_back(connection, &jobs, "the process ended", now).await?;
+    take_back(connection, &jobs, "the process ended", (now, now)).await?;
     connection.execute(WAKE_ALL, args![]).await.map(drop)
 }
 
-/// The jobs wait again, due now; they keep their lanes, since what they began may have happened.
+/// The jobs wait again until `due`; they keep their lanes, since what they began may have happened.
 async fn take_back(
     connection: &mut Connection,
     jobs: &[i64],
     why: &str,
-    now: Timestamp,
+    (due, now): (Timestamp, Timestamp),
 ) -> Result<(), Error> {
     if jobs.is_empty() {
         return Ok(());
@@ -138,8 +157,8 @@ async fn take_back(
     connection.execute(LOSE_ATTEMPTS, args![jobs.clone(), now, why]).await?;
     connection.execute(LOSE_STEPS, args![jobs.clone()]).await?;
     connection.execute(DROP_STEPS, args![jobs.clone()]).await?;
-    connection.execute(WAIT, args![jobs.clone(), now, why]).await?;
-    connection.execute(STAND, args![jobs, now]).await.map(drop)
+    connection.execute(WAIT, args![jobs.clone(), due, why, now]).await?;
+    connection.execute(STAND, args![jobs, due]).await.map(drop)
 }
 
 /// Steps that this job will not come to are skipped.

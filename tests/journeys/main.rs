@@ -5,10 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod arrivals;
 mod commands;
 mod crash;
 mod doors;
 mod matrix;
-mod scratch;
+mod outages;
 mod trouble;

@@ -1,5 +1,6 @@
 //! The sandbox against a real HTTP client: what it must do as the far sides do it
 //! (retailcrm.md §8, calltouch.md §8). Invariant: each test starts a sandbox of its own.
+#![cfg(test)]
 
 mod calltouch;
 mod control;

@@ -10,6 +10,7 @@ use crate::app::{self, serve};
 use crate::clock::Clock;
 use crate::config;
 use crate::diagnosis::has_errors;
+use crate::diagnosis::table::duration_of;
 use crate::sandbox::{Fault, Faults, Ledger, Options, Rule, Sandbox, Side};
 use crate::store::{JobState, Store};
 use crate::telemetry::{self, Format};
@@ -53,15 +54,20 @@ const GLANCE: Duration = Duration::from_millis(120);
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// How long leads arrive, in seconds
-    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
-    duration: u64,
+    /// How long leads arrive: `30s`, `2m`, or seconds
+    #[arg(long, default_value = "20s", value_parser = span)]
+    duration: Duration,
     /// The same seed makes the same leads
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Lost answers, 503, resets and HTML pages among the answers of the CRM
     #[arg(long)]
     faults: bool,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| duration_of(text)).ok_or_else(|| "write `30s`, `2m` or seconds".to_owned())
 }
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -95,7 +101,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     screen.title(&sandbox, &address.to_string(), arguments.faults);
     let hook = format!("http://{address}/hooks/calltouch-main/{HOOK_SECRET}");
     let mut stream = Stream { crowd, sandbox: &sandbox, store, screen, pending: Vec::new(), hook };
-    stream.run(Duration::from_secs(arguments.duration), &stop).await?;
+    stream.run(arguments.duration, &stop).await?;
     sandbox.set_faults(Faults::default());
     stream.drain(&stop).await?;
     let left = stream.pending.len();

@@ -85,3 +85,18 @@ async fn an_uncounted_first_wait_is_told_with_its_reason() -> Tested {
     assert_eq!(db.number("select count(*) as n from lane_hold").await?, 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_job_that_broke_off_is_given_back_with_its_running_step_unknown() -> Tested {
+    let db = Db::new().await?;
+    db.job("a", "call:1", &["x"], 0).await?;
+    let (claimed, _) = db.begun(&["customer", "create"], 0).await?;
+    let given = db.store.give_back(claimed.fence, at(30), "a defect", at(1)).await?;
+    assert_eq!(given, Fenced::Yes(()));
+    assert!(db.claim(29, 8).await?.is_empty());
+    let again = db.claim_one(30).await?;
+    let known: Vec<_> = again.steps.iter().map(|step| (step.name.as_str(), step.state)).collect();
+    assert_eq!(known, vec![("customer", StepState::Unknown)]);
+    assert_eq!(db.store.give_back(claimed.fence, at(60), "late", at(31)).await?, Fenced::Lost);
+    Ok(())
+}

@@ -46,7 +46,8 @@ impl Run {
     async fn new(place: &str, at: u64) -> Self {
         let mut house = House::build(Plan { poll_every: "30s", ..Plan::default() }).await;
         make_fields(&house).await;
-        let customer = json!({"firstName": "Известный", "phones": [{"number": "8 (999) 000-00-02"}]});
+        let customer =
+            json!({"firstName": "Известный", "phones": [{"number": "8 (999) 000-00-02"}]});
         let known = house.control("customers", customer).await["ids"][0].as_u64().expect("an id");
         let order = json!({"customer": {"id": known}, "status": "new"});
         let open = house.control("orders", order).await["ids"][0].as_u64().expect("an id");
@@ -176,7 +177,8 @@ impl Run {
             let right = |order: &&OrderEntry| {
                 order.api_writes() == 1
                     && order.customer == made.first().copied()
-                    && order.external_id == Some(format!("leadlink-{}-{}", lead.kind.name(), lead.id))
+                    && order.external_id
+                        == Some(format!("leadlink-{}-{}", lead.kind.name(), lead.id))
             };
             if made.len() != 1 || orders.len() != 1 || !orders.iter().all(right) {
                 wrong.push(format!("{}: customers {made:?}, orders {orders:?}", key(lead)));

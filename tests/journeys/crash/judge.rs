@@ -42,7 +42,8 @@ pub async fn judge(lives: &Lives) {
         let stories = store.story(&key(&told.lead)).await.expect("the store answers");
         count(&stories, &mut results);
         if let Err(what) = lead_is_decided(&stories) {
-            let what = format!("{what}: {:?}, {} hooks, journal {}", told.lead, told.copies, told.journal);
+            let what =
+                format!("{what}: {:?}, {} hooks, journal {}", told.lead, told.copies, told.journal);
             complaints.push(Complaint { what, lead: Some(key(&told.lead)) });
         }
     }
@@ -74,8 +75,7 @@ fn person_is_right(ledger: &Ledger, person: &Person, leads: &[&Told]) -> Result<
         Standing::Open => wants(0, 1),
         Standing::Marked => (0, 0),
     };
-    let new_customers =
-        usize::from(person.standing == Standing::Unknown && !leads.is_empty());
+    let new_customers = usize::from(person.standing == Standing::Unknown && !leads.is_empty());
     if customers.len() != seeded + new_customers {
         return Err(format!("customers {customers:?} instead of {}", seeded + new_customers));
     }
@@ -93,9 +93,7 @@ fn person_is_right(ledger: &Ledger, person: &Person, leads: &[&Told]) -> Result<
 }
 
 fn customers(ledger: &Ledger, person: &Person) -> BTreeSet<u64> {
-    let digits = |phone: &String| {
-        phone.chars().filter(char::is_ascii_digit).collect::<String>()
-    };
+    let digits = |phone: &String| phone.chars().filter(char::is_ascii_digit).collect::<String>();
     let national = person.phone.get(1..).unwrap_or_default();
     let same = |phone: &String| !national.is_empty() && digits(phone).ends_with(national);
     let rows = ledger.customers.iter().filter(|row| {

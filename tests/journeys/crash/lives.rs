@@ -103,7 +103,9 @@ impl Lives {
         self.house.healthy().await;
         let length = Duration::from_millis(self.dice.below(LONGEST));
         let began = Instant::now();
-        while !stopped.exists() && (began.elapsed() < length || (at_commit && began.elapsed().as_millis() < 1500)) {
+        while !stopped.exists()
+            && (began.elapsed() < length || (at_commit && began.elapsed().as_millis() < 1500))
+        {
             // Fifty times as fast as real time, so that a delay of a minute fits into two lives.
             let tick = self.dice.between(200, 1500);
             self.house.advance(SignedDuration::from_millis(tick as i64)).await;

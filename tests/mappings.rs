@@ -1,0 +1,76 @@
+//! The shipped flows with the offers of the connections that config/leadlink.toml binds them to.
+//! Invariant: every case passes, and there is one for each cell of the matrix of leads and states.
+#![cfg(test)]
+
+use leadlink::app::{self, App};
+use leadlink::diagnosis::render;
+use leadlink::rules::cases;
+use std::path::Path;
+
+/// calltouch.md §7.6, in the words of the cases.
+const LEADS: [&str; 7] = [
+    "call",
+    "request with a phone",
+    "request with phone and e-mail",
+    "request with an e-mail",
+    "chat with a phone",
+    "chat with phone and e-mail",
+    "chat with an e-mail",
+];
+const STATES: [&str; 8] = [
+    "no customer",
+    "customer without orders",
+    "open order without a mark",
+    "open order with a mark",
+    "newest order is completed",
+    "newest order is cancelled",
+    "newest order is closed, an older one open",
+    "two customers",
+];
+
+fn shipped() -> App {
+    let secrets = ["SHOP_API_KEY", "CALLTOUCH_TOKEN", "CALLTOUCH_HOOK_SECRET", "SHOP_HOOK_SECRET"];
+    let env = secrets.map(|name| (name.to_owned(), "0123456789abcdef0123".to_owned()));
+    let read = app::read(Some(Path::new("config/leadlink.toml")), env.into_iter());
+    assert!(read.problems.is_empty(), "{}", render(&read.problems, false));
+    read.app.expect("the config is whole")
+}
+
+#[test]
+fn every_case_of_every_shipped_flow_passes() {
+    let app = shipped();
+    let names: Vec<&str> = app.book.flows().iter().map(|bound| bound.name.as_str()).collect();
+    assert_eq!(names, ["call-to-order", "chat-to-order", "request-to-order"]);
+    for bound in app.book.flows() {
+        assert!(bound.running, "{} is off in the shipped config", bound.name);
+        let report = cases::run(&app.book, bound);
+        assert!(report.problems.is_empty(), "{}", render(&report.problems, false));
+        assert_eq!(report.passed, bound.flow.cases.len());
+    }
+}
+
+#[test]
+fn there_is_a_case_for_each_cell_of_the_matrix() {
+    let app = shipped();
+    let cases = app.book.flows().iter().flat_map(|bound| &bound.flow.cases);
+    let names: Vec<&str> = cases.map(|case| case.name.as_str()).collect();
+    let cells = LEADS.iter().flat_map(|lead| STATES.map(|state| format!("{lead}, {state}:")));
+    let missing: Vec<String> = cells
+        .filter(|cell| names.iter().filter(|name| name.starts_with(cell)).count() != 1)
+        .collect();
+    assert!(missing.is_empty(), "no case, or several, for {missing:#?}");
+    assert!(names.len() > LEADS.len() * STATES.len(), "{} cases", names.len());
+}
+
+/// A case that expected nothing would pass whatever the flow does.
+#[test]
+fn every_case_expects_something() {
+    let app = shipped();
+    for bound in app.book.flows() {
+        for case in &bound.flow.cases {
+            let expect = &case.expect;
+            let says = expect.steps.is_some() || expect.incomplete || !expect.with.is_empty();
+            assert!(says, "{}: \"{}\" expects nothing", bound.name, case.name);
+        }
+    }
+}
