@@ -24,7 +24,7 @@ const SAMPLE: u64 = 50;
 #[tokio::main]
 async fn main() -> io::Result<()> {
     cost().await?;
-    let leads = std::env::var("LEADLINK_LEADS").ok().and_then(|text| text.parse().ok());
+    let leads = std::env::var_os("LEADLINK_LEADS").and_then(|text| text.to_str()?.parse().ok());
     backlog(leads.unwrap_or(20_000)).await?;
     steady(200, Duration::from_secs(15)).await
 }
