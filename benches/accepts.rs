@@ -5,6 +5,8 @@
 //! prints accepts per second and percentiles. Nothing is due and no far side answers, so that all
 //! it does is to accept and to route. Figures, not asserts: speed is never a test.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 mod support;
 
 use std::io;

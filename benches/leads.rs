@@ -4,6 +4,8 @@
 //! requests that one lead of each kind costs; a backlog of `LEADLINK_LEADS` (20 000) new callers that
 //! all come due at once; a steady stream, for the time from due to written. Figures, not asserts.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 mod support;
 
 use jiff::{SignedDuration, Timestamp};

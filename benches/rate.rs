@@ -3,6 +3,8 @@
 //! The sandbox refuses the eleventh request of any second with 503; the release binary has its
 //! default of 10 requests per second and a backlog of 300 leads. Figures, not asserts.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 mod support;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,8 +20,7 @@ const SECONDS: u32 = 40;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let options =
-        Options { crm_rps: Some(RATE), calltouch_fields: true, ..Options::default() };
+    let options = Options { crm_rps: Some(RATE), calltouch_fields: true, ..Options::default() };
     let sandbox = Sandbox::start(options).await?;
     let daemon = Daemon::start(&Far::of(&sandbox), "5s", None)?;
     daemon.first_200().await?;
