@@ -382,6 +382,19 @@ async fn what_was_before_the_first_start_makes_no_jobs() {
     assert_eq!(ledger.made_customers()[0]["phones"], json!(["79990000002"]));
 }
 
+/// Journals carry whole seconds, so such a lead looks older than the first start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lead_of_the_first_second_is_not_lost() {
+    let mut house = House::build(Plan { poll_every: "20s", ..Plan::default() }).await;
+    assert!(house.command(&["setup"]).status.success());
+    house.run().await;
+    house.lead(json!({ "type": "call", "phone": PHONE, "drop": true })).await;
+    house.polled().await;
+    let counts = house.ended().await;
+    assert_eq!((counts.acted, counts.skipped), (1, 0), "{counts:?}");
+    house.ledger().await.assert_one_of_each();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_days_is_made_up_for_up_to_the_age_limit() {
     let mut house = house().await;
