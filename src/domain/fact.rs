@@ -12,10 +12,18 @@ pub struct Query {
     /// Name in the offer, e.g. `customer`.
     pub name: String,
     pub input: Map<String, Value>,
-    /// Ids that our own links know for the input's contacts: to be verified first, since the far
-    /// side's search may lag behind what we wrote.
+    /// What our own links know for the input's contacts or owner, newest first: the far side's
+    /// lists may lag behind what we wrote.
     #[serde(default)]
-    pub known: Vec<String>,
+    pub known: Vec<KnownId>,
+}
+
+/// An entity that we wrote ourselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownId {
+    pub id: String,
+    /// When we last wrote it.
+    pub made: Timestamp,
 }
 
 /// What a far side answered to a query.
@@ -32,7 +40,7 @@ pub enum Answer {
 /// "This lead is that order": a pair of foreign ids, written with the step that made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// `event` or `contact`.
+    /// `event`, `contact`, or the entity that owns the other (`customer`).
     pub from_kind: String,
     /// Connection that `from_id` is unique in.
     pub from_connection: String,

@@ -11,7 +11,7 @@ pub mod plan;
 
 pub use contact::{EmailKey, Phone};
 pub use event::{Event, Raw};
-pub use fact::{Answer, Link, Query};
+pub use fact::{Answer, KnownId, Link, Query};
 pub use job::{JobChange, JobDraft, JobState};
 pub use offer::{EventOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat};
 pub use outcome::{Delay, Look, Outcome, Whose};

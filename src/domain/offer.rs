@@ -26,8 +26,11 @@ pub struct QueryOffer {
     pub input: &'static [Input],
     /// Shape of the fact; an absent fact is none.
     pub output: &'static [Field],
-    /// Kind of the entity whose links (contact key → id) are handed to the query as `known`.
+    /// Kind of the entity whose links are handed to the query as `known`: from the input's contacts,
+    /// or from the owner.
     pub known: Option<&'static str>,
+    /// The input that names the entity's owner (`customer` of orders).
+    pub owner: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct OperationOffer {
     /// The entity that the operation writes; its id is `output.id`. The step that did it links the
     /// event to it, and the contacts of the input (`phone`, `phones`, `email`) where it is new.
     pub entity: Option<&'static str>,
+    /// The input that names the entity's owner; the step that did it links the owner to it.
+    pub owner: Option<&'static str>,
     /// True when the operation makes a new entity.
     pub makes: bool,
 }

@@ -86,6 +86,7 @@ pub static RETAILCRM: Offer = Offer {
                 field("customFields", Kind::Open(&Kind::Text)),
             ],
             known: Some("customer"),
+            owner: None,
         },
         QueryOffer {
             name: "order",
@@ -107,7 +108,8 @@ pub static RETAILCRM: Offer = Offer {
                 field("customFields", Kind::Open(&Kind::Text)),
                 field("count", Kind::Number),
             ],
-            known: None,
+            known: Some("order"),
+            owner: Some("customer"),
         },
     ],
     operations: &[
@@ -128,6 +130,7 @@ pub static RETAILCRM: Offer = Offer {
             output: &[field("id", Kind::Number)],
             repeat: Repeat::Check,
             entity: Some("customer"),
+            owner: None,
             makes: true,
         },
         OperationOffer {
@@ -153,6 +156,7 @@ pub static RETAILCRM: Offer = Offer {
             output: &[field("id", Kind::Number), field("number", Kind::Text)],
             repeat: Repeat::Check,
             entity: Some("order"),
+            owner: Some("customer"),
             makes: true,
         },
         OperationOffer {
@@ -160,6 +164,7 @@ pub static RETAILCRM: Offer = Offer {
             about: "",
             input: &[
                 input("order", Kind::Number, Need::Must),
+                may("customer", Kind::Number),
                 may("status", Kind::Text),
                 may("managerComment", Kind::Text),
                 may("customerComment", Kind::Text),
@@ -170,6 +175,7 @@ pub static RETAILCRM: Offer = Offer {
             output: &[field("id", Kind::Number)],
             repeat: Repeat::Check,
             entity: Some("order"),
+            owner: Some("customer"),
             makes: false,
         },
     ],

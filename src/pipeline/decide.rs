@@ -5,7 +5,9 @@ use super::resolve::{self, Unknowns};
 use super::{Pipeline, perform};
 use crate::connectors::port::Completion;
 use crate::domain::offer::Kind;
-use crate::domain::{Answer, Decision, Delay, Event, Query, Verdict, contact::contact_key};
+use crate::domain::{
+    Answer, Decision, Delay, Event, KnownId, Query, Verdict, contact::contact_key,
+};
 use crate::mapping::Bound;
 use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
 use crate::store::{self, Begun, Claimed, Fenced, NewDecision};
@@ -206,14 +208,19 @@ pub async fn ask(pipeline: &Pipeline, query: &Query) -> Result<Answer, Stop> {
     };
     let mut query = query.clone();
     if let Some(kind) = offer.known {
+        let (from_kind, from_ids) = match offer.owner {
+            Some(owner) => (owner, query.input.get(owner).and_then(perform::text_of)),
+            None => ("contact", None),
+        };
         let contacts = offer
             .input
             .iter()
             .filter(|field| matches!(field.kind, Kind::Phone | Kind::Email))
-            .filter_map(|field| contact_key(query.input.get(field.name)?.as_str()?))
-            .collect::<Vec<_>>();
-        let links = pipeline.store.links(&query.connection, kind, "contact", &contacts).await?;
-        query.known = links.into_iter().map(|link| link.to_id).collect();
+            .filter_map(|field| contact_key(query.input.get(field.name)?.as_str()?));
+        let from_ids: Vec<String> = contacts.chain(from_ids).collect();
+        let links = pipeline.store.links(&query.connection, kind, from_kind, &from_ids).await?;
+        let known = links.into_iter().map(|link| KnownId { id: link.to_id, made: link.made });
+        query.known = known.collect();
     }
     let answer = connector.ask(&query, pipeline.clock.now()).await;
     Ok(match answer {

@@ -5,11 +5,12 @@ use super::Pipeline;
 use super::decide::{Stop, due_after, fenced, plus};
 use crate::domain::contact::contact_key;
 use crate::domain::plan::fill;
-use crate::domain::{Effect, Event, Link, Outcome, Plan};
+use crate::domain::{Delay, Effect, Event, Link, Outcome, Plan};
 use crate::rules::retry::SETTLE;
 use crate::store::{self, Claimed, Fenced, Finished, JobState, Next, StepState};
 use crate::telemetry;
 use backon::{ExponentialBuilder, Retryable};
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -64,48 +65,31 @@ pub async fn plan(
     let mut input = run.plan.steps.first().map(|step| step.effect.input.clone());
     while let Some(filled) = input.take() {
         let step = &run.plan.steps[index];
-        let effect = Effect { input: filled, ..step.effect.clone() };
         let (name, id) = (step.name.clone(), run.ids[index]);
+        let effect = Effect { input: filled, ..step.effect.clone() };
         let outcome = perform(pipeline, &effect).await;
         tell(claimed, &name, &effect, &outcome);
-        let mut finished = Finished {
-            step: id,
-            state: StepState::Done,
-            output: None,
-            why: None,
-            links: Vec::new(),
-        };
-        match outcome {
+        let finished = finished(pipeline, event, &effect, id, &outcome);
+        let next = match outcome {
             Outcome::Done(output) => {
-                finished.links = links(pipeline, event, &effect, &output);
-                finished.output = Some(output.clone());
                 run.outputs.insert(name, output);
+                None
             }
             Outcome::Refused(why) => {
-                finished.state = StepState::Refused;
-                finished.why = Some(why.clone());
                 run.refused.push(format!("step {name}: {why}"));
+                None
             }
             Outcome::Later(delay) => {
-                finished.state = StepState::Waiting;
-                finished.why = Some(delay.why.clone());
                 let due = due_after(pipeline, claimed, &effect.connection, &delay);
-                let why = format!("step {name}: {}", delay.why);
-                return finish(pipeline, claimed, finished, Next::Again { due, why }).await;
+                Some(Next::Again { due, why: format!("step {name}: {}", delay.why) })
             }
             Outcome::Unknown(delay) => {
-                finished.state = StepState::Unknown;
-                finished.why = Some(delay.why.clone());
-                let soon = due_after(pipeline, claimed, &effect.connection, &delay);
-                let settled = plus(pipeline.clock.now(), SETTLE[0]);
-                let guarded =
-                    pipeline.connector(&effect.connection).is_some_and(|c| c.guarded(&effect));
-                let due = if guarded { soon } else { soon.max(settled) };
+                let due = due_of_look(pipeline, claimed, &effect, &delay);
                 let why = format!("step {name} may have happened: {}", delay.why);
-                return finish(pipeline, claimed, finished, Next::Again { due, why }).await;
+                Some(Next::Again { due, why })
             }
-        }
-        let next = match run.next(index) {
+        };
+        let next = next.unwrap_or_else(|| match run.next(index) {
             Some((next, filled)) => {
                 index = next;
                 input = Some(filled.clone());
@@ -113,10 +97,42 @@ pub async fn plan(
             }
             None if run.refused.is_empty() => Next::End { state: JobState::Acted, why: None },
             None => Next::End { state: JobState::Stuck, why: Some(run.refused.join("; ")) },
-        };
+        });
         finish(pipeline, claimed, finished, next).await?;
     }
     Ok(())
+}
+
+/// What is kept of a step's outcome.
+fn finished(
+    pipeline: &Pipeline,
+    event: &Event,
+    effect: &Effect,
+    step: i64,
+    outcome: &Outcome,
+) -> Finished {
+    let (state, output, why) = match outcome {
+        Outcome::Done(output) => (StepState::Done, Some(output.clone()), None),
+        Outcome::Refused(why) => (StepState::Refused, None, Some(why.clone())),
+        Outcome::Later(delay) => (StepState::Waiting, None, Some(delay.why.clone())),
+        Outcome::Unknown(delay) => (StepState::Unknown, None, Some(delay.why.clone())),
+    };
+    let links = output.as_ref().map(|output| links(pipeline, event, effect, output));
+    Finished { step, state, output, why, links: links.unwrap_or_default() }
+}
+
+/// When to look for an effect whose outcome is unknown: soon where the far side guards against a
+/// second one, else after it has settled.
+fn due_of_look(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    effect: &Effect,
+    delay: &Delay,
+) -> Timestamp {
+    let soon = due_after(pipeline, claimed, &effect.connection, delay);
+    let guarded = pipeline.connector(&effect.connection).is_some_and(|c| c.guarded(effect));
+    let settled = plus(pipeline.clock.now(), SETTLE[0]);
+    if guarded { soon } else { soon.max(settled) }
 }
 
 async fn perform(pipeline: &Pipeline, effect: &Effect) -> Outcome {
@@ -161,7 +177,9 @@ pub fn links(pipeline: &Pipeline, event: &Event, effect: &Effect, output: &Value
     let offer = pipeline
         .connector(&effect.connection)
         .and_then(|connector| connector.offer().operation(&effect.operation));
-    let (Some(offer), Some(id)) = (offer, id_of(output)) else { return Vec::new() };
+    let (Some(offer), Some(id)) = (offer, output.get("id").and_then(text_of)) else {
+        return Vec::new();
+    };
     let Some(entity) = offer.entity else { return Vec::new() };
     let made = pipeline.clock.now();
     let link = |from_kind: &str, from_connection: &str, from_id: String| Link {
@@ -174,6 +192,11 @@ pub fn links(pipeline: &Pipeline, event: &Event, effect: &Effect, output: &Value
         made,
     };
     let mut links = vec![link("event", &event.connection, event.key.clone())];
+    if let Some(owner) = offer.owner
+        && let Some(id) = effect.input.get(owner).and_then(text_of)
+    {
+        links.push(link(owner, &effect.connection, id));
+    }
     if offer.makes {
         let contacts =
             ["phone", "phones", "email"].into_iter().filter_map(|name| effect.input.get(name));
@@ -184,8 +207,9 @@ pub fn links(pipeline: &Pipeline, event: &Event, effect: &Effect, output: &Value
     links
 }
 
-fn id_of(output: &Value) -> Option<String> {
-    match output.get("id")? {
+/// An id as text.
+pub fn text_of(value: &Value) -> Option<String> {
+    match value {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),
         _ => None,

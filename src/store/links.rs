@@ -8,7 +8,8 @@ use crate::domain::Link;
 statements! {
     INSERT = "link", "insert into link (to_connection, to_kind, from_kind, from_id, from_connection, \
         to_id, made, step_id) values ($1, $2, $3, $4, $5, $6, $7, $8) \
-        on conflict (to_connection, to_kind, from_kind, from_id, from_connection, to_id) do nothing";
+        on conflict (to_connection, to_kind, from_kind, from_id, from_connection, to_id) \
+        do update set made = excluded.made";
     FROM = "link", "select from_kind, from_connection, from_id, to_connection, to_kind, to_id, made \
         from link where to_connection = $1 and to_kind = $2 and from_kind = $3 \
         and from_id in (select value from json_each($4)) order by made desc, id desc";

@@ -244,6 +244,7 @@ running = true
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test's thread may wait for the socket")]
     fn shift_daemon(&self, ms: i64) {
         let began = Instant::now();
         let mut stream = loop {
@@ -262,6 +263,7 @@ running = true
     }
 
     /// What the daemon's clock shows, but for the milliseconds in between.
+    #[expect(clippy::disallowed_methods, reason = "the daemon's clock starts from the real one")]
     pub fn now(&self) -> Timestamp {
         Timestamp::now() + SignedDuration::from_millis(self.shifted)
     }

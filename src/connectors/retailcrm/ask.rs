@@ -6,8 +6,8 @@ use super::Account;
 use super::client::{List, Stop};
 use super::wire::{self, Customer, Order};
 use crate::domain::{EmailKey, Phone, Query};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +16,10 @@ use std::sync::{Mutex, PoisonError};
 const CUSTOMER_PAGES: usize = 10;
 /// 5000 orders of one customer.
 const ORDER_PAGES: usize = 50;
+/// How long the CRM's lists may lag behind what we wrote. Not documented; seconds were seen.
+const LAG: SignedDuration = SignedDuration::from_mins(10);
+/// Of the orders that we wrote for a customer only the last can be the newest.
+const MOST_KNOWN: usize = 1;
 /// A merged customer may have been merged before.
 const MOST_HOPS: usize = 5;
 
@@ -140,7 +144,7 @@ pub async fn ask(account: &Account, query: &Query, now: Timestamp) -> Result<Val
     }
     match query.name.as_str() {
         "customer" => customer(account, query, now).await,
-        "order" => order(account, &query.input, now).await,
+        "order" => order(account, query, now).await,
         other => Err(Stop::Refused(format!("there is no question `{other}`"))),
     }
 }
@@ -152,14 +156,18 @@ async fn customer(account: &Account, query: &Query, now: Timestamp) -> Result<Va
         return Ok(Value::Null);
     }
     let zone = account.references(now).await.map_err(Stop::Later)?.zone.clone();
-    let mut found = BTreeMap::new();
-    for id in &query.known {
-        if let Some(customer) = known(account, id, &contacts, &zone).await? {
+    let found = search(account, &contacts, &zone).await?;
+    let mut found: BTreeMap<i64, Customer> =
+        found.into_iter().map(|held| (held.id, held)).collect();
+    // Whom we made and the search does not show (yet) is asked for by id.
+    for known in &query.known {
+        let Ok(id) = known.id.parse::<i64>() else { continue };
+        if found.contains_key(&id) {
+            continue;
+        }
+        if let Some(customer) = by_id(account, id, &contacts, &zone).await? {
             found.insert(customer.id, customer);
         }
-    }
-    for customer in search(account, &contacts, &zone).await? {
-        found.insert(customer.id, customer);
     }
     let matches = found.len();
     let newest = found.into_values().max_by_key(|customer| (customer.created, customer.id));
@@ -199,13 +207,12 @@ pub async fn search(
 
 /// The customer with an id that our links know, if it is still this person: it carries the contact,
 /// or it is what such a customer was merged into (its contacts may lag behind the merge).
-async fn known(
+async fn by_id(
     account: &Account,
-    id: &str,
+    mut id: i64,
     contacts: &Contacts,
     zone: &TimeZone,
 ) -> Result<Option<Customer>, Stop> {
-    let Ok(mut id) = id.parse::<i64>() else { return Ok(None) };
     let mut seen = BTreeSet::new();
     while seen.insert(id) && seen.len() <= MOST_HOPS {
         let path = format!("/api/v5/customers/{id}");
@@ -228,18 +235,26 @@ async fn known(
     Ok(None)
 }
 
-async fn order(
-    account: &Account,
-    input: &Map<String, Value>,
-    now: Timestamp,
-) -> Result<Value, Stop> {
-    let Some(customer) = wire::number(input.get("customer")) else {
+async fn order(account: &Account, query: &Query, now: Timestamp) -> Result<Value, Stop> {
+    let Some(customer) = wire::number(query.input.get("customer")) else {
         return Err(Stop::Refused("`customer` is no id of a customer".into()));
     };
     let zone = account.references(now).await.map_err(Stop::Later)?.zone.clone();
     let orders = orders_of(account, customer, &zone).await?;
+    let mut orders: BTreeMap<i64, Order> = orders.into_iter().map(|held| (held.id, held)).collect();
+    // What we wrote and the list does not show (yet), or may show as it was before, is read by id.
+    for known in query.known.iter().take(MOST_KNOWN) {
+        let Ok(id) = known.id.parse::<i64>() else { continue };
+        let fresh = now.duration_since(known.made) < LAG;
+        if (fresh || !orders.contains_key(&id))
+            && let Some(order) = order_by_id(account, id, &zone).await?
+            && (order.customer == Some(customer) || order.contact == Some(customer))
+        {
+            orders.insert(id, order);
+        }
+    }
     let count = orders.len();
-    let Some(newest) = orders.into_iter().max_by_key(|order| (order.created, order.id)) else {
+    let Some(newest) = orders.into_values().max_by_key(|order| (order.created, order.id)) else {
         return Ok(Value::Null);
     };
     let group = match &newest.status {
@@ -247,6 +262,17 @@ async fn order(
         None => None,
     };
     Ok(shown_order(newest, group, count))
+}
+
+async fn order_by_id(account: &Account, id: i64, zone: &TimeZone) -> Result<Option<Order>, Stop> {
+    let path = format!("/api/v5/orders/{id}");
+    let by = vec![("by".to_owned(), "id".to_owned())];
+    match account.client.get("/api/v5/orders/{id}", path, by).await {
+        Ok(answer) => Ok(answer.get("order").and_then(|row| Order::read(row, zone))),
+        // Deleted or merged since: the list tells what is there.
+        Err(Stop::NotFound(_)) => Ok(None),
+        Err(stop) => Err(stop),
+    }
 }
 
 /// All orders of a person, each once. The filter may take a company's orders along: those whose

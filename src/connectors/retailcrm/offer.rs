@@ -62,6 +62,7 @@ const CUSTOMER: QueryOffer = QueryOffer {
         field("customFields", CUSTOM_TEXTS, "custom fields of the customer, by code"),
     ],
     known: Some("customer"),
+    owner: None,
 };
 
 const ORDER: QueryOffer = QueryOffer {
@@ -84,7 +85,8 @@ const ORDER: QueryOffer = QueryOffer {
         field("customFields", CUSTOM_TEXTS, "custom fields of the order, by code"),
         field("count", Kind::Number, "how many orders the customer has"),
     ],
-    known: None,
+    known: Some("order"),
+    owner: Some("customer"),
 };
 
 const CUSTOMER_CREATE: OperationOffer = OperationOffer {
@@ -104,6 +106,7 @@ const CUSTOMER_CREATE: OperationOffer = OperationOffer {
     output: &[field("id", Kind::Number, "internal id")],
     repeat: Repeat::Check,
     entity: Some("customer"),
+    owner: None,
     makes: true,
 };
 
@@ -133,6 +136,7 @@ const ORDER_CREATE: OperationOffer = OperationOffer {
     ],
     repeat: Repeat::Check,
     entity: Some("order"),
+    owner: Some("customer"),
     makes: true,
 };
 
@@ -141,6 +145,7 @@ const ORDER_EDIT: OperationOffer = OperationOffer {
     about: "writes fields of an order; what is not given stays",
     input: &[
         must("order", Kind::Number, "internal id of the order"),
+        may("customer", Kind::Number, "whose order it is: for our own links, not sent"),
         may("status", Kind::Text, "code of the status"),
         may("managerComment", Kind::Text, "the manager's comment"),
         may("customerComment", Kind::Text, "the customer's comment"),
@@ -151,5 +156,6 @@ const ORDER_EDIT: OperationOffer = OperationOffer {
     output: &[field("id", Kind::Number, "internal id")],
     repeat: Repeat::Check,
     entity: Some("order"),
+    owner: Some("customer"),
     makes: false,
 };

@@ -104,6 +104,29 @@ async fn a_busy_extra_lane_sends_back_without_storing_and_in_its_old_place() -> 
     Ok(())
 }
 
+#[tokio::test]
+async fn facts_that_are_older_than_a_write_in_the_lane_are_read_anew() -> Tested {
+    let db = Db::new().await?;
+    db.job("a", "call:1", &["phone"], 1).await?;
+    db.job("a", "call:2", &["email"], 1).await?;
+    let both = db.claim(9, 5).await?;
+    assert_eq!(both.len(), 2);
+    // Both read the facts of one customer; the first one writes and lets go.
+    let begun = db.store.begin(both[0].fence, act(&["edit"], &["customer"]), at(6)).await?;
+    let Fenced::Yes(Begun::Started(ids)) = begun else { return Err("not started".into()) };
+    let done = finished(ids[0], StepState::Done);
+    db.store.finish(both[0].fence, done, end(JobState::Acted), at(7)).await?;
+    let begun = db.store.begin(both[1].fence, act(&["edit"], &["customer"]), at(8)).await?;
+    assert_eq!(begun, Fenced::Yes(Begun::LaneBusy));
+    assert_eq!(db.number("select count(*) as n from decision").await?, 1);
+    // Claimed anew it holds the lane while it reads.
+    let again = db.claim_one(8).await?;
+    assert_eq!(again.event.key, "call:2");
+    let begun = db.store.begin(again.fence, act(&["edit"], &["customer"]), at(8)).await?;
+    assert!(matches!(begun, Fenced::Yes(Begun::Started(_))), "{begun:?}");
+    Ok(())
+}
+
 /// What may happen next. Jobs are chosen by position among those that are there.
 #[derive(Debug, Clone)]
 enum Happens {
@@ -145,6 +168,7 @@ struct Modelled {
     waiting: bool,
     holds: bool,
     flow: bool,
+    claimed: i64,
     /// While it is being decided.
     fence: Option<Fence>,
 }
@@ -153,6 +177,8 @@ struct Modelled {
 struct Model {
     db: Db,
     jobs: BTreeMap<usize, Modelled>,
+    /// Of every job that wrote: its lanes, and when it last did.
+    wrote: BTreeMap<usize, (BTreeSet<u8>, i64)>,
     arrived: usize,
     now: i64,
 }
@@ -210,6 +236,9 @@ impl Model {
             Happens::Claims(limit) => self.claim(limit).await,
             Happens::Ends { at, stuck } => {
                 let Some((number, fence)) = self.deciding(at) else { return Ok(()) };
+                if stuck {
+                    self.writes(number);
+                }
                 self.jobs.remove(&number);
                 if stuck {
                     let begun = self.db.store.begin(fence, act(&["s"], &[]), super::at(self.now));
@@ -257,6 +286,7 @@ impl Model {
             waiting: true,
             holds: false,
             flow,
+            claimed: 0,
             fence: None,
         };
         self.jobs.insert(self.arrived, job);
@@ -306,6 +336,7 @@ impl Model {
             if let Some(job) = self.jobs.get_mut(&number) {
                 job.first_due.get_or_insert(job.due);
                 (job.waiting, job.holds, job.fence) = (false, true, Some(claimed.fence));
+                job.claimed = self.now;
             }
         }
         let unheld = "select count(*) as n from job j join job_lane m on m.job_id = j.id \
@@ -313,6 +344,21 @@ impl Model {
             where j.state = 'deciding' and h.lane is null";
         assert_eq!(self.db.number(unheld).await?, 0, "whoever is deciding holds all its lanes");
         Ok(())
+    }
+
+    fn writes(&mut self, number: usize) {
+        if let Some(job) = self.jobs.get(&number) {
+            self.wrote.insert(number, (job.lanes.clone(), self.now));
+        }
+    }
+
+    /// Has another job written in one of these lanes since this one was claimed without it?
+    fn stale(&self, number: usize, lanes: &BTreeSet<u8>) -> bool {
+        let Some(job) = self.jobs.get(&number) else { return false };
+        let fresh: BTreeSet<u8> = lanes.difference(&job.lanes).copied().collect();
+        self.wrote.iter().any(|(n, (others, when))| {
+            *n != number && *when >= job.claimed && !others.is_disjoint(&fresh)
+        })
     }
 
     async fn act(&mut self, at: usize, lanes: BTreeSet<u8>, again: Option<i64>) -> Tested {
@@ -324,9 +370,13 @@ impl Model {
             .jobs
             .iter()
             .any(|(n, other)| *n != number && other.holds && !other.lanes.is_disjoint(&lanes));
+        let busy = busy || self.stale(number, &lanes);
         let begun = self.db.store.begin(fence, act(&["s"], &extra), now).await?;
         let Some(job) = self.jobs.get_mut(&number) else { return Ok(()) };
         job.lanes.extend(lanes);
+        if let Some((held, _)) = self.wrote.get_mut(&number) {
+            held.clone_from(&job.lanes);
+        }
         let ids = match begun {
             Fenced::Yes(Begun::Started(ids)) => ids,
             other => {
@@ -337,6 +387,7 @@ impl Model {
             }
         };
         assert!(!busy);
+        self.writes(number);
         match again {
             None => {
                 let done = finished(ids[0], StepState::Done);
@@ -384,7 +435,13 @@ impl Model {
 }
 
 async fn play(story: Vec<Happens>) -> Tested {
-    let mut model = Model { db: Db::new().await?, jobs: BTreeMap::new(), arrived: 0, now: 0 };
+    let mut model = Model {
+        db: Db::new().await?,
+        jobs: BTreeMap::new(),
+        wrote: BTreeMap::new(),
+        arrived: 0,
+        now: 0,
+    };
     for happens in story {
         model.step(happens).await?;
     }

@@ -2,6 +2,7 @@
 
 use super::double::{Double, Heard};
 use super::*;
+use crate::domain::KnownId;
 use jiff::SignedDuration;
 use serde_json::json;
 use std::sync::Mutex;
@@ -16,7 +17,7 @@ fn query(name: &str, input: Value, known: &[&str]) -> Query {
         connection: "shop".into(),
         name: name.into(),
         input: input.as_object().unwrap().clone(),
-        known: known.iter().map(|id| (*id).to_owned()).collect(),
+        known: known.iter().map(|id| KnownId { id: (*id).to_owned(), made: now() }).collect(),
     }
 }
 
