@@ -36,6 +36,7 @@ async fn main() -> io::Result<()> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     println!("idle RSS: {:.1} MB", daemon.rss()?);
 
+    let before = daemon.cpu()?;
     let numbers = Arc::new(AtomicU64::new(1));
     let until = Instant::now() + Duration::from_secs(SECONDS);
     let mut clients = Vec::new();
@@ -63,6 +64,8 @@ async fn main() -> io::Result<()> {
         at(&waits, 0.99),
         at(&waits, 1.0),
     );
+    let each = (daemon.cpu()? - before) / waits.len() as f64 * 1e6;
+    println!("processor time of the daemon for each, routing included: {each:.0} µs");
     println!("RSS after {} accepts: {:.1} MB", waits.len(), daemon.rss()?);
     Ok(())
 }

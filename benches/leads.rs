@@ -180,11 +180,13 @@ async fn backlog(leads: u64) -> io::Result<()> {
     if now(&sandbox) > first {
         println!("(posting took longer than the delay: the figure is too low)");
     }
+    let before = daemon.cpu()?;
     let (_, last) = written(&sandbox, &due).await?;
+    let each = (daemon.cpu()? - before) / leads as f64 * 1e6;
     let took = last.duration_since(first).as_secs_f64();
     let requests = sandbox.ledger().retailcrm.total;
     println!(
-        "backlog: {leads} leads decided and written in {took:.1} s: {:.0}/s, {:.0} CRM requests/s; RSS {:.1} MB",
+        "backlog: {leads} leads decided and written in {took:.1} s: {:.0}/s, {:.0} CRM requests/s; processor time {each:.0} µs each; RSS {:.1} MB",
         leads as f64 / took,
         requests as f64 / took,
         daemon.rss()?,

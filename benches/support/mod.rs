@@ -89,6 +89,16 @@ impl Daemon {
         Err(io::Error::other(format!("the daemon does not answer:\n{log}")))
     }
 
+    /// Processor time that it used so far, in seconds; the kernel counts in hundredths.
+    pub fn cpu(&self) -> io::Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name in parentheses may hold blanks: fields are counted behind it.
+        let behind = stat.rsplit_once(')').map_or("", |(_, behind)| behind);
+        let ticks =
+            behind.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok());
+        Ok(ticks.sum::<f64>() / 100.0)
+    }
+
     /// Resident memory in MB.
     pub fn rss(&self) -> io::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
