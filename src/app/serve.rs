@@ -46,7 +46,9 @@ pub async fn serve_on(
     #[cfg(feature = "testing")]
     super::control::listen(clock.clone(), stop.clone());
     let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
-    let loops = tokio::spawn(run::run(pipeline.clone(), stop.clone()));
+    let first_starts =
+        run::first_starts(&pipeline).await.context("the store failed at the start")?;
+    let loops = tokio::spawn(run::run(pipeline.clone(), first_starts, stop.clone()));
     let doors = router(Doors { pipeline: pipeline.clone(), metrics });
     tracing::info!(%address, "listening");
     let stopped = stop.clone();
@@ -55,7 +57,7 @@ pub async fn serve_on(
         .await
         .context("the doors failed")?;
     stop.cancel();
-    loops.await.context("the loops failed")?.context("the store failed at the start")?;
+    loops.await.context("the loops failed")?;
     pipeline.store.close().await;
     tracing::info!("stopped; nothing is under way");
     Ok(())

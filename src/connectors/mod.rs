@@ -55,7 +55,7 @@ pub fn build(connections: Vec<Connection>) -> Built {
     for Connection { name, connector, mut section, .. } in connections {
         let Some((_, build)) = LIST.iter().find(|(known, _)| *known == connector) else {
             let known: Vec<&str> = LIST.iter().map(|(known, _)| *known).collect();
-            let title = format!("connections.{name}: there is no connector `{connector}`");
+            let title = format!("there is no connector `{connector}`");
             section.problem("connector", Problem::error(title).mend(suggest(&connector, &known)));
             built.problems.extend(
                 section.finish().into_iter().filter(|p| !p.title.contains("there is no such key")),

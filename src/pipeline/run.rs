@@ -22,17 +22,25 @@ const CLAIM: u32 = 32;
 
 type Wakes = Arc<BTreeMap<(String, &'static str), Arc<Notify>>>;
 
-/// Runs until `stop`, then lets what is under way end.
+/// When each connection was first started.
+pub type FirstStarts = Arc<BTreeMap<String, Timestamp>>;
+
+/// Keeps when each connection was first started. Before any door opens: a delivery that is kept
+/// while this is not would look older than the start of the next process, and be lost.
 ///
 /// # Errors
-/// The store's, before anything was started.
-pub async fn run(pipeline: Pipeline, stop: CancellationToken) -> Result<(), Error> {
+/// The store's.
+pub async fn first_starts(pipeline: &Pipeline) -> Result<FirstStarts, Error> {
     let mut first_starts = BTreeMap::new();
     for name in pipeline.connectors.keys() {
         let now = pipeline.clock.now();
         first_starts.insert(name.clone(), pipeline.store.first_start(name, now).await?);
     }
-    let first_starts = Arc::new(first_starts);
+    Ok(Arc::new(first_starts))
+}
+
+/// Runs until `stop`, then lets what is under way end.
+pub async fn run(pipeline: Pipeline, first_starts: FirstStarts, stop: CancellationToken) {
     let tracker = TaskTracker::new();
     let wakes = pollers(&pipeline, &first_starts, &tracker, &stop);
     tracker.spawn(route_loop(pipeline.clone(), Arc::clone(&first_starts), stop.clone()));
@@ -47,7 +55,6 @@ pub async fn run(pipeline: Pipeline, stop: CancellationToken) -> Result<(), Erro
     if tokio::time::timeout(GRACE, tracker.wait()).await.is_err() {
         tracing::warn!("some requests did not end in time; their steps will be looked for");
     }
-    Ok(())
 }
 
 fn pollers(

@@ -17,7 +17,9 @@ pub fn route(
     first_start: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<JobChange> {
-    if first_start.is_some_and(|start| event.registered < start) {
+    // Far sides give their times in whole seconds: a lead of the very second of the first start may
+    // have come after it, and is not lost.
+    if first_start.is_some_and(|start| event.registered.as_second() < start.as_second()) {
         return Vec::new();
     }
     let knowledge = Knowledge {

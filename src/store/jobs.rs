@@ -37,6 +37,8 @@ pub(super) struct Held {
     pub registered: Timestamp,
     /// When it was due at its first claim: its place among those that wait.
     pub first_due: Timestamp,
+    /// Its facts were read after this.
+    pub claimed: Timestamp,
     pub tries: u32,
 }
 
@@ -119,6 +121,7 @@ pub(super) async fn held(connection: &mut Connection, fence: Fence) -> Result<Op
         flow: row.owned("flow")?,
         registered: row.time("registered")?,
         first_due: row.opt_time("first_due")?.map_or_else(|| row.time("due"), Ok)?,
+        claimed: row.time("claimed")?,
         tries: row.count("tries")?,
     }))
 }

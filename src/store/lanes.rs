@@ -20,6 +20,13 @@ statements! {
         on conflict (lane) do nothing";
     HOLDERS = "lane_hold", "select lane from lane_hold where job_id <> $1 \
         and lane in (select value from json_each($2))";
+    WRITTEN = "attempt", "select 1 as n from job_lane m \
+            join step s on s.job_id = m.job_id join attempt a on a.step_id = s.id \
+        where m.contact in (select value from json_each($3)) \
+            and m.lane in (select value from json_each($2)) \
+            and m.job_id <> $1 and a.ended >= $4 \
+            and not exists (select 1 from lane_hold h where h.lane = m.lane and h.job_id = $1) \
+        limit 1";
     HELD = "lane_hold", "select count(*) as n from lane_hold where job_id = $1";
     RELEASE = "lane_hold", "delete from lane_hold where job_id = $1";
     WAKE = "job", "update job set ready = 1 where ready = 0 and id in ( \
@@ -54,10 +61,13 @@ pub(super) async fn add(
     registered: Timestamp,
 ) -> Result<(), Error> {
     for lane in lanes {
-        let contact = lane.rsplit_once('|').map_or(lane.as_str(), |(_, contact)| contact);
-        connection.execute(INSERT, args![job, lane, contact, due, registered]).await?;
+        connection.execute(INSERT, args![job, lane, contact(lane), due, registered]).await?;
     }
     Ok(())
+}
+
+fn contact(lane: &str) -> &str {
+    lane.rsplit_once('|').map_or(lane, |(_, contact)| contact)
 }
 
 pub(super) async fn of_job(connection: &mut Connection, job: i64) -> Result<Vec<String>, Error> {
@@ -91,6 +101,19 @@ pub(super) async fn held_by_others(
     lanes: &[String],
 ) -> Result<bool, Error> {
     Ok(!connection.fetch(HOLDERS, args![job, list(lanes)]).await?.is_empty())
+}
+
+/// Has another job written in any of these lanes since then, while this one did not hold it? Then
+/// what this one knows of it may be older than that.
+pub(super) async fn written_by_others(
+    connection: &mut Connection,
+    job: i64,
+    lanes: &[String],
+    since: Timestamp,
+) -> Result<bool, Error> {
+    let contacts: Vec<&str> = lanes.iter().map(|lane| contact(lane)).collect();
+    let found = connection.fetch_one(WRITTEN, args![job, list(lanes), list(&contacts), since]);
+    Ok(found.await?.is_some())
 }
 
 /// Does the job hold its lanes?

@@ -34,10 +34,12 @@ statements! {
 }
 
 const BUSY: &str = "another job holds a lane that this one needs too";
+const STALE: &str = "another job wrote in a lane that this one needs too: its facts are read anew";
 
 impl Store {
     /// Stores the decision whole; with a plan takes the extra lanes and starts its first step, else
-    /// ends the job. A busy lane puts the job back, waiting for that lane too; nothing is stored.
+    /// ends the job. A busy lane, or one in which another job wrote since this one was claimed, puts
+    /// the job back, waiting for that lane too; nothing is stored.
     pub async fn begin(
         &self,
         fence: Fence,
@@ -121,7 +123,11 @@ async fn begin(
         return Ok(Begun::Ended);
     }
     if lanes::held_by_others(connection, job.id, &new.lanes).await? {
-        wait_for(connection, job, &new.lanes, now).await?;
+        wait_for(connection, job, &new.lanes, (BUSY, now)).await?;
+        return Ok(Begun::LaneBusy);
+    }
+    if lanes::written_by_others(connection, job.id, &new.lanes, job.claimed).await? {
+        wait_for(connection, job, &new.lanes, (STALE, now)).await?;
         return Ok(Begun::LaneBusy);
     }
     lanes::add(connection, job.id, &new.lanes, None, job.registered).await?;
@@ -144,10 +150,10 @@ async fn wait_for(
     connection: &mut Connection,
     job: &Held,
     new: &[String],
-    now: Timestamp,
+    why: (&str, Timestamp),
 ) -> Result<(), Error> {
     lanes::add(connection, job.id, new, None, job.registered).await?;
-    lanes::put_back(connection, job.id, job.first_due, Holds::LetGo, (BUSY, now)).await
+    lanes::put_back(connection, job.id, job.first_due, Holds::LetGo, why).await
 }
 
 async fn store_decision(

@@ -112,7 +112,8 @@ pub enum Begun {
     Started(Vec<i64>),
     /// Nothing to do: the job has ended.
     Ended,
-    /// Another job holds one of the lanes; this one waits for it.
+    /// Another job holds one of the lanes, or wrote in it after this one was claimed; this one waits
+    /// for it and is decided anew.
     LaneBusy,
 }
 

@@ -245,8 +245,8 @@ async fn leads_of_one_person_at_one_moment_make_one_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_phone_and_an_email_of_one_customer_write_once() {
     let mut house = house().await;
-    for round in 0..4 {
-        let (phone, email) = (format!("7999000010{round}"), format!("both{round}@example.test"));
+    for round in 0..12 {
+        let (phone, email) = (format!("79990001{round:03}"), format!("both{round}@example.test"));
         let customer =
             house.customer(json!({ "firstName": "Иван", "phones": [phone], "email": email })).await;
         if round % 2 == 0 {
@@ -258,12 +258,30 @@ async fn a_phone_and_an_email_of_one_customer_write_once() {
         );
     }
     let counts = house.ended().await;
-    assert_eq!((counts.acted, counts.skipped, counts.stuck), (4, 4, 0), "{counts:?}");
+    assert_eq!((counts.acted, counts.skipped, counts.stuck), (12, 12, 0), "{counts:?}");
     let ledger = house.ledger().await;
     assert!(ledger.made_customers().is_empty());
-    assert_eq!(ledger.writes().len(), 4, "{:#}", ledger.0["orders"]);
-    assert_eq!(ledger.made_orders().len(), 2);
+    assert_eq!(ledger.writes().len(), 12, "{:#}", ledger.0["orders"]);
+    assert_eq!(ledger.made_orders().len(), 6);
     ledger.assert_no_customer_edited();
+}
+
+/// Both are due at one time; the first one makes the customer that the second one must find.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_email_after_a_phone_and_email_finds_the_customer_of_both() {
+    let mut house = house().await;
+    for round in 0..8 {
+        let (phone, email) = (format!("79990002{round:03}"), format!("new{round}@example.test"));
+        house.lead(json!({ "type": "request", "phone": phone, "email": email })).await;
+        house.lead(json!({ "type": "chat", "email": email })).await;
+    }
+    house.advance(minute()).await;
+    let counts = house.ended().await;
+    assert_eq!((counts.acted, counts.skipped, counts.stuck), (8, 8, 0), "{counts:?}");
+    let ledger = house.ledger().await;
+    assert_eq!(ledger.made_customers().len(), 8, "{:#}", ledger.0["customers"]);
+    assert_eq!(ledger.made_orders().len(), 8);
+    assert_eq!(ledger.0["duplicates"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -362,6 +380,19 @@ async fn what_was_before_the_first_start_makes_no_jobs() {
     let ledger = house.ledger().await;
     ledger.assert_one_of_each();
     assert_eq!(ledger.made_customers()[0]["phones"], json!(["79990000002"]));
+}
+
+/// Journals carry whole seconds, so such a lead looks older than the first start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lead_of_the_first_second_is_not_lost() {
+    let mut house = House::build(Plan { poll_every: "20s", ..Plan::default() }).await;
+    assert!(house.command(&["setup"]).status.success());
+    house.run().await;
+    house.lead(json!({ "type": "call", "phone": PHONE, "drop": true })).await;
+    house.polled().await;
+    let counts = house.ended().await;
+    assert_eq!((counts.acted, counts.skipped), (1, 0), "{counts:?}");
+    house.ledger().await.assert_one_of_each();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

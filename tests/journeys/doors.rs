@@ -174,13 +174,13 @@ async fn a_locked_database_answers_503_and_loses_nothing_acknowledged() {
     assert_eq!(house.ledger().await.writes().len(), 2);
 }
 
-/// No room on the disk: files may not grow beyond half a megabyte or so.
+/// No room on the disk: files may not grow beyond a megabyte or so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_answers_503_and_loses_nothing_acknowledged() {
     let mut house = House::build(Plan::default()).await;
     assert!(house.command(&["setup"]).status.success());
     // Blocks of 512 bytes. The signal is ignored, so that a write fails as on a full disk.
-    house.run_under(Some(vec!["sh", "-c", "trap '' XFSZ; ulimit -f 1200; exec \"$0\" \"$@\""]));
+    house.run_under(Some(vec!["sh", "-c", "trap '' XFSZ; ulimit -f 2400; exec \"$0\" \"$@\""]));
     house.run().await;
     house.advance(SignedDuration::from_secs(2)).await;
     let (mut kept, mut refused) = (Vec::new(), 0);

@@ -10,6 +10,7 @@ mod arrivals;
 mod commands;
 mod crash;
 mod doors;
+mod flows;
 mod matrix;
 mod outages;
 mod trouble;

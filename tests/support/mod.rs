@@ -192,13 +192,19 @@ running = true
         self.daemon = Some(child);
     }
 
-    /// Waits for `/healthz`.
+    /// Waits for `/healthz`, or until the daemon stands at the commit where it was told to stop,
+    /// which may be before its doors open.
     pub async fn healthy(&self) {
         let began = Instant::now();
+        let stopped = self.plan.env.iter().find(|(name, _)| name == "LEADLINK_STOP_FILE");
         loop {
-            if let Ok(answer) = self.http.get(self.url("/healthz")).send().await
+            let request = self.http.get(self.url("/healthz")).timeout(Duration::from_millis(500));
+            if let Ok(answer) = request.send().await
                 && answer.status().is_success()
             {
+                break;
+            }
+            if stopped.is_some_and(|(_, file)| std::path::Path::new(file).exists()) {
                 break;
             }
             assert!(began.elapsed() < PATIENCE, "the daemon does not answer:\n{}", self.log());
@@ -244,6 +250,7 @@ running = true
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test's thread may wait for the socket")]
     fn shift_daemon(&self, ms: i64) {
         let began = Instant::now();
         let mut stream = loop {
@@ -262,6 +269,7 @@ running = true
     }
 
     /// What the daemon's clock shows, but for the milliseconds in between.
+    #[expect(clippy::disallowed_methods, reason = "the daemon's clock starts from the real one")]
     pub fn now(&self) -> Timestamp {
         Timestamp::now() + SignedDuration::from_millis(self.shifted)
     }

@@ -23,6 +23,11 @@ pub async fn perform(account: &Account, effect: &Effect, now: Timestamp) -> Outc
         Ok(references) => references,
         Err(delay) => return Outcome::Later(delay),
     };
+    match stranger(account, effect, now).await {
+        Ok(None) => {}
+        Ok(Some(why)) => return Outcome::Refused(why),
+        Err(delay) => return Outcome::Later(delay),
+    }
     let built = match request::build(effect, &account.config, &Defaults::of(&references)) {
         Ok(built) => built,
         Err(why) => return Outcome::Refused(why),
@@ -32,6 +37,19 @@ pub async fn perform(account: &Account, effect: &Effect, now: Timestamp) -> Outc
         Written::Ended(outcome) => account.cleaned(outcome),
         Written::Exists(refusal) => existing(account, effect, &refusal, &references.zone).await,
     }
+}
+
+/// Why the manager that the effect names cannot be one.
+async fn stranger(
+    account: &Account,
+    effect: &Effect,
+    now: Timestamp,
+) -> Result<Option<String>, Delay> {
+    let Some(id) = wire::number(effect.input.get("managerId")) else { return Ok(None) };
+    let known = account.users.knows(&account.client, id, now).await?;
+    Ok((known == Some(false)).then(|| {
+        format!("managerId: the CRM has no active user {id}; mend the flow, or the user there")
+    }))
 }
 
 /// The references, with every custom field of the effect among them.

@@ -12,6 +12,7 @@ mod look;
 mod offer;
 mod references;
 mod request;
+mod users;
 mod wire;
 
 use super::http;
@@ -53,13 +54,20 @@ struct Account {
     client: Client,
     cache: Cache,
     proven: ask::Proven,
+    users: users::Users,
 }
 
 impl Account {
     fn new(config: Config, limits: &http::Limits) -> Result<Self, String> {
         let http = http::Client::new(config.options(), limits)?;
         let client = Client::new(http, config.api_key.clone());
-        Ok(Self { config, client, cache: Cache::new(), proven: ask::Proven::default() })
+        Ok(Self {
+            config,
+            client,
+            cache: Cache::new(),
+            proven: ask::Proven::default(),
+            users: users::Users::default(),
+        })
     }
 
     async fn references(&self, now: Timestamp) -> Result<Arc<References>, Delay> {

@@ -103,6 +103,29 @@ async fn a_busy_extra_lane_sends_back_without_storing_and_in_its_old_place() -> 
 }
 
 #[tokio::test]
+async fn facts_that_are_older_than_a_write_in_the_lane_are_read_anew() -> Tested {
+    let db = Db::new().await?;
+    db.job("a", "call:1", &["phone"], 1).await?;
+    db.job("a", "call:2", &["email"], 1).await?;
+    let both = db.claim(9, 5).await?;
+    assert_eq!(both.len(), 2);
+    // Both read the facts of one customer; the first one writes and lets go.
+    let begun = db.store.begin(both[0].fence, act(&["edit"], &["customer"]), at(6)).await?;
+    let Fenced::Yes(Begun::Started(ids)) = begun else { return Err("not started".into()) };
+    let done = finished(ids[0], StepState::Done);
+    db.store.finish(both[0].fence, done, end(JobState::Acted), at(7)).await?;
+    let begun = db.store.begin(both[1].fence, act(&["edit"], &["customer"]), at(8)).await?;
+    assert_eq!(begun, Fenced::Yes(Begun::LaneBusy));
+    assert_eq!(db.number("select count(*) as n from decision").await?, 1);
+    // Claimed anew it holds the lane while it reads.
+    let again = db.claim_one(8).await?;
+    assert_eq!(again.event.key, "call:2");
+    let begun = db.store.begin(again.fence, act(&["edit"], &["customer"]), at(8)).await?;
+    assert!(matches!(begun, Fenced::Yes(Begun::Started(_))), "{begun:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_job_taken_back_without_lanes_stands_in_those_learnt_since() -> Tested {
     let db = Db::new().await?;
     db.job("a", "call:1", &["x"], 0).await?;

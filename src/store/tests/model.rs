@@ -107,6 +107,7 @@ struct Modelled {
     flow: bool,
     /// The number of the job whose merge key it has.
     merges: usize,
+    claimed: i64,
     /// While it is being decided.
     fence: Option<Fence>,
 }
@@ -115,6 +116,8 @@ struct Modelled {
 struct Model {
     db: Db,
     jobs: BTreeMap<usize, Modelled>,
+    /// Of every job that wrote: its lanes, and when it last did.
+    wrote: BTreeMap<usize, (BTreeSet<u8>, i64)>,
     /// The job of each event: its own, or the one that it joined.
     of_event: Vec<usize>,
     now: i64,
@@ -248,6 +251,9 @@ impl Model {
 
     async fn end(&mut self, at: usize, how: How) -> Tested {
         let Some((number, fence)) = self.deciding(at) else { return Ok(()) };
+        if matches!(how, How::Refused) {
+            self.writes(number);
+        }
         self.jobs.remove(&number);
         let (store, now) = (&self.db.store, super::at(self.now));
         match how {
@@ -284,6 +290,7 @@ impl Model {
                 holds: false,
                 flow,
                 merges: number,
+                claimed: 0,
                 fence: None,
             };
             drafts.insert(key(number), job.draft());
@@ -321,6 +328,7 @@ impl Model {
             holds: false,
             flow,
             merges,
+            claimed: 0,
             fence: None,
         };
         let changes = vec![JobChange::New(new.draft())];
@@ -376,6 +384,7 @@ impl Model {
             if let Some(job) = self.jobs.get_mut(&number) {
                 job.first_due.get_or_insert(job.due);
                 (job.waiting, job.holds, job.fence) = (false, true, Some(claimed.fence));
+                job.claimed = self.now;
             }
         }
         let unheld = "select count(*) as n from job j join job_lane m on m.job_id = j.id \
@@ -383,6 +392,21 @@ impl Model {
             where j.state = 'deciding' and h.lane is null";
         assert_eq!(self.db.number(unheld).await?, 0, "whoever is deciding holds all its lanes");
         Ok(())
+    }
+
+    fn writes(&mut self, number: usize) {
+        if let Some(job) = self.jobs.get(&number) {
+            self.wrote.insert(number, (job.lanes.clone(), self.now));
+        }
+    }
+
+    /// Has another job written in one of these lanes since this one was claimed without it?
+    fn stale(&self, number: usize, lanes: &BTreeSet<u8>) -> bool {
+        let Some(job) = self.jobs.get(&number) else { return false };
+        let fresh: BTreeSet<u8> = lanes.difference(&job.lanes).copied().collect();
+        self.wrote.iter().any(|(n, (others, when))| {
+            *n != number && *when >= job.claimed && !others.is_disjoint(&fresh)
+        })
     }
 
     async fn act(&mut self, at: usize, lanes: BTreeSet<u8>, again: Option<i64>) -> Tested {
@@ -394,9 +418,13 @@ impl Model {
             .jobs
             .iter()
             .any(|(n, other)| *n != number && other.holds && !other.lanes.is_disjoint(&lanes));
+        let busy = busy || self.stale(number, &lanes);
         let begun = self.db.store.begin(fence, act(&["s"], &extra), now).await?;
         let Some(job) = self.jobs.get_mut(&number) else { return Ok(()) };
         job.lanes.extend(lanes);
+        if let Some((held, _)) = self.wrote.get_mut(&number) {
+            held.clone_from(&job.lanes);
+        }
         let ids = match begun {
             Fenced::Yes(Begun::Started(ids)) => ids,
             other => {
@@ -407,6 +435,7 @@ impl Model {
             }
         };
         assert!(!busy);
+        self.writes(number);
         match again {
             None => {
                 let done = finished(ids[0], StepState::Done);
@@ -477,8 +506,13 @@ impl Model {
 }
 
 async fn play(story: Vec<Happens>) -> Tested {
-    let db = Db::new().await?;
-    let mut model = Model { db, jobs: BTreeMap::new(), of_event: Vec::new(), now: 0 };
+    let mut model = Model {
+        db: Db::new().await?,
+        jobs: BTreeMap::new(),
+        wrote: BTreeMap::new(),
+        of_event: Vec::new(),
+        now: 0,
+    };
     for happens in story {
         model.step(happens).await?;
         model.check().await?;

@@ -22,7 +22,7 @@ const MOST: u64 = 300;
 pub async fn every(place: &str) {
     let began = Instant::now();
     let mut at = 1;
-    while Run::new(place, at).await.to_its_end().await {
+    while Run::new(place, at).await.play().await {
         at += 1;
         assert!(at < MOST, "more than {MOST} commits");
     }
@@ -75,8 +75,8 @@ impl Run {
     }
 
     /// Runs, is killed, runs on. False: it ended before it came to its commit.
-    async fn to_its_end(mut self) -> bool {
-        let killed = self.to_the_stop().await;
+    async fn play(mut self) -> bool {
+        let killed = self.play_to_the_stop().await;
         if killed {
             self.house.kill();
             self.house.set_env(Vec::new());
@@ -93,7 +93,7 @@ impl Run {
     }
 
     /// Delivers, and waits until all is done or the daemon stands at its commit (true).
-    async fn to_the_stop(&mut self) -> bool {
+    async fn play_to_the_stop(&mut self) -> bool {
         let stopped = self.stopped.clone();
         for (lead, acknowledged) in &mut self.leads {
             let form = form(lead, self.house.sandbox.site_id(), false);

@@ -60,6 +60,8 @@ impl Lives {
         let shop = format!("external_ids = {}", settings.external_ids);
         let mut house = House::build(Plan { shop, poll_every: "20s", ..Plan::default() }).await;
         make_fields(&house).await;
+        // What was made is not found at once; a look after a lost answer waits 5 s for that.
+        house.sandbox.set_switches(|switches| switches.search_lag_ms = 3000);
         let count = (settings.kills * LEADS / 3).max(5);
         let people = (0..count)
             .map(|number| {

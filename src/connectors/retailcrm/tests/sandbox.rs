@@ -222,3 +222,23 @@ async fn no_request_is_too_fast() {
     let took = begun.elapsed().as_secs_f64();
     assert!((59.0 / 50.0..59.0 / 50.0 * 2.0).contains(&took), "{took}");
 }
+
+#[tokio::test]
+async fn a_manager_is_an_active_user_or_the_effect_is_refused() {
+    let crm = start(None).await;
+    let account = account_of(&crm, "");
+    let customer = |manager: i64| {
+        let input = json!({"firstName": "Аня", "phones": ["79990000001"], "managerId": manager});
+        effect("customer.create", "call:1", input)
+    };
+    let refused = account.perform(&customer(77), now()).await;
+    assert!(matches!(&refused, Outcome::Refused(why) if why.contains("77")), "{refused:?}");
+    assert!(crm.ledger().customers.is_empty());
+    done(&account, &customer(2)).await;
+    done(&account, &customer(1)).await;
+    let asked = crm.ledger().retailcrm.by_path.get("GET /api/v5/users").copied();
+    assert_eq!(
+        asked.or_else(|| crm.ledger().retailcrm.by_path.get("/api/v5/users").copied()),
+        Some(1)
+    );
+}
