@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const BATCH: u32 = 256;
+/// One batch is one task of the writer; accepts that come meanwhile wait for its end.
+const BATCH: u32 = 64;
 
 /// Routes what waits; returns whether there may be more.
 ///
