@@ -20,6 +20,7 @@ use crate::store::Store;
 use gate::Gates;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::Notify;
 
 /// Everything that a hand needs. Cheap to clone.
@@ -42,6 +43,8 @@ pub struct Wake {
     pub route: Notify,
     /// There are jobs to decide: new ones, a lane let go, a connection that answers again.
     pub decide: Notify,
+    /// Counts deliveries at the doors: while they pour in, routing takes a back seat.
+    pub arrivals: AtomicU64,
 }
 
 impl Pipeline {

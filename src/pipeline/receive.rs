@@ -5,6 +5,7 @@ use super::Pipeline;
 use crate::domain::Raw;
 use crate::store;
 use crate::telemetry;
+use std::sync::atomic::Ordering;
 
 /// What stands at the door.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ pub async fn accept(
         Ok(accepted) if accepted.new > 0 => {
             metrics::counter!(telemetry::ACCEPTED, "connection" => connection.to_owned())
                 .increment(1);
+            pipeline.wake.arrivals.fetch_add(1, Ordering::Relaxed);
             pipeline.wake.route.notify_one();
             Receipt::Accepted
         }
