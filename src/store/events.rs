@@ -18,7 +18,8 @@ statements! {
     SAVE = "event", "update event set connection = $2, kind = $3, key = $4, aliases = $5, \
         provisional = $6, registered = $7, fields = $8, changed = $9 where id = $1";
     NAME = "event_key", "insert into event_key (connection, key, tail, event_id) \
-        values ($1, $2, $3, $4) on conflict (connection, key) do nothing";
+        select $1, value ->> 0, value ->> 1, $3 from json_each($2) where true \
+        on conflict (connection, key) do nothing";
     MOVE_KEYS = "event_key", "update event_key set event_id = $1 where event_id = $2";
     COPY_RAWS = "raw_event", "insert into raw_event (raw_id, event_id) \
         select raw_id, $1 from raw_event where event_id = $2 on conflict (raw_id, event_id) do nothing";
@@ -100,11 +101,9 @@ pub(super) async fn save(
 }
 
 async fn name(connection: &mut Connection, event: &Event, id: i64) -> Result<(), Error> {
-    for key in event.keys() {
-        let tail = key.split_once(':').map_or(key, |(_, tail)| tail);
-        connection.execute(NAME, args![&event.connection, key, tail, id]).await?;
-    }
-    Ok(())
+    let tail = |key| str::split_once(key, ':').map_or(key, |(_, tail)| tail);
+    let keys: Vec<[&str; 2]> = event.keys().map(|key| [key, tail(key)]).collect();
+    connection.execute(NAME, args![&event.connection, list(&keys), id]).await.map(drop)
 }
 
 /// Jobs of an event, oldest first, those that it was merged into among them.

@@ -13,7 +13,8 @@ statements! {
     ROUTED = "raw", "update raw set state = 'routed', routed = $2 \
         where id in (select value from json_each($1))";
     UNREADABLE = "raw", "update raw set state = 'unreadable', why = $2, routed = $3 where id = $1";
-    CARRIED = "raw_event", "insert into raw_event (raw_id, event_id) values ($1, $2) \
+    CARRIED = "raw_event", "insert into raw_event (raw_id, event_id) \
+        select value ->> 0, value ->> 1 from json_each($1) where true \
         on conflict (raw_id, event_id) do nothing";
 }
 
@@ -41,6 +42,7 @@ async fn route(
     let mut new: HashSet<i64> = rows.iter().map(|row| row.int("id")).collect::<Result<_, _>>()?;
     let mut counts = Routed::default();
     let mut routed = Vec::with_capacity(batch.len());
+    let mut carried = Vec::with_capacity(batch.len());
     for (raw, reading) in batch {
         if !new.remove(&raw) {
             continue;
@@ -52,33 +54,51 @@ async fn route(
             }
             Reading::Events(arrivals) => {
                 for arrival in &arrivals {
-                    let event = meet(connection, arrival, &judge, &mut counts, now).await?;
-                    connection.execute(CARRIED, args![raw, event]).await?;
+                    let met = meet(connection, arrival, &judge, &mut counts, now).await?;
+                    for loser in met.losers {
+                        move_rows(&mut carried, loser, met.event);
+                    }
+                    carried.push([raw, met.event]);
                 }
                 routed.push(raw);
             }
         }
     }
+    connection.execute(CARRIED, args![list(&carried)]).await?;
     connection.execute(ROUTED, args![list(&routed), now]).await?;
     Ok(counts)
 }
 
-/// An arrival meets what is known of its fact; answers the event's id.
+/// The event that an arrival is of, and those that turned out to be this one.
+struct Met {
+    event: i64,
+    losers: Vec<i64>,
+}
+
+/// Rows of this batch that carried the loser carried the winner.
+fn move_rows(carried: &mut [[i64; 2]], loser: i64, winner: i64) {
+    for [_, event] in carried.iter_mut().filter(|[_, event]| *event == loser) {
+        *event = winner;
+    }
+}
+
+/// An arrival meets what is known of its fact.
 async fn meet(
     connection: &mut Connection,
     arrival: &Event,
     judge: &Judge,
     counts: &mut Routed,
     now: Timestamp,
-) -> Result<i64, Error> {
+) -> Result<Met, Error> {
     let known = events::find(connection, arrival).await?;
     let Some(first) = known.first().copied() else {
         let id = events::insert(connection, arrival, now).await?;
         counts.events += 1;
         counts.jobs += drafts::apply(connection, id, &judge(arrival, &[]), now).await?;
-        return Ok(id);
+        return Ok(Met { event: id, losers: Vec::new() });
     };
     let id = if known.len() > 1 { one_of(connection, &known, now).await? } else { first };
+    let losers = known.into_iter().filter(|other| *other != id).collect();
     let mut merged = events::load(connection, id).await?;
     if merged.fill_from(arrival) {
         events::save(connection, id, &merged, now).await?;
@@ -93,7 +113,7 @@ async fn meet(
         changes = judge(&Event { registered: arrival.registered, ..merged }, &states);
     }
     counts.jobs += drafts::apply(connection, id, &changes, now).await?;
-    Ok(id)
+    Ok(Met { event: id, losers })
 }
 
 /// Stored events that turn out to be one: the one whose job has gone furthest stays, of equals the

@@ -149,6 +149,20 @@ async fn a_real_key_replaces_a_provisional_one_and_both_stay_known() -> Tested {
 }
 
 #[tokio::test]
+async fn rows_of_one_batch_follow_the_event_that_stays() -> Tested {
+    let db = Db::new().await?;
+    db.store.accept(vec![raw("1"), raw("2"), raw("3")], None).await?;
+    let arrivals =
+        [provisional("hook:p+t"), one("call:2"), alias(one("call:2"), "hook:p+t")].map(|a| vec![a]);
+    let rows = db.store.unrouted(10).await?;
+    let batch = rows.iter().zip(arrivals).map(|(raw, events)| (raw.id, Reading::Events(events)));
+    let routed = db.store.route(batch.collect(), Arc::new(|_, _| Vec::new()), at(0)).await?;
+    assert_eq!((routed.events, routed.repeats), (2, 1));
+    assert_eq!(db.only_story("call:2").await?.deliveries.len(), 3);
+    Ok(())
+}
+
+#[tokio::test]
 async fn two_events_that_are_one_become_the_one_that_went_further() -> Tested {
     let db = Db::new().await?;
     let waits = vec![JobChange::New(draft("a", "hook:p+t", &["x"], 60))];
