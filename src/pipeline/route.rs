@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One batch is one task of the writer; accepts that come meanwhile wait for its end.
-pub const BATCH: u32 = 64;
+pub const BATCH: u32 = 32;
 
 /// Routes what waits; returns whether there may be more.
 ///
