@@ -26,6 +26,9 @@ struct Gate {
     closed: Option<Closed>,
     /// The far side asked us to wait so long.
     hold: Option<Timestamp>,
+    /// Since when the set-up is known to be incomplete. A probe cannot see that it was mended; only
+    /// an effect that is done can.
+    unfinished: Option<Timestamp>,
     under_way: usize,
 }
 
@@ -40,7 +43,7 @@ pub struct Closed {
 
 impl Gates {
     pub fn new(connections: impl Iterator<Item = String>, _clock: &Clock) -> Self {
-        let open = Gate { failures: 0, closed: None, hold: None, under_way: 0 };
+        let open = Gate { failures: 0, closed: None, hold: None, unfinished: None, under_way: 0 };
         Self { gates: Mutex::new(connections.map(|name| (name, open.clone())).collect()) }
     }
 
@@ -57,6 +60,12 @@ impl Gates {
         opened.unwrap_or_default()
     }
 
+    /// An effect was done: the set-up is complete.
+    pub fn performed(&self, connection: &str) {
+        self.with(connection, |gate| gate.unfinished = None);
+        self.success(connection);
+    }
+
     /// A request failed. Access and set-up close the gate at once, other trouble when it repeats.
     pub fn failure(&self, connection: &str, delay: &Delay, now: Timestamp) {
         let newly = self.with(connection, |gate| {
@@ -71,9 +80,14 @@ impl Gates {
             if gate.failures < FAILURES {
                 return false;
             }
-            let since = gate.closed.as_ref().map_or(now, |closed| closed.since);
+            let unfinished = gate.unfinished.filter(|_| delay.whose == Whose::Setup);
+            let known = gate.closed.as_ref().map(|closed| closed.since).or(unfinished);
+            let since = known.unwrap_or(now);
+            if delay.whose == Whose::Setup {
+                gate.unfinished = Some(since);
+            }
             let trouble = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-            let newly = gate.closed.is_none();
+            let newly = known.is_none();
             gate.closed = Some(Closed {
                 since,
                 next_probe: later(now, retry::probe_after(trouble)),
@@ -82,8 +96,10 @@ impl Gates {
             });
             newly
         });
-        if newly == Some(true) {
+        if self.closed(connection).is_some() {
             paused(connection, 1.0);
+        }
+        if newly == Some(true) {
             tracing::error!(
                 connection, why = %delay.why,
                 "the connection is paused; its jobs wait, it is probed until it answers"
@@ -178,6 +194,28 @@ mod tests {
                 Some(later(then, Duration::from_secs(60)))
             );
         }
+    }
+
+    #[test]
+    fn an_incomplete_set_up_is_told_once_and_tried_ever_more_seldom() {
+        let (gates, now) = gates();
+        let delay = Delay::setup("run `leadlink setup`");
+        gates.failure("shop", &delay, now);
+        // The probe gets through, jobs ask their facts, and fail at the missing field again.
+        assert!(gates.success("shop"));
+        let then = later(now, Duration::from_secs(400));
+        gates.failure("shop", &delay, then);
+        let closed = gates.closed("shop");
+        assert_eq!(closed.as_ref().map(|closed| closed.since), Some(now));
+        assert_eq!(
+            closed.map(|closed| closed.next_probe),
+            Some(later(then, Duration::from_secs(60)))
+        );
+        // Mended: an effect is done, and the next trouble is a new one.
+        gates.performed("shop");
+        let much_later = later(now, Duration::from_secs(4000));
+        gates.failure("shop", &delay, much_later);
+        assert_eq!(gates.closed("shop").map(|closed| closed.since), Some(much_later));
     }
 
     #[test]

@@ -140,8 +140,10 @@ async fn perform(pipeline: &Pipeline, effect: &Effect) -> Outcome {
         return Outcome::Refused(format!("there is no connection {}", effect.connection));
     };
     let outcome = connector.perform(effect, pipeline.clock.now()).await;
-    if matches!(outcome, Outcome::Done(_) | Outcome::Refused(_)) {
-        pipeline.gates.success(&effect.connection);
+    match outcome {
+        Outcome::Done(_) => pipeline.gates.performed(&effect.connection),
+        Outcome::Refused(_) => drop(pipeline.gates.success(&effect.connection)),
+        Outcome::Later(_) | Outcome::Unknown(_) => {}
     }
     outcome
 }
