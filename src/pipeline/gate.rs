@@ -1,7 +1,6 @@
 //! Which connections answer, and how much is under way on each. Invariant: a connection in trouble
 //! gets probes, not jobs; it is probed for ever and opens by itself — nothing switches itself off.
 
-use crate::clock::Clock;
 use crate::domain::{Delay, Whose};
 use crate::rules::retry;
 use crate::telemetry;
@@ -42,7 +41,7 @@ pub struct Closed {
 }
 
 impl Gates {
-    pub fn new(connections: impl Iterator<Item = String>, _clock: &Clock) -> Self {
+    pub fn new(connections: impl Iterator<Item = String>) -> Self {
         let open = Gate { failures: 0, closed: None, hold: None, unfinished: None, under_way: 0 };
         Self { gates: Mutex::new(connections.map(|name| (name, open.clone())).collect()) }
     }
@@ -159,10 +158,10 @@ fn paused(connection: &str, value: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
 
     fn gates() -> (Gates, Timestamp) {
-        let clock = Clock::default();
-        (Gates::new(["shop".to_owned()].into_iter(), &clock), clock.now())
+        (Gates::new(["shop".to_owned()].into_iter()), Clock::default().now())
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Pipeline {
         book: Book,
         connectors: BTreeMap<String, Arc<dyn Connector>>,
     ) -> Self {
-        let gates = Gates::new(connectors.keys().cloned(), &clock);
+        let gates = Gates::new(connectors.keys().cloned());
         let owner = format!("{}-{}", std::process::id(), clock.now().as_millisecond());
         Self {
             store,

@@ -1,6 +1,6 @@
 //! What is decided before any fact is asked. Invariant: a guard never costs a request.
 
-use super::{Book, Fault, Knowledge, fault};
+use super::{Fault, Knowledge, fault};
 use crate::domain::{Decision, Event, Reason, Verdict, Why};
 use crate::mapping::Bound;
 use jiff::SignedDuration;
@@ -56,11 +56,6 @@ pub fn decide(
 /// The decision about a job whose flow is not there any more.
 pub fn gone(flow: &str) -> Decision {
     skip(&format!("there is no flow {flow}"))
-}
-
-/// The connections by name, for a flow that is bound to none.
-pub fn unbound(book: &Book, bound: &Bound) -> Option<Decision> {
-    book.writes_to(bound).is_none().then(|| skip("its role is bound to no connection"))
 }
 
 fn skip(word: &str) -> Decision {
