@@ -54,8 +54,12 @@ impl Clock {
 
     /// Sleeps for `span` of this clock's time.
     pub async fn sleep(&self, span: Duration) {
-        let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
-        let until = self.now().saturating_add(span).unwrap_or(Timestamp::MAX);
-        self.sleep_until(until).await;
+        self.sleep_until(plus(self.now(), span)).await;
     }
+}
+
+/// `now + span`, without overflow.
+pub fn plus(now: Timestamp, span: Duration) -> Timestamp {
+    let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+    now.checked_add(span).unwrap_or(Timestamp::MAX)
 }

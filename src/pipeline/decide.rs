@@ -3,6 +3,7 @@
 
 use super::resolve::{self, Unknowns};
 use super::{Pipeline, perform};
+use crate::clock::plus;
 use crate::connectors::port::Completion;
 use crate::domain::offer::Kind;
 use crate::domain::{
@@ -15,7 +16,7 @@ use crate::telemetry;
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -339,12 +340,6 @@ async fn wait(
     tracing::info!(job = claimed.fence.job, flow = %claimed.flow, %due, why, "put off");
     let now = pipeline.clock.now();
     fenced(pipeline.store.put_off(claimed.fence, due, why, true, now).await?)
-}
-
-/// `now + span`, without overflow.
-pub fn plus(now: Timestamp, span: Duration) -> Timestamp {
-    let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
-    now.checked_add(span).unwrap_or(Timestamp::MAX)
 }
 
 /// What the fence lets through.

@@ -1,10 +1,11 @@
 //! Which connections answer, and how much is under way on each. Invariant: a connection in trouble
 //! gets probes, not jobs; it is probed for ever and opens by itself — nothing switches itself off.
 
+use crate::clock::plus;
 use crate::domain::{Delay, Whose};
 use crate::rules::retry;
 use crate::telemetry;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -69,7 +70,7 @@ impl Gates {
     pub fn failure(&self, connection: &str, delay: &Delay, now: Timestamp) {
         let newly = self.with(connection, |gate| {
             if let Some(after) = delay.after {
-                gate.hold = gate.hold.max(Some(later(now, after)));
+                gate.hold = gate.hold.max(Some(plus(now, after)));
             }
             match delay.whose {
                 Whose::Item => return false,
@@ -89,7 +90,7 @@ impl Gates {
             let newly = known.is_none();
             gate.closed = Some(Closed {
                 since,
-                next_probe: later(now, retry::probe_after(trouble)),
+                next_probe: plus(now, retry::probe_after(trouble)),
                 why: delay.why.clone(),
                 whose: delay.whose,
             });
@@ -146,11 +147,6 @@ impl Gates {
     }
 }
 
-fn later(now: Timestamp, after: Duration) -> Timestamp {
-    let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
-    now.checked_add(after).unwrap_or(Timestamp::MAX)
-}
-
 fn paused(connection: &str, value: f64) {
     metrics::gauge!(telemetry::CONNECTION_PAUSED, "connection" => connection.to_owned()).set(value);
 }
@@ -172,7 +168,7 @@ mod tests {
         gates.failure("shop", &delay, now);
         assert_eq!(gates.shut_until("shop", now), None);
         gates.failure("shop", &delay, now);
-        assert_eq!(gates.shut_until("shop", now), Some(later(now, Duration::from_secs(5))));
+        assert_eq!(gates.shut_until("shop", now), Some(plus(now, Duration::from_secs(5))));
         assert!(gates.success("shop"));
         assert_eq!(gates.shut_until("shop", now), None);
     }
@@ -184,13 +180,13 @@ mod tests {
         gates.failure("shop", &delay, now);
         assert_eq!(gates.closed("shop").map(|closed| closed.since), Some(now));
         for hours in [1, 24, 24 * 365] {
-            let then = later(now, Duration::from_secs(hours * 3600));
+            let then = plus(now, Duration::from_secs(hours * 3600));
             gates.failure("shop", &delay, then);
             let closed = gates.closed("shop");
             assert_eq!(closed.as_ref().map(|closed| closed.since), Some(now));
             assert_eq!(
                 closed.map(|closed| closed.next_probe),
-                Some(later(then, Duration::from_secs(60)))
+                Some(plus(then, Duration::from_secs(60)))
             );
         }
     }
@@ -202,17 +198,17 @@ mod tests {
         gates.failure("shop", &delay, now);
         // The probe gets through, jobs ask their facts, and fail at the missing field again.
         assert!(gates.success("shop"));
-        let then = later(now, Duration::from_secs(400));
+        let then = plus(now, Duration::from_secs(400));
         gates.failure("shop", &delay, then);
         let closed = gates.closed("shop");
         assert_eq!(closed.as_ref().map(|closed| closed.since), Some(now));
         assert_eq!(
             closed.map(|closed| closed.next_probe),
-            Some(later(then, Duration::from_secs(60)))
+            Some(plus(then, Duration::from_secs(60)))
         );
         // Mended: an effect is done, and the next trouble is a new one.
         gates.performed("shop");
-        let much_later = later(now, Duration::from_secs(4000));
+        let much_later = plus(now, Duration::from_secs(4000));
         gates.failure("shop", &delay, much_later);
         assert_eq!(gates.closed("shop").map(|closed| closed.since), Some(much_later));
     }
@@ -222,7 +218,7 @@ mod tests {
         let (gates, now) = gates();
         let delay = Delay::item("429").after(Some(Duration::from_secs(7)));
         gates.failure("shop", &delay, now);
-        assert_eq!(gates.shut_until("shop", now), Some(later(now, Duration::from_secs(7))));
-        assert_eq!(gates.shut_until("shop", later(now, Duration::from_secs(7))), None);
+        assert_eq!(gates.shut_until("shop", now), Some(plus(now, Duration::from_secs(7))));
+        assert_eq!(gates.shut_until("shop", plus(now, Duration::from_secs(7))), None);
     }
 }

@@ -2,7 +2,8 @@
 //! sent and its outcome is committed with what follows; what an answer means the connector has said.
 
 use super::Pipeline;
-use super::decide::{Stop, due_after, fenced, plus};
+use super::decide::{Stop, due_after, fenced};
+use crate::clock::plus;
 use crate::domain::contact::contact_key;
 use crate::domain::plan::fill;
 use crate::domain::{Delay, Effect, Event, Link, Outcome, Plan};

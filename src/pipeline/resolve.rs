@@ -2,8 +2,9 @@
 //! *check* operation is repeated only after looks found no trace of it.
 
 use super::Pipeline;
-use super::decide::{Stop, fenced, plus};
+use super::decide::{Stop, fenced};
 use super::perform::links;
+use crate::clock::plus;
 use crate::domain::{Decision, Delay, Look, Repeat, Verdict};
 use crate::rules::retry::SETTLE;
 use crate::store::{Claimed, Resolution, StepRow, StepState};

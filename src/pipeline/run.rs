@@ -2,6 +2,7 @@
 //! and at a stop nothing new is begun while what is under way comes to its end.
 
 use super::{Pipeline, decide, poll, route, sweep};
+use crate::clock::plus;
 use crate::connectors::port::Feed;
 use crate::store::{Command, Error};
 use jiff::Timestamp;
@@ -125,7 +126,7 @@ async fn decide_loop(pipeline: Pipeline, tracker: TaskTracker, stop: Cancellatio
             Ok(until) => until,
             Err(error) => {
                 tracing::error!(%error, "claiming failed; it is tried again");
-                decide::plus(pipeline.clock.now(), AFTER_TROUBLE)
+                plus(pipeline.clock.now(), AFTER_TROUBLE)
             }
         };
         tokio::select! {
@@ -174,8 +175,8 @@ async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, 
     });
     let full: Vec<String> = full.map(|bound| bound.name.clone()).collect();
     let due = pipeline.store.next_due(&full).await?;
-    let soonest = decide::plus(now, Duration::from_millis(20));
-    let latest = decide::plus(now, Duration::from_secs(3600));
+    let soonest = plus(now, Duration::from_millis(20));
+    let latest = plus(now, Duration::from_secs(3600));
     let opens = pipeline.book.flows().iter().filter_map(|bound| shut(pipeline, bound, now)).min();
     Ok(due.unwrap_or(latest).min(opens.unwrap_or(latest)).max(soonest))
 }
@@ -234,7 +235,7 @@ async fn probe_loop(pipeline: Pipeline, name: String, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let now = pipeline.clock.now();
         let until = match pipeline.gates.closed(&name) {
-            None => decide::plus(now, GUARANTEE),
+            None => plus(now, GUARANTEE),
             Some(closed) if closed.next_probe > now => closed.next_probe,
             Some(_) => {
                 match connector.probe().await {
