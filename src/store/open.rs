@@ -30,9 +30,10 @@ const READERS: u32 = 3;
 /// Every statement stays prepared.
 const STATEMENTS: usize = 256;
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "memory", include_str!("../../migrations/sqlite/0001_memory.sql")),
     (2, "counts", include_str!("../../migrations/sqlite/0002_counts.sql")),
+    (3, "house", include_str!("../../migrations/sqlite/0003_house.sql")),
 ];
 
 impl Store {
