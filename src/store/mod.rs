@@ -35,7 +35,7 @@ mod tests;
 
 pub use copy::Copied;
 pub use hints::{Hint, Hints};
-pub use owners::{Bid, Replica};
+pub use owners::{Bid, Replica, Share};
 pub use rows::*;
 
 use crate::domain::Event;
