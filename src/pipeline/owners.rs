@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Sending stops so long before the lease ends.
+/// Sending stops so long before the lease ends (a short lease of a test: a fifth of it).
 const MARGIN: Duration = Duration::from_secs(1);
 /// A sign of life is given this often, and free connections are looked for.
 const LOOK: Duration = Duration::from_secs(5);
@@ -191,6 +191,11 @@ pub fn crews(book: &Book, connectors: &BTreeMap<String, Arc<dyn Connector>>) -> 
     crews
 }
 
+/// How long after a bid was made its owner sends.
+fn sending(lease: Duration) -> Duration {
+    lease.saturating_sub(MARGIN.min(lease / 5))
+}
+
 /// What the keeper remembers from bid to bid.
 struct Keeper {
     sign: Sign,
@@ -208,7 +213,7 @@ pub async fn keep(pipeline: Pipeline, sign: Sign, stop: CancellationToken) {
         let asked = Instant::now();
         let pause = match keeper.bid(&pipeline).await {
             Ok(soonest) => {
-                kept_until = asked + keeper.lease.saturating_sub(MARGIN);
+                kept_until = asked + sending(keeper.lease);
                 let soonest = soonest.map_or(LOOK, |left| left + SOON);
                 (keeper.lease / 3).min(LOOK).min(soonest)
             }
@@ -260,7 +265,7 @@ impl Keeper {
         let begun = if pipeline.store.is_shared() {
             let first = share.handed_over || self.in_doubt;
             let first = first.then(|| Instant::now() + HANDOVER);
-            pipeline.leave.hold(&share.owned, asked + self.lease.saturating_sub(MARGIN), first)
+            pipeline.leave.hold(&share.owned, asked + sending(self.lease), first)
         } else {
             let before = pipeline.owners.changes().borrow().clone();
             share.owned.difference(&before).cloned().collect()

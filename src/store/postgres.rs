@@ -19,6 +19,8 @@ const READERS: u32 = 4;
 const FRESH: Duration = Duration::from_millis(500);
 /// Opening fails after this, and says why.
 const OPENING: Duration = Duration::from_secs(10);
+/// A reader waits so long for a connection while the database is away.
+const READING: Duration = Duration::from_secs(4);
 
 /// How to connect, if this is a URL of PostgreSQL. The URL is in no error: it may hold a password.
 pub(super) fn options(url: &str) -> Result<Option<PgConnectOptions>, Error> {
@@ -102,10 +104,10 @@ async fn start(tasks_by: PgConnection, options: PgConnectOptions) -> Result<Stor
                     return Ok(true);
                 }
                 let ping = sqlx::Connection::ping(connection);
-                Ok(matches!(tokio::time::timeout(OPENING, ping).await, Ok(Ok(()))))
+                Ok(matches!(tokio::time::timeout(READING, ping).await, Ok(Ok(()))))
             })
         })
-        .acquire_timeout(OPENING)
+        .acquire_timeout(READING)
         .connect_lazy_with(options.clone());
     let (accepts, accepts_in) = mpsc::channel(QUEUE);
     let (tasks, tasks_in) = mpsc::channel(QUEUE);
