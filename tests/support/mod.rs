@@ -5,7 +5,9 @@
 //! The database is a SQLite file, or one of the PostgreSQL server that `LEADLINK_TEST_POSTGRES` names.
 
 pub mod database;
+pub mod fleet;
 pub mod ledger;
+pub mod server;
 
 use database::Database;
 use jiff::{SignedDuration, Timestamp};
@@ -43,6 +45,8 @@ pub struct Plan {
     pub env: Vec<(String, String)>,
     /// A program that runs the daemon, with its arguments.
     pub under: Option<Vec<&'static str>>,
+    /// The PostgreSQL server, where it is not that of all tests.
+    pub server: Option<String>,
 }
 
 impl Default for Plan {
@@ -57,6 +61,7 @@ impl Default for Plan {
             setup: true,
             env: Vec::new(),
             under: None,
+            server: None,
         }
     }
 }
@@ -92,7 +97,7 @@ impl House {
         let options = Options { listen: "127.0.0.1:0".to_owned(), ..Options::default() };
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
         let dir = tempfile::tempdir().expect("a folder");
-        let database = Database::make(dir.path()).await;
+        let database = Database::make(dir.path(), plan.server.clone()).await;
         let port = free_port();
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let house = Self { sandbox, dir, port, plan, database, daemon: None, shifted: 0, http };
@@ -297,12 +302,23 @@ running = true
 
     /// A control route of the sandbox.
     pub async fn control(&self, route: &str, body: Value) -> Value {
-        let url = format!("{}/_sandbox/{route}", self.sandbox.crm_url());
+        self.control_at(&self.sandbox.crm_url(), route, body).await
+    }
+
+    /// A control route of another sandbox.
+    pub async fn control_at(&self, crm: &str, route: &str, body: Value) -> Value {
+        let url = format!("{crm}/_sandbox/{route}");
         let answer = self.http.post(url).json(&body).send().await.expect("the sandbox answers");
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
         assert!(status.is_success(), "{route}: {status}: {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// The status of a `GET`; 0 where nobody answers.
+    pub async fn http_status(&self, url: &str) -> u16 {
+        let answer = self.http.get(url).timeout(Duration::from_secs(10)).send().await;
+        answer.map_or(0, |answer| answer.status().as_u16())
     }
 
     /// Something of the sandbox: `ledger`, `requests`.
@@ -508,7 +524,7 @@ fn id_of(made: &Value) -> u64 {
 }
 
 /// Below the ports that systems give out by themselves, so that nobody takes it before the daemon.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     for _ in 0..10_000 {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);

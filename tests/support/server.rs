@@ -79,7 +79,8 @@ impl Server {
             }
         };
         let command = command.args(arguments).current_dir(self.dir.path());
-        let done = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let done =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         let done = done.is_ok_and(|done| done.success());
         assert!(done, "{} {arguments:?}:\n{}", program.display(), self.log());
     }
