@@ -7,7 +7,7 @@ pub mod control;
 pub mod serve;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, Log};
+use crate::config::{self, Config, Log, Retention};
 use crate::connectors::{self, Connector};
 use crate::diagnosis::Problem;
 use crate::mapping;
@@ -23,6 +23,7 @@ pub struct App {
     pub listen: String,
     pub store_url: String,
     pub log: Log,
+    pub retention: Retention,
     pub book: Book,
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
 }
@@ -46,8 +47,17 @@ pub fn read(file: Option<&Path>, env: impl Iterator<Item = (String, String)>) ->
 
 /// Makes the connectors, binds and checks the flows, runs their cases.
 pub fn assemble(config: Config) -> Read {
-    let Config { listen, store_url, mappings_dir, roles, connections, flows, log, origins } =
-        config;
+    let Config {
+        listen,
+        store_url,
+        mappings_dir,
+        roles,
+        connections,
+        flows,
+        log,
+        retention,
+        origins,
+    } = config;
     let mut problems = Vec::new();
     let built = connectors::build(connections);
     problems.extend(built.problems);
@@ -61,7 +71,7 @@ pub fn assemble(config: Config) -> Read {
     let book = Book::new(bound.flows, offers.collect());
     let checked = bind::check(&book, &bound.off);
     problems.extend(checked.problems);
-    let app = App { listen, store_url, log, book, connectors: built.connectors };
+    let app = App { listen, store_url, log, retention, book, connectors: built.connectors };
     Read { app: Some(app), problems, cases: checked.passed }
 }
 

@@ -4,20 +4,24 @@
 //! All writes pass through one writer (`writer`), which commits those that wait together and answers
 //! after the commit; reads have a few connections of their own. A write that was answered is durable.
 
+mod chores;
 mod claim;
 mod commands;
 mod complete;
 mod cursors;
 mod drafts;
 mod events;
+mod gone;
 mod inbox;
 mod jobs;
 mod lanes;
 mod links;
 mod open;
 mod plans;
+mod retention;
 mod route;
 pub mod rows;
+mod space;
 mod sql;
 mod states;
 mod stories;
@@ -27,7 +31,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use chores::ChoreRow;
+pub use retention::{Deleted, Kept, Rows, Window};
 pub use rows::*;
+pub use space::Space;
 
 use crate::domain::Event;
 use futures_util::future::BoxFuture;
@@ -69,6 +76,15 @@ impl Store {
         T: Send + 'static,
         W: for<'a> FnOnce(&'a mut Connection) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
     {
+        self.write_weighing(0, work).await
+    }
+
+    /// As `write`, of work that changes about `weight` more rows than others.
+    async fn write_weighing<T, W>(&self, weight: usize, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: for<'a> FnOnce(&'a mut Connection) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
+    {
         let (answer, answered) = oneshot::channel();
         let task: Task = Box::new(move |connection| {
             Box::pin(async move {
@@ -78,6 +94,7 @@ impl Store {
                 };
                 Ran {
                     kept: done.is_ok(),
+                    weight,
                     settle: Box::new(move |committed| {
                         // The caller may have gone away; the work is done nevertheless.
                         let _gone = answer.send(done.and_then(|value| committed.map(|()| value)));

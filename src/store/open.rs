@@ -6,7 +6,7 @@ use super::writer::{self, Writer};
 use super::{Error, Store, jobs};
 use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlSafeStr};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -30,10 +30,11 @@ const READERS: u32 = 3;
 /// Every statement stays prepared.
 const STATEMENTS: usize = 256;
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "memory", include_str!("../../migrations/sqlite/0001_memory.sql")),
     (2, "counts", include_str!("../../migrations/sqlite/0002_counts.sql")),
     (3, "house", include_str!("../../migrations/sqlite/0003_house.sql")),
+    (4, "retention", include_str!("../../migrations/sqlite/0004_retention.sql")),
 ];
 
 impl Store {
@@ -85,6 +86,17 @@ impl Store {
     }
 }
 
+/// A connection under the lock, for what must have the file to itself.
+pub(super) async fn alone(url: &str) -> Result<(Connection, File), Error> {
+    let path = path_of(url)?;
+    if !path.is_file() {
+        return Err(not_opened(&path, "there is no such file yet"));
+    }
+    let lock = lock(&path)?;
+    let sqlite = options(&path, BUSY).connect().await.map_err(|error| not_opened(&path, error))?;
+    Ok((Connection::Sqlite(sqlite), lock))
+}
+
 /// The file that a URL names. The URL itself is not repeated in the error: it may hold a password.
 fn path_of(url: &str) -> Result<PathBuf, Error> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -109,6 +121,10 @@ fn options(path: &Path, busy: Duration) -> SqliteConnectOptions {
         .busy_timeout(busy)
         // The writer checkpoints when it suits it, never inside somebody's commit.
         .pragma("wal_autocheckpoint", "0")
+        // Free pages of a file that is made now can be cut off its end (`space`).
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        // A log that grew is cut when it starts anew.
+        .pragma("journal_size_limit", "16777216")
         .pragma("temp_store", "memory")
         .pragma("cache_size", "-4000")
         .statement_cache_capacity(STATEMENTS)

@@ -7,19 +7,23 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor, Row as _, SqlSafeStr, Sqlit
 
 fn all() -> Vec<Statement> {
     [
+        super::super::chores::ALL,
         claim::ALL,
         commands::ALL,
         complete::ALL,
         cursors::ALL,
         drafts::ALL,
         events::ALL,
+        gone::ALL,
         super::super::inbox::ALL,
         jobs::ALL,
         super::super::lanes::ALL,
         links::ALL,
         open::ALL,
         super::super::plans::ALL,
+        super::super::retention::ALL,
         route::ALL,
+        space::ALL,
         super::super::stories::ALL,
         views::ALL,
         writer::ALL,
