@@ -4,7 +4,7 @@
 use super::App;
 use crate::clock::Clock;
 use crate::http::{Doors, router};
-use crate::pipeline::run;
+use crate::pipeline::{chores, run};
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,10 +45,12 @@ pub async fn serve_on(
     let address: SocketAddr = listener.local_addr().context("the listener has no address")?;
     #[cfg(feature = "testing")]
     super::control::listen(clock.clone(), stop.clone());
+    let all_chores = chores::all(&app.retention);
     let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
     let first_starts =
         run::first_starts(&pipeline).await.context("the store failed at the start")?;
     let loops = tokio::spawn(run::run(pipeline.clone(), first_starts, stop.clone()));
+    let chores = tokio::spawn(chores::run(pipeline.clone(), all_chores, stop.clone()));
     let doors = router(Doors { pipeline: pipeline.clone(), metrics });
     tracing::info!(%address, "listening");
     let stopped = stop.clone();
@@ -58,6 +60,7 @@ pub async fn serve_on(
         .context("the doors failed")?;
     stop.cancel();
     loops.await.context("the loops failed")?;
+    chores.await.context("the chores failed")?;
     pipeline.store.close().await;
     tracing::info!("stopped; nothing is under way");
     Ok(())

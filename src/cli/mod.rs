@@ -7,6 +7,7 @@ mod explain;
 mod migrate;
 mod out;
 mod poll;
+mod retention;
 mod run;
 mod sandbox;
 mod setup;
@@ -43,7 +44,9 @@ enum Command {
     /// Reads a connection's journals now
     Poll(poll::Arguments),
     /// Brings the database to this version
-    Migrate,
+    Migrate(migrate::Arguments),
+    /// Shows what has grown old and would be deleted now, and what the last run did
+    Retention(retention::Arguments),
     /// Runs stand-ins of RetailCRM and Calltouch, with faults to switch
     Sandbox(sandbox::Arguments),
     /// Runs the daemon against the sandbox on a temporary database and shows what becomes of leads
@@ -69,7 +72,8 @@ pub fn main() -> ExitCode {
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
-            Command::Migrate => migrate::run(config).await,
+            Command::Migrate(arguments) => migrate::run(config, arguments).await,
+            Command::Retention(arguments) => retention::run(config, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,
         };

@@ -1,12 +1,15 @@
 //! A time of the clock in cron's words, in a zone. Invariant: one that was made comes again and
 //! again; which time was the last is a pure question, so that nobody has to wait for it to know.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use croner::Cron as Pattern;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
 use std::fmt;
+
+/// No zone has moved its clock by more at once.
+const SHIFTED_MINUTES: u32 = 25 * 60;
 
 /// `17 3 * * *` in `Europe/Moscow`: minute, hour, day of the month, month, day of the week. As in
 /// every cron, a day of the month *and* a day of the week mean either.
@@ -34,13 +37,34 @@ impl Cron {
     }
 
     /// The last such time, at `now` or before it. In an hour that a zone leaves out it comes when
-    /// that hour is over; in one that a zone has twice, once.
+    /// that hour is over; in one that a zone has twice, the first time.
     #[must_use]
     pub fn last(&self, now: Timestamp) -> Option<Timestamp> {
-        let from = DateTime::<Utc>::from_timestamp(now.as_second(), 0)?.with_timezone(&self.zone);
-        let found = self.pattern.find_previous_occurrence(&from, true).ok()?;
-        // Of a time that the zone has twice, the later one may be meant and not be here yet.
-        Timestamp::from_second(found.timestamp()).ok().filter(|last| *last <= now)
+        // On the face of the clock, which knows no zone; so its way back and forth is ours to see.
+        let found = self.pattern.find_previous_occurrence(&self.face(now)?.and_utc(), true).ok()?;
+        let mut face = found.naive_utc();
+        for _ in 0..SHIFTED_MINUTES {
+            if let Some(found) = self.zone.from_local_datetime(&face).earliest() {
+                return Timestamp::from_second(found.timestamp()).ok();
+            }
+            face += TimeDelta::minutes(1);
+        }
+        None
+    }
+
+    /// What the clock on the wall shows, to the second; in an hour that comes for the second time,
+    /// its end: all that it shows has been there already.
+    fn face(&self, now: Timestamp) -> Option<NaiveDateTime> {
+        let now = DateTime::<Utc>::from_timestamp(now.as_second(), 0)?.with_timezone(&self.zone);
+        let mut face = now.naive_local();
+        for _ in 0..SHIFTED_MINUTES {
+            match self.zone.from_local_datetime(&face) {
+                LocalResult::Ambiguous(first, _) if first < now => face += TimeDelta::minutes(1),
+                _ => break,
+            }
+        }
+        // The minute behind the hour is the next one already.
+        Some(if face == now.naive_local() { face } else { face - TimeDelta::minutes(1) })
     }
 
     /// The next such time, after `now`.

@@ -59,7 +59,8 @@ pub(super) fn read(mut section: Section, problems: &mut Vec<Problem>) -> Retenti
         replicas: keep(&mut section, "replicas", default.replicas),
     };
     if retention.events.is_some_and(|kept| (SHORTEST..LINKABLE).contains(&kept)) {
-        let problem = Problem::warning("leads of 12 months can be linked only as long as they are kept");
+        let problem =
+            Problem::warning("leads of 12 months can be linked only as long as they are kept");
         section.problem("events", problem.mend("write \"400d\" or more"));
     }
     problems.extend(section.finish());
@@ -104,7 +105,10 @@ fn keep(section: &mut Section, key: &str, default: Option<Duration>) -> Option<D
     };
     if kept < SHORTEST {
         let problem = Problem::error(format!("`{written}` is too short"));
-        section.problem(key, problem.mend("write \"3d\" or more: journals are read back to yesterday"));
+        section.problem(
+            key,
+            problem.mend("write \"3d\" or more: journals are read back to yesterday"),
+        );
         return default;
     }
     Some(kept)

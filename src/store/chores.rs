@@ -19,6 +19,7 @@ statements! {
     RENEW = "chore", "update chore set until = $3 where name = $1 and owner = $2";
     FINISH = "chore", "update chore set last_run = $3, report = $4, owner = null, until = null \
         where name = $1 and owner = $2";
+    AGAIN = "chore", "update chore set last_run = $2 where name = $1 and last_run > $2";
     RELEASE = "chore", "update chore set owner = null, until = null where name = $1 and owner = $2";
 }
 
@@ -93,6 +94,13 @@ impl Store {
     ) -> Result<bool, Error> {
         let args = args![name, owner, due, report];
         self.write(move |db| Box::pin(async move { Ok(db.execute(FINISH, args).await? > 0) })).await
+    }
+
+    /// Makes a chore overdue: its last run counts as one before `due`. Whoever looks next runs it.
+    pub async fn ask_for_chore(&self, name: &'static str, due: Timestamp) -> Result<(), Error> {
+        let before = Timestamp::from_millisecond(due.as_millisecond() - 1).unwrap_or(due);
+        let args = args![name, before];
+        self.write(move |db| Box::pin(async move { db.execute(AGAIN, args).await.map(drop) })).await
     }
 
     /// Lets go of a run that broke off: whoever looks next takes it up.

@@ -1,8 +1,8 @@
 //! Events that retention deleted. Invariant: the key of an event holds for ever, also of one that is
 //! gone: what is delivered again under it is no new lead.
 
-use super::sql::{Connection, args, list, statements};
 use super::Error;
+use super::sql::{Connection, args, list, statements};
 use crate::domain::Event;
 use sha2::{Digest, Sha256};
 

@@ -6,7 +6,9 @@ use super::writer::{self, Writer};
 use super::{Error, Store, jobs};
 use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, SqlSafeStr};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -55,7 +57,9 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(|error| not_opened(&path, error))?;
         }
         let lock = lock(&path)?;
-        let options = options(&path, busy).create_if_missing(true);
+        // Free pages of a file that is made now can be cut off its end (`space`).
+        let incremental = SqliteAutoVacuum::Incremental;
+        let options = options(&path, busy).create_if_missing(true).auto_vacuum(incremental);
         let mut sqlite = options.connect().await.map_err(|error| not_opened(&path, error))?;
         migrator().run_direct(None, &mut sqlite, false).await.map_err(not_migrated)?;
         let mut connection = Connection::Sqlite(sqlite);
@@ -121,8 +125,6 @@ fn options(path: &Path, busy: Duration) -> SqliteConnectOptions {
         .busy_timeout(busy)
         // The writer checkpoints when it suits it, never inside somebody's commit.
         .pragma("wal_autocheckpoint", "0")
-        // Free pages of a file that is made now can be cut off its end (`space`).
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
         // A log that grew is cut when it starts anew.
         .pragma("journal_size_limit", "16777216")
         .pragma("temp_store", "memory")

@@ -118,9 +118,6 @@ pub struct Deleted {
 }
 
 impl Kept {
-    pub const ALL: [Self; 5] =
-        [Self::Raw, Self::Unreadable, Self::Events, Self::Links, Self::Commands];
-
     fn window(self) -> Statement {
         match self {
             Self::Raw => ROUTED,
@@ -151,10 +148,14 @@ impl Store {
         Ok(Window { ids: if old { ids } else { Vec::new() }, next })
     }
 
-    /// How many of these rows `delete` would delete now.
-    pub async fn free(&self, kept: Kept, ids: &[i64], before: Timestamp) -> Result<u64, Error> {
-        let free = free(&mut self.reader().await?, kept, ids, before).await?;
-        Ok(u64::try_from(free.len()).unwrap_or(u64::MAX))
+    /// Those of these rows that `delete` would delete now.
+    pub async fn free(
+        &self,
+        kept: Kept,
+        ids: &[i64],
+        before: Timestamp,
+    ) -> Result<Vec<i64>, Error> {
+        free(&mut self.reader().await?, kept, ids, before).await
     }
 
     /// Deletes those of these rows that are older than `before` and that nothing needs, with what
@@ -214,7 +215,9 @@ async fn free(
 ) -> Result<Vec<i64>, Error> {
     let rows = match kept {
         Kept::Raw => connection.fetch(FREE_RAWS, args![list(ids), before, "routed"]).await,
-        Kept::Unreadable => connection.fetch(FREE_RAWS, args![list(ids), before, "unreadable"]).await,
+        Kept::Unreadable => {
+            connection.fetch(FREE_RAWS, args![list(ids), before, "unreadable"]).await
+        }
         Kept::Events => connection.fetch(FREE_EVENTS, args![list(ids), before]).await,
         Kept::Links => connection.fetch(FREE_LINKS, args![list(ids), before]).await,
         Kept::Commands => connection.fetch(FREE_COMMANDS, args![list(ids), before]).await,

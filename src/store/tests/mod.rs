@@ -2,11 +2,13 @@
 //! shares a database with another.
 #![cfg(test)]
 
+mod chores;
 mod fences;
 mod inbox;
 mod lanes;
 mod model;
 mod plans;
+mod retention;
 mod routing;
 mod statements;
 #[cfg(feature = "testing")]

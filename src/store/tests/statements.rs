@@ -116,6 +116,16 @@ async fn the_hot_statements_use_their_indexes() -> Tested {
             plan.lines().any(|line| line.starts_with("SCAN job") && !line.contains("_count"));
         assert!(!walks, "{}\n{plan}", statement.sql);
     }
+    // Retention walks by ids; who was not seen stands in tables of a few rows.
+    for statement in super::super::retention::ALL.iter().chain(super::super::gone::ALL) {
+        let plan = plan(&mut connection, *statement).await?;
+        let scans = plan.lines().any(|line| {
+            line.starts_with("SCAN")
+                && !line.contains("VIRTUAL TABLE")
+                && !["replica", "connection_state"].contains(&statement.table)
+        });
+        assert!(!scans && !plan.contains("TEMP B-TREE"), "{}\n{plan}", statement.sql);
+    }
     let unrouted = plan(&mut connection, find("select id, connection, channel")?).await?;
     assert!(unrouted.contains("INDEX raw_new"), "{unrouted}");
     Ok(())
