@@ -105,13 +105,15 @@ async fn forever(
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
+        // Counted from before the look: a clock that is moved meanwhile is noticed.
+        let next = plus(pipeline.clock.now(), LOOK);
         if let Err(error) = look(&pipeline, chore.as_ref(), &at, &stop).await {
             tracing::error!(chore = chore.name(), %error, "a chore failed; it is tried again");
         }
         tokio::select! {
             () = stop.cancelled() => {}
             () = hint.notified() => {}
-            () = pipeline.clock.sleep(LOOK) => {}
+            () = pipeline.clock.sleep_until(next) => {}
         }
     }
 }
