@@ -51,6 +51,9 @@ pub const CHORE_ROWS: &str = "leadlink_chore_rows_total";
 const BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 60.0, 300.0];
 
+/// Tells at every start, and to nobody's use, how it is put together.
+const QUIET: &str = "tokio_cron_scheduler=warn";
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -111,7 +114,7 @@ fn log_to<W>(writer: W, format: Format, level: &str) -> Result<Dispatch, Error>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(level)
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}"))
         .map_err(|source| Error::Level { level: level.to_owned(), source })?;
     let colors = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);

@@ -200,3 +200,28 @@ async fn finish(
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The scheduler reads our expressions, zones and all; what it would not read would leave the
+    /// chores to the minute's look.
+    #[tokio::test]
+    async fn the_scheduler_takes_our_expressions() -> Result<(), Box<dyn std::error::Error>> {
+        let mut hints = Vec::new();
+        for expression in ["17 3 * * *", "*/5 * * * *", "0 9 * * MON-FRI", "30 4 1,15 * *"] {
+            hints.push((Cron::new(expression, "Europe/Moscow")?, Arc::new(Notify::new())));
+        }
+        scheduled(&hints).await?.shutdown().await?;
+        Ok(())
+    }
+
+    #[test]
+    fn every_chore_has_a_name_of_its_own() {
+        let all = all(&Retention::default());
+        let names: std::collections::BTreeSet<_> = all.iter().map(|chore| chore.name()).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(all.iter().all(|chore| chore.at().is_some()), "each has a time by default");
+    }
+}
