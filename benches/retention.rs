@@ -2,6 +2,8 @@
 //! meanwhile, and what becomes of the file. Run: `cargo bench --bench retention`;
 //! `LEADLINK_LEADS` (125,000, which are 1,125,000 rows) sets how many leads are old.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 use jiff::Timestamp;
 use leadlink::config::Retention;
 use leadlink::domain::Raw;

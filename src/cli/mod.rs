@@ -1,12 +1,14 @@
 //! The commands. Invariant: what a script would read has `--json`; exit codes are 0 done, 1 problems
 //! found, 2 wrong usage.
 
+mod beside;
 mod check;
 mod demo;
 mod explain;
 mod migrate;
 mod out;
 mod poll;
+mod reload;
 mod retention;
 mod run;
 mod sandbox;
@@ -43,6 +45,8 @@ enum Command {
     Why(why::Arguments),
     /// Reads a connection's journals now
     Poll(poll::Arguments),
+    /// Has every running process read config and flow files anew; a bad set changes nothing
+    Reload(reload::Arguments),
     /// Brings the database to this version
     Migrate(migrate::Arguments),
     /// Shows what has grown old and would be deleted now, and what the last run did
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
+            Command::Reload(arguments) => reload::run(config, arguments).await,
             Command::Migrate(arguments) => migrate::run(config, arguments).await,
             Command::Retention(arguments) => retention::run(config, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,

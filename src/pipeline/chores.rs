@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
@@ -56,8 +56,32 @@ pub struct Report {
     pub more: Map<String, Value>,
 }
 
-/// Looks after all chores until `stop`.
-pub async fn run(pipeline: Pipeline, chores: Vec<Arc<dyn Chore>>, stop: CancellationToken) {
+/// Looks after all chores until `stop`, by the settings as they are: when they change, a run that is
+/// under way breaks off and is begun anew by the new ones.
+pub async fn run(
+    pipeline: Pipeline,
+    mut settings: watch::Receiver<Retention>,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        let chores = all(&settings.borrow_and_update());
+        let unchanged = stop.child_token();
+        let running = tokio::spawn(run_by(pipeline.clone(), chores, unchanged.clone()));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            changed = settings.changed() => if changed.is_err() {
+                // Nobody is left who could change them.
+                stop.cancelled().await;
+            }
+        }
+        unchanged.cancel();
+        if let Err(error) = running.await {
+            tracing::error!(%error, "the chores ended badly");
+        }
+    }
+}
+
+async fn run_by(pipeline: Pipeline, chores: Vec<Arc<dyn Chore>>, stop: CancellationToken) {
     let mut loops = JoinSet::new();
     let mut hints = Vec::new();
     for chore in chores {
@@ -107,7 +131,7 @@ async fn forever(
     while !stop.is_cancelled() {
         // Counted from before the look: a clock that is moved meanwhile is noticed.
         let next = plus(pipeline.clock.now(), LOOK);
-        if let Err(error) = look(&pipeline, chore.as_ref(), &at, &stop).await {
+        if let Err(error) = look(&pipeline.fresh(), chore.as_ref(), &at, &stop).await {
             tracing::error!(chore = chore.name(), %error, "a chore failed; it is tried again");
         }
         tokio::select! {

@@ -64,6 +64,7 @@ pub async fn run(
         add(&mut rows, store.delete_unseen(before).await?.rows);
     }
     let given_back = give_back(store).await?;
+    store.vacuum(&rows).await?;
     let mut more = serde_json::Map::new();
     more.insert("bytes_given_back".to_owned(), json!(given_back));
     Ok(chores::Report { rows, more })

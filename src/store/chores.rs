@@ -68,8 +68,15 @@ impl Store {
         due: Timestamp,
         (lease, now): (Duration, Timestamp),
     ) -> Result<bool, Error> {
-        let args = args![name, owner, due, now, jobs::lease_end(now, lease)];
-        self.write(move |db| Box::pin(async move { Ok(db.execute(CLAIM, args).await? > 0) })).await
+        let owner = owner.to_owned();
+        self.write(move |db| {
+            Box::pin(async move {
+                let clock = db.lease_clock(now).await?;
+                let args = args![name, owner, due, clock, jobs::lease_end(clock, lease)];
+                Ok(db.execute(CLAIM, args).await? > 0)
+            })
+        })
+        .await
     }
 
     /// Lengthens our lease; false where the chore is not ours any more.
@@ -80,8 +87,14 @@ impl Store {
         lease: Duration,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let args = args![name, owner, jobs::lease_end(now, lease)];
-        self.write(move |db| Box::pin(async move { Ok(db.execute(RENEW, args).await? > 0) })).await
+        let owner = owner.to_owned();
+        self.write(move |db| {
+            Box::pin(async move {
+                let until = jobs::lease_end(db.lease_clock(now).await?, lease);
+                Ok(db.execute(RENEW, args![name, owner, until]).await? > 0)
+            })
+        })
+        .await
     }
 
     /// The run that was due at `due` has ended; false where the chore was not ours any more.

@@ -5,6 +5,7 @@
 //!   steps and attempts of that; a step whose outcome is unknown; a raw row that is not routed; an
 //!   event that another event's job covers, as long as that one stays. Cursors, first starts, owners
 //!   of connections (their epochs must never go back) and chores are state, not history: they stay.
+//!   The newest command stays too: calls are heard by their ids, which must go on growing.
 //! - **Brought again**: a raw row may go although its bytes may come again: they are then read anew
 //!   as an event that is known, which changes nothing. So what counts is the event's key, and that
 //!   holds for ever: deleting an event leaves its keys in `gone_key`. `max_age` would not do, for a
@@ -52,7 +53,8 @@ statements! {
     FREE_LINKS = "link", "select id from link \
         where id in (select value from json_each($1)) and made < $2";
     FREE_COMMANDS = "command", "select id from command \
-        where id in (select value from json_each($1)) and taken < $2";
+        where id in (select value from json_each($1)) and taken < $2 \
+        and id < (select max(id) from command)";
     JOBS = "job", "select id from job where event_id in (select value from json_each($1))";
     STEPS = "step", "select id from step where job_id in (select value from json_each($1))";
     DROP_CARRIED = "raw_event", "delete from raw_event \
