@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::domain::{Event, Raw, Verdict};
 use crate::pipeline::Pipeline;
 use crate::pipeline::explain::{Explanation, explain};
-use crate::store::Store;
+use crate::store::{self, Store};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -33,13 +33,13 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     let value: Value = serde_json::from_str(&text).with_context(|| format!("{file} is no JSON"))?;
     let clock = Clock::default();
     let scratch = tempfile::tempdir().context("no temporary folder")?;
-    let is_file = app.store_url.starts_with("sqlite:");
-    let store = if !is_file || crate::app::store_path(&app.store_url).exists() {
-        Store::open_beside(&app.store_url).await
-    } else {
-        // No daemon has run here yet: an empty store knows no links.
-        let url = format!("sqlite:{}", scratch.path().join("empty.db").display());
-        Store::open(&url, clock.now()).await
+    let store = match Store::open_beside(&app.store_url).await {
+        Err(store::Error::Empty(_)) => {
+            // No daemon has run here yet: an empty store knows no links.
+            let url = format!("sqlite:{}", scratch.path().join("empty.db").display());
+            Store::open(&url, clock.now()).await
+        }
+        opened => opened,
     };
     let leave = app.shared.limits.leave();
     let store = store.context("the store cannot be opened")?;

@@ -36,6 +36,8 @@ pub(super) async fn known(connection: &mut Connection, event: &Event) -> Result<
 }
 
 fn hash(connection: &str, key: &str) -> i64 {
+    // As PostgreSQL keeps it, which has no character zero in texts.
+    let key = key.replace('\0', "\u{2400}");
     let digest = Sha256::new().chain_update(connection).chain_update([0]).chain_update(key);
     let digest = digest.finalize();
     let mut first = [0; 8];

@@ -9,6 +9,7 @@ mod chores;
 mod claim;
 mod commands;
 mod complete;
+mod copy;
 mod cursors;
 mod drafts;
 mod events;
@@ -37,6 +38,7 @@ mod writer;
 mod tests;
 
 pub use chores::ChoreRow;
+pub use copy::Copied;
 pub use hints::{Hint, Hints};
 pub use owners::{Bid, Replica};
 pub use retention::{Deleted, Kept, Rows, Window};

@@ -103,7 +103,7 @@ impl Store {
         }
         let path = path_of(url)?;
         if !path.is_file() {
-            return Err(not_opened(&path, "there is no such file yet"));
+            return Err(Error::Empty(format!("there is no file {}", path.display())));
         }
         let options = options(&path, BUSY);
         let sqlite = options.connect().await.map_err(|error| not_opened(&path, error))?;
@@ -130,7 +130,7 @@ pub(super) async fn same_version(connection: &mut Connection) -> Result<(), Erro
     let version = match connection.fetch_row(applied, args![]).await {
         Ok(row) => row.int("version")?,
         Err(error @ Error::Unavailable(_)) => return Err(error),
-        Err(error) => return Err(Error::Version(error.to_string())),
+        Err(_) => return Err(Error::Empty("it has no tables of leadlink".to_owned())),
     };
     if version == MIGRATIONS[MIGRATIONS.len() - 1].0 {
         return Ok(());

@@ -229,7 +229,7 @@ pub struct Attempt {
 }
 
 /// For metrics, `/readyz` and the demo.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub unrouted: u64,
     pub unreadable: u64,
@@ -254,6 +254,8 @@ pub enum Error {
     Owned(String),
     #[error("the database cannot be opened: {0}")]
     Open(String),
+    #[error("nothing is kept there yet: {0}")]
+    Empty(String),
     #[error("the database is of another version: {0}")]
     Version(String),
     /// Full disk, locked file, I/O: nothing was written; try again.

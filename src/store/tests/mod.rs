@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod chores;
+mod copy;
 mod fences;
 mod inbox;
 mod lanes;
