@@ -2,11 +2,17 @@
 //! found, 2 wrong usage.
 
 mod check;
+mod columns;
+mod completion;
 mod demo;
 mod explain;
+mod list;
+mod man;
 mod migrate;
+mod offers;
 mod out;
 mod poll;
+mod reach;
 mod run;
 mod sandbox;
 mod setup;
@@ -14,7 +20,7 @@ mod why;
 
 use crate::app::{self, App};
 use crate::diagnosis::{Problem, has_errors, render};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,6 +50,14 @@ enum Command {
     Poll(poll::Arguments),
     /// Brings the database to this version
     Migrate,
+    /// Lists codes and names from a far side: statuses, stores, methods, types, fields, users
+    List(list::Arguments),
+    /// Shows what flows may use of a connection: events, queries, operations
+    Offers(offers::Arguments),
+    /// Prints the completion script of a shell
+    Completion(completion::Arguments),
+    /// Prints the manual, or writes one page for each command
+    Man(man::Arguments),
     /// Runs stand-ins of RetailCRM and Calltouch, with faults to switch
     Sandbox(sandbox::Arguments),
     /// Runs the daemon against the sandbox on a temporary database and shows what becomes of leads
@@ -70,6 +84,10 @@ pub fn main() -> ExitCode {
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
             Command::Migrate => migrate::run(config).await,
+            Command::List(arguments) => list::run(config, arguments).await,
+            Command::Offers(arguments) => offers::run(config, arguments),
+            Command::Completion(arguments) => completion::run(&arguments, Arguments::command()),
+            Command::Man(arguments) => man::run(arguments, Arguments::command()),
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,
         };

@@ -8,6 +8,7 @@ mod config;
 mod fields;
 mod hook;
 mod journal;
+mod lists;
 mod offer;
 mod parse;
 mod poll;
@@ -18,7 +19,9 @@ pub use offer::{CONNECTOR, OFFER};
 pub use sites::Sites;
 
 use super::http;
-use super::port::{Completion, Connector, Feed, Page, Poll, Preview, Unreadable};
+use super::port::{
+    Completion, Connector, Feed, ListOffer, Listing, Page, Poll, Preview, Unreadable,
+};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -187,6 +190,14 @@ impl Connector for Calltouch {
 
     async fn probe(&self) -> Result<(), Delay> {
         check::probe(self).await
+    }
+
+    fn lists(&self) -> &'static [ListOffer] {
+        &lists::LISTS
+    }
+
+    async fn list(&self, name: &str) -> Result<Listing, Delay> {
+        lists::read(self, name).await
     }
 
     fn pace(&self) -> f64 {

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod config;
 mod fields;
+mod lists;
 mod look;
 mod offer;
 mod references;
@@ -16,7 +17,7 @@ mod users;
 mod wire;
 
 use super::http;
-use super::port::{Connector, Preview, Unreadable};
+use super::port::{Connector, ListOffer, Listing, Preview, Unreadable};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -169,6 +170,14 @@ impl Connector for Account {
 
     async fn setup(&self) -> Result<Vec<String>, Delay> {
         fields::set_up(&self.client).await
+    }
+
+    fn lists(&self) -> &'static [ListOffer] {
+        &lists::LISTS
+    }
+
+    async fn list(&self, name: &str) -> Result<Listing, Delay> {
+        lists::read(&self.client, name).await
     }
 
     fn pace(&self) -> f64 {
