@@ -30,9 +30,10 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     };
     if !lists.iter().any(|known| known.name == list) {
         let connector = reached.own.offer().connector;
-        let others = reached.all.iter().filter(|(_, other)| {
-            other.lists().iter().any(|known| known.name == list)
-        });
+        let others = reached
+            .all
+            .iter()
+            .filter(|(_, other)| other.lists().iter().any(|known| known.name == list));
         let others: Vec<String> =
             others.map(|(other, _)| format!("leadlink list {other} {list}")).collect();
         out::complain(&refusal(&name, connector, &list, lists, &others));

@@ -15,6 +15,7 @@ mod poll;
 mod reach;
 mod run;
 mod sandbox;
+mod schema;
 mod setup;
 mod why;
 
@@ -54,6 +55,8 @@ enum Command {
     List(list::Arguments),
     /// Shows what flows may use of a connection: events, queries, operations
     Offers(offers::Arguments),
+    /// Prints the JSON Schema of config, flow or table files, for editors
+    Schema(schema::Arguments),
     /// Prints the completion script of a shell
     Completion(completion::Arguments),
     /// Prints the manual, or writes one page for each command
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
             Command::Migrate => migrate::run(config).await,
             Command::List(arguments) => list::run(config, arguments).await,
             Command::Offers(arguments) => offers::run(config, arguments),
+            Command::Schema(arguments) => Ok(schema::run(&arguments)),
             Command::Completion(arguments) => completion::run(&arguments, Arguments::command()),
             Command::Man(arguments) => man::run(arguments, Arguments::command()),
             Command::Sandbox(arguments) => sandbox::run(arguments).await,

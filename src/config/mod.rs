@@ -2,6 +2,7 @@
 //! Invariant: knows no other room but `diagnosis`; every problem is reported, each with its place
 //! in the file or the variable that it came from; no secret stands in a problem or a `Debug`.
 
+pub mod keys;
 mod load;
 mod node;
 mod origin;

@@ -8,6 +8,7 @@ mod config;
 mod fields;
 mod hook;
 mod journal;
+mod keys;
 mod lists;
 mod offer;
 mod parse;
@@ -15,6 +16,7 @@ mod poll;
 mod sites;
 mod wire;
 
+pub use keys::KEYS;
 pub use offer::{CONNECTOR, OFFER};
 pub use sites::Sites;
 

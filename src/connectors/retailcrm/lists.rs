@@ -29,9 +29,7 @@ pub async fn read(client: &Client, name: &str) -> Result<Listing, Delay> {
     match name {
         "statuses" => statuses(client).await,
         "sites" => sites(client).await,
-        "methods" => {
-            coded_list(client, "/api/v5/reference/order-methods", "orderMethods").await
-        }
+        "methods" => coded_list(client, "/api/v5/reference/order-methods", "orderMethods").await,
         "types" => coded_list(client, "/api/v5/reference/order-types", "orderTypes").await,
         "fields" => fields(client).await,
         "users" => users(client).await,
@@ -50,10 +48,8 @@ async fn rows(
     key: &'static str,
 ) -> Result<Vec<(String, Value)>, Delay> {
     let answer = answer(client, path).await?;
-    let mut rows: Vec<(String, Value)> = wire::coded(answer.get(key))
-        .into_iter()
-        .map(|(code, held)| (code, held.clone()))
-        .collect();
+    let mut rows: Vec<(String, Value)> =
+        wire::coded(answer.get(key)).into_iter().map(|(code, held)| (code, held.clone())).collect();
     rows.sort_by_key(|(_, held)| ordering(held));
     Ok(rows)
 }
@@ -85,9 +81,8 @@ async fn statuses(client: &Client) -> Result<Listing, Delay> {
 async fn sites(client: &Client) -> Result<Listing, Delay> {
     let seen = sites_seen(&answer(client, "/api/credentials").await?);
     let all = rows(client, "/api/v5/reference/sites", "sites").await?;
-    let visible = all
-        .into_iter()
-        .filter(|(code, _)| seen.as_ref().is_none_or(|seen| seen.contains(code)));
+    let visible =
+        all.into_iter().filter(|(code, _)| seen.as_ref().is_none_or(|seen| seen.contains(code)));
     let row = |(code, held): (String, Value)| {
         let first = held.get("defaultForCrm").cloned().unwrap_or(Value::Null);
         vec![json!(code), named(&held), text(&held, "currency"), text(&held, "url"), first]
@@ -143,15 +138,11 @@ async fn fields(client: &Client) -> Result<Listing, Delay> {
         };
         found.extend(read.iter().filter(own).map(row));
     }
-    Ok(Listing {
-        columns: &["code", "name", "type", "of", "required", "dictionary"],
-        rows: found,
-    })
+    Ok(Listing { columns: &["code", "name", "type", "of", "required", "dictionary"], rows: found })
 }
 
 async fn users(client: &Client) -> Result<Listing, Delay> {
-    let list =
-        List { template: "/api/v5/users", rows: "users", filter: &[], most_pages: PAGES };
+    let list = List { template: "/api/v5/users", rows: "users", filter: &[], most_pages: PAGES };
     let read = client.all(&list).await.map_err(|stop| stop.delay("the users"))?;
     let row = |held: &Value| {
         let names = ["lastName", "firstName", "patronymic"];

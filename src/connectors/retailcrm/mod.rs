@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod config;
 mod fields;
+mod keys;
 mod lists;
 mod look;
 mod offer;
@@ -15,6 +16,8 @@ mod references;
 mod request;
 mod users;
 mod wire;
+
+pub use keys::KEYS;
 
 use super::http;
 use super::port::{Connector, ListOffer, Listing, Preview, Unreadable};
