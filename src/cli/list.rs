@@ -39,7 +39,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         out::complain(&refusal(&name, connector, &list, lists, &others));
         return Ok(ExitCode::from(2));
     }
-    match reached.own.list(&list).await {
+    match reach::patiently(async || reached.own.list(&list).await).await {
         Ok(listing) => tell(&listing, arguments.json),
         Err(delay) => {
             out::complain(&format!("error: {name}: the {list} cannot be read: {}", delay.why));

@@ -6,9 +6,11 @@ mod columns;
 mod completion;
 mod demo;
 mod explain;
+mod init;
 mod list;
 mod man;
 mod migrate;
+mod new;
 mod offers;
 mod out;
 mod poll;
@@ -17,6 +19,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod setup;
+mod shipped;
 mod why;
 
 use crate::app::{self, App};
@@ -37,6 +40,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Asks for addresses and keys, tries them, writes a config and flows, sets the far sides up
+    Init(Box<init::Arguments>),
     /// Runs the daemon until SIGTERM or SIGINT
     Run,
     /// Checks config, flows and their cases; prints every problem with its place and the mend
@@ -55,6 +60,8 @@ enum Command {
     List(list::Arguments),
     /// Shows what flows may use of a connection: events, queries, operations
     Offers(offers::Arguments),
+    /// Writes a new flow to start from
+    New(new::Arguments),
     /// Prints the JSON Schema of config, flow or table files, for editors
     Schema(schema::Arguments),
     /// Prints the completion script of a shell
@@ -80,6 +87,7 @@ pub fn main() -> ExitCode {
     };
     runtime.block_on(async {
         let done = match command {
+            Command::Init(arguments) => init::run(config, *arguments).await,
             Command::Run => run::run(config).await,
             Command::Check(arguments) => check::run(config, arguments).await,
             Command::Setup => setup::run(config).await,
@@ -89,6 +97,7 @@ pub fn main() -> ExitCode {
             Command::Migrate => migrate::run(config).await,
             Command::List(arguments) => list::run(config, arguments).await,
             Command::Offers(arguments) => offers::run(config, arguments),
+            Command::New(arguments) => new::run(config, arguments),
             Command::Schema(arguments) => Ok(schema::run(&arguments)),
             Command::Completion(arguments) => completion::run(&arguments, Arguments::command()),
             Command::Man(arguments) => man::run(arguments, Arguments::command()),

@@ -25,23 +25,23 @@ pub fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<Exit
     if arguments.json {
         out::say(&as_json(&name, offer).to_string());
     } else {
-        out::say(as_text(&name, offer).trim_end());
+        out::say(as_text(&name, &reached.role, offer).trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_text(name: &str, offer: &Offer) -> String {
+fn as_text(name: &str, role: &str, offer: &Offer) -> String {
     let mut text = format!("{name} ({}) offers flows:\n", offer.connector);
     for event in offer.events {
         text.push_str(&format!(
-            "\nevent {}: {}\n  on = {{ from = \"ROLE\", event = \"{}\" }}\n",
+            "\nevent {}: {}\n  on = {{ from = \"{role}\", event = \"{}\" }}\n",
             event.kind, event.about, event.kind
         ));
         text.push_str(&table(&fields("event.", event.fields)));
     }
     for query in offer.queries {
         text.push_str(&format!(
-            "\nquery {}: {}\n  NAME = {{ ask = \"ROLE.{}\", … }} with these inputs:\n",
+            "\nquery {}: {}\n  NAME = {{ ask = \"{role}.{}\", … }} with these inputs:\n",
             query.name, query.about, query.name
         ));
         text.push_str(&table(&inputs(query.input)));
@@ -50,7 +50,7 @@ fn as_text(name: &str, offer: &Offer) -> String {
     }
     for operation in offer.operations {
         text.push_str(&format!(
-            "\noperation {}: {}\n  {}\n  do = \"ROLE.{}\" with these inputs:\n",
+            "\noperation {}: {}\n  {}\n  do = \"{role}.{}\" with these inputs:\n",
             operation.name,
             operation.about,
             repeat(operation.repeat).1,

@@ -8,6 +8,8 @@ mod flow;
 use super::out;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -50,6 +52,43 @@ impl Files {
 pub fn run(arguments: &Arguments) -> ExitCode {
     out::say(arguments.files.text().trim_end());
     ExitCode::SUCCESS
+}
+
+/// Writes all schemas into the folder `schema` beside the config; the folder. What is as it should
+/// be stays untouched, so that a read-only folder is fine.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn place(config: &Path) -> io::Result<PathBuf> {
+    let folder = config.parent().unwrap_or(Path::new("")).join("schema");
+    std::fs::create_dir_all(&folder)?;
+    for files in [Files::Config, Files::Flow, Files::Table] {
+        let path = folder.join(files.file_name());
+        let text = files.text();
+        if std::fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+            std::fs::write(&path, text)?;
+        }
+    }
+    Ok(folder)
+}
+
+/// The first line of a file in `folder`: where its schema is, seen from there.
+pub fn reference(folder: &Path, schemas: &Path, files: Files) -> String {
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let (from, to) = (whole(folder), whole(schemas));
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| PathBuf::from(".."));
+    let down = to.components().skip(shared).map(|part| PathBuf::from(part.as_os_str()));
+    let way: PathBuf = up.chain(down).collect();
+    let dot = if way.starts_with("..") { "" } else { "./" };
+    format!("#:schema {dot}{}", way.join(files.file_name()).display())
+}
+
+/// A text with this first line in place of its own reference, if it has one.
+pub fn referring(text: &str, reference: &str) -> String {
+    let own = text.strip_prefix("#:schema").and_then(|rest| rest.split_once('\n'));
+    let rest = own.map_or(text, |(_, rest)| rest);
+    format!("{reference}\n{rest}")
 }
 
 /// What every schema begins with.
