@@ -1,6 +1,7 @@
 //! The commands. Invariant: what a script would read has `--json`; exit codes are 0 done, 1 problems
 //! found, 2 wrong usage.
 
+mod beside;
 mod check;
 mod columns;
 mod completion;
@@ -15,6 +16,7 @@ mod offers;
 mod out;
 mod poll;
 mod reach;
+mod reload;
 mod run;
 mod sandbox;
 mod schema;
@@ -54,6 +56,8 @@ enum Command {
     Why(why::Arguments),
     /// Reads a connection's journals now
     Poll(poll::Arguments),
+    /// Has every running process read config and flow files anew; a bad set changes nothing
+    Reload(reload::Arguments),
     /// Brings the database to this version
     Migrate,
     /// Lists codes and names from a far side: statuses, stores, methods, types, fields, users
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
+            Command::Reload(arguments) => reload::run(config, arguments).await,
             Command::Migrate => migrate::run(config).await,
             Command::List(arguments) => list::run(config, arguments).await,
             Command::Offers(arguments) => offers::run(config, arguments),

@@ -3,7 +3,7 @@
 
 use super::show;
 use crate::config;
-use crate::connectors::{self, Connector};
+use crate::connectors::{self, Connector, Shared};
 use crate::diagnosis::{Problem, suggest};
 use crate::domain::{Delay, Whose};
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ pub fn connection(config: Option<PathBuf>, name: &str) -> Option<Reached> {
     let names: Vec<String> = config.connections.iter().map(|held| held.name.clone()).collect();
     let mut roles = config.roles.iter().filter(|(_, bound)| bound.iter().any(|held| held == name));
     let role = roles.next().map_or_else(|| "ROLE".to_owned(), |(role, _)| role.clone());
-    let built = connectors::build(config.connections);
+    let built = connectors::build(config.connections, &Shared::default());
     problems.extend(built.problems);
     if let Some(own) = built.connectors.get(name) {
         return Some(Reached { own: Arc::clone(own), all: built.connectors, role });

@@ -7,7 +7,7 @@ use super::{paste, text};
 use crate::cli::out;
 use crate::cli::reach::patiently;
 use crate::config;
-use crate::connectors::{self, Connector};
+use crate::connectors::{self, Connector, Shared};
 use crate::diagnosis::render;
 use anyhow::bail;
 use serde_json::Value;
@@ -227,7 +227,7 @@ async fn knock(name: &str, table: &str) -> Result<Arc<dyn Connector>, String> {
     let env = std::env::vars().filter(|(name, _)| !name.starts_with("LEADLINK_"));
     let (config, mut problems) = config::load_text("the answers", table, env);
     let connections = config.map(|config| config.connections).unwrap_or_default();
-    let mut built = connectors::build(connections);
+    let mut built = connectors::build(connections, &Shared::default());
     problems.append(&mut built.problems);
     let Some(connector) = built.connectors.remove(name) else {
         return Err(render(&problems, false).trim_end().to_owned());

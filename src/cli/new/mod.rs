@@ -5,7 +5,7 @@ mod skeleton;
 
 use super::{out, schema, show};
 use crate::config::{self, Config};
-use crate::connectors;
+use crate::connectors::{self, Shared};
 use crate::diagnosis::{Problem, has_errors, nearest, suggest};
 use crate::domain::Offer;
 use crate::mapping;
@@ -118,7 +118,7 @@ fn copied(dir: &Path, other: &str, name: &str) -> anyhow::Result<String> {
 /// Flow and sample for the event that is wanted.
 fn made(config: Config, arguments: &FlowArguments) -> anyhow::Result<(String, String)> {
     let bound = config.roles.clone();
-    let built = connectors::build(config.connections);
+    let built = connectors::build(config.connections, &Shared::default());
     let offers: Vec<(String, &'static Offer)> = bound
         .iter()
         .filter_map(|(role, held)| {

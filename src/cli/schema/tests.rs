@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::keys::{CONNECTION, FLOW, Shape, TABLES};
 use crate::config::{self, Config};
-use crate::connectors::{self, LIST};
+use crate::connectors::{self, LIST, Shared};
 use crate::diagnosis::{Problem, Source, asked, duration_of, has_errors};
 use crate::mapping::grammar::{self, Shelf};
 use std::collections::BTreeSet;
@@ -81,7 +81,7 @@ fn verdict(files: Files, text: &str) -> Vec<String> {
 fn config_problems(text: &str) -> Vec<Problem> {
     let (config, mut problems) = config::load_text("my.toml", text, std::iter::empty());
     let Config { connections, .. } = config.expect("a config");
-    problems.extend(connectors::build(connections).problems);
+    problems.extend(connectors::build(connections, &Shared::default()).problems);
     problems
 }
 
@@ -188,7 +188,7 @@ fn each_connector_asks_for_its_own_keys() {
     for (name, build, keys) in LIST {
         let mut section = config::Section::from_toml("one", "");
         asked::take();
-        let _none = build("one", &mut section, &connectors::Shared::default());
+        let _none = build("one", &mut section, &Shared::default());
         let read: BTreeSet<String> = asked::take()
             .iter()
             .filter_map(|path| path.rsplit('.').next().map(str::to_owned))

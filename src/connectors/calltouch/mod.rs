@@ -202,6 +202,10 @@ impl Connector for Calltouch {
         lists::read(self, name).await
     }
 
+    fn limit_group(&self) -> &str {
+        self.journals.client.limit_group()
+    }
+
     fn pace(&self) -> f64 {
         self.pace
     }

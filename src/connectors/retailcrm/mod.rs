@@ -183,6 +183,10 @@ impl Connector for Account {
         lists::read(&self.client, name).await
     }
 
+    fn limit_group(&self) -> &str {
+        self.client.limit_group()
+    }
+
     fn pace(&self) -> f64 {
         self.config.requests_per_second
     }
