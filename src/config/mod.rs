@@ -3,6 +3,7 @@
 //! in the file or the variable that it came from; no secret stands in a problem or a `Debug`.
 
 mod cron;
+pub mod keys;
 mod load;
 mod node;
 mod origin;

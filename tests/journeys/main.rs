@@ -12,6 +12,7 @@ mod commands;
 mod crash;
 mod doors;
 mod flows;
+mod kit;
 mod matrix;
 mod outages;
 mod trouble;
