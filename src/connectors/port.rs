@@ -86,12 +86,42 @@ pub trait Connector: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The lists of codes and names that an author of flows may ask for.
+    fn lists(&self) -> &'static [ListOffer] {
+        &[]
+    }
+
+    /// Reads one of its lists from the far side, in the order in which people know it there.
+    ///
+    /// # Errors
+    /// Why it cannot be read now.
+    async fn list(&self, name: &str) -> Result<Listing, Delay> {
+        Err(Delay::setup(format!("there is no list `{name}`")))
+    }
+
     /// Connections of one group share a rate limit, and thus have one owner; see
     /// [`super::http::Client::limit_group`].
     fn limit_group(&self) -> &str;
 
     /// Requests per second that it may send; bounds how many decisions are worth having under way.
     fn pace(&self) -> f64;
+}
+
+/// A list that a connector can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListOffer {
+    /// A plural noun: `statuses`.
+    pub name: &'static str,
+    pub about: &'static str,
+}
+
+/// A list as read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// Names of the columns; the first is what a flow writes.
+    pub columns: &'static [&'static str],
+    /// One value for each column; none where the far side says nothing.
+    pub rows: Vec<Vec<Value>>,
 }
 
 /// What a look for the missing parts of an event found.

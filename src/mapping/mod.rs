@@ -8,7 +8,7 @@ mod eval;
 pub mod expr;
 pub mod filters;
 pub mod flow;
-mod grammar;
+pub mod grammar;
 mod load;
 #[cfg(test)]
 mod offers;

@@ -7,10 +7,12 @@ mod support;
 
 mod answers;
 mod arrivals;
+mod chores;
 mod commands;
 mod crash;
 mod doors;
 mod flows;
+mod kit;
 mod matrix;
 mod outages;
 mod replicas;

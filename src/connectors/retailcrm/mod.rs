@@ -8,6 +8,8 @@ mod check;
 mod client;
 mod config;
 mod fields;
+mod keys;
+mod lists;
 mod look;
 mod offer;
 mod references;
@@ -15,8 +17,10 @@ mod request;
 mod users;
 mod wire;
 
+pub use keys::KEYS;
+
 use super::http;
-use super::port::{Connector, Preview, Unreadable};
+use super::port::{Connector, ListOffer, Listing, Preview, Unreadable};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -169,6 +173,14 @@ impl Connector for Account {
 
     async fn setup(&self) -> Result<Vec<String>, Delay> {
         fields::set_up(&self.client).await
+    }
+
+    fn lists(&self) -> &'static [ListOffer] {
+        &lists::LISTS
+    }
+
+    async fn list(&self, name: &str) -> Result<Listing, Delay> {
+        lists::read(&self.client, name).await
     }
 
     fn limit_group(&self) -> &str {
