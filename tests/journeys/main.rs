@@ -15,5 +15,6 @@ mod flows;
 mod kit;
 mod matrix;
 mod outages;
+mod reload;
 mod replicas;
 mod trouble;
