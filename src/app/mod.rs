@@ -4,10 +4,12 @@
 pub mod bind;
 #[cfg(feature = "testing")]
 pub mod control;
+pub mod doorway;
+pub mod notify;
 pub mod serve;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, Log};
+use crate::config::{self, Config, Log, Server};
 use crate::connectors::{self, Connector};
 use crate::diagnosis::Problem;
 use crate::mapping;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 
 /// Everything that config and flow files say, read and checked.
 pub struct App {
-    pub listen: String,
+    pub server: Server,
     pub store_url: String,
     pub log: Log,
     pub book: Book,
@@ -46,7 +48,7 @@ pub fn read(file: Option<&Path>, env: impl Iterator<Item = (String, String)>) ->
 
 /// Makes the connectors, binds and checks the flows, runs their cases.
 pub fn assemble(config: Config) -> Read {
-    let Config { listen, store_url, mappings_dir, roles, connections, flows, log, origins } =
+    let Config { server, store_url, mappings_dir, roles, connections, flows, log, origins } =
         config;
     let mut problems = Vec::new();
     let built = connectors::build(connections);
@@ -61,7 +63,7 @@ pub fn assemble(config: Config) -> Read {
     let book = Book::new(bound.flows, offers.collect());
     let checked = bind::check(&book, &bound.off);
     problems.extend(checked.problems);
-    let app = App { listen, store_url, log, book, connectors: built.connectors };
+    let app = App { server, store_url, log, book, connectors: built.connectors };
     Read { app: Some(app), problems, cases: checked.passed }
 }
 
