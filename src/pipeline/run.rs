@@ -220,7 +220,13 @@ async fn sweep_loop(pipeline: Pipeline, tracker: TaskTracker, stop: Cancellation
             tracing::error!(%error, "the sweep failed; it is tried again");
         }
         if stop.is_cancelled() {
-            tokio::time::sleep(AFTER_TROUBLE).await;
+            // Looked at often: the next process waits for our end.
+            let others = async {
+                while tracker.len() > 1 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            let _late = tokio::time::timeout(AFTER_TROUBLE, others).await;
             continue;
         }
         tokio::select! {

@@ -13,4 +13,5 @@ mod doors;
 mod flows;
 mod matrix;
 mod outages;
+mod restart;
 mod trouble;
