@@ -6,6 +6,7 @@ use super::origin::{Origins, Part};
 use super::section::Section;
 use super::{Config, Connection, FlowSettings, Log, LogFormat};
 use crate::diagnosis::{Problem, suggest};
+use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 
 /// The shortest name that tells a person something.
@@ -51,7 +52,9 @@ fn server(root: &mut Section, config: &mut Config, problems: &mut Vec<Problem>) 
 
 fn store(root: &mut Section, config: &mut Config, problems: &mut Vec<Problem>) {
     let mut section = root.section("store");
-    if let Some(url) = section.text("url") {
+    // With a password in it, it is a secret.
+    if let Some(url) = section.secret("url") {
+        let url = url.expose_secret().to_owned();
         let known = ["sqlite:", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| url.starts_with(scheme)) {
             let problem = Problem::error("this is no address of a database");
