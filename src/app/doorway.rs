@@ -5,15 +5,17 @@
 //! - a socket handed over by the service manager (`LISTEN_FDS`): it outlives us, what waits in its
 //!   queue is answered by the next process;
 //! - `server.reuse_port`: the next process binds beside us, each connection goes to one of the two.
-//!   What the kernel has queued at our socket dies with it, so the queue is emptied before it is
-//!   closed. A connection whose handshake ends between the last accept and the close is reset still,
-//!   unless `net.ipv4.tcp_migrate_req` is 1: then it moves to the other process;
+//!   What the kernel has queued at our socket dies with it, so at the end no connection may come in
+//!   between: our socket turns deaf to new handshakes (the sender's kernel repeats one after a second,
+//!   and then finds the other process), those that are half done are given a moment, the queue is
+//!   emptied, and the socket is closed;
 //! - an address of our own: between two processes connections are refused.
 
 use crate::config::Server;
 use anyhow::Context;
 use axum::Router;
 use axum::serve::Listener;
+use socket2::{SockFilter, SockRef};
 use std::collections::VecDeque;
 use std::future::{Future, IntoFuture, pending};
 use std::io::{self, ErrorKind, IoSlice};
@@ -32,10 +34,23 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 const BACKLOG: u32 = 4096;
 /// Who has connected and says nothing is waited for so long when the doors close.
 const SILENCE: Duration = Duration::from_secs(2);
+/// Handshakes that are half done when our socket turns deaf get so long; a slower one is reset,
+/// unless `net.ipv4.tcp_migrate_req` is 1.
+const HALF_DONE: Duration = Duration::from_millis(200);
 /// What is under way when the doors close gets so long; a request's own time-out is below it.
 const LAST: Duration = Duration::from_secs(20);
 /// The pause after an accept that failed for want of something (file descriptors, memory).
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Drops the first packet of a handshake (SYN without ACK) and lets all others pass: classic BPF over
+/// the TCP header, whose byte 13 holds the flags. The sender hears nothing and tries again.
+static DEAF: [SockFilter; 5] = [
+    SockFilter::new(0x30, 0, 0, 13),       // load byte 13
+    SockFilter::new(0x54, 0, 0, 0x12),     // keep SYN and ACK of it
+    SockFilter::new(0x15, 0, 1, 0x02),     // SYN alone?
+    SockFilter::new(0x06, 0, 0, 0),        // then drop it
+    SockFilter::new(0x06, 0, 0, u32::MAX), // else let it pass
+];
 
 /// The way to the address, before the store is open.
 pub struct Entrance {
@@ -69,13 +84,13 @@ impl Entrance {
     /// # Errors
     /// The shared address cannot be had.
     pub async fn open(self) -> anyhow::Result<Doorway> {
-        let (listener, handed) = match self.way {
-            Way::Handed(listener) => (listener, true),
-            Way::Own(listener) => (listener, false),
-            Way::Shared(address) => (bind(&address, true).await?, false),
+        let (listener, heir) = match self.way {
+            Way::Handed(listener) => (listener, Heir::Queue),
+            Way::Own(listener) => (listener, Heir::None),
+            Way::Shared(address) => (bind(&address, true).await?, Heir::Beside),
         };
         let address = listener.local_addr().context("the listener has no address")?;
-        Ok(Doorway { listener, handed, address })
+        Ok(Doorway { listener, heir, address })
     }
 }
 
@@ -120,10 +135,21 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Who takes the connections that come after us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heir {
+    /// Nobody, or somebody who binds the address anew.
+    None,
+    /// Whoever is handed the same socket, with all that waits in its queue.
+    Queue,
+    /// A process that listens on the same address with a socket of its own.
+    Beside,
+}
+
 /// The open doors' socket.
 pub struct Doorway {
     listener: TcpListener,
-    handed: bool,
+    heir: Heir,
     address: SocketAddr,
 }
 
@@ -144,7 +170,7 @@ impl Doorway {
     ) -> anyhow::Result<()> {
         let queue = Queue {
             listener: Some(self.listener),
-            handed: self.handed,
+            heir: self.heir,
             address: self.address,
             last: VecDeque::new(),
             closing: CancellationToken::new(),
@@ -184,7 +210,7 @@ impl Doorway {
 /// The socket while it is served: accepts, and empties itself at the end.
 struct Queue {
     listener: Option<TcpListener>,
-    handed: bool,
+    heir: Heir,
     address: SocketAddr,
     /// Who stood in the queue when it was closed.
     last: VecDeque<(Visitor, SocketAddr)>,
@@ -209,7 +235,7 @@ impl Listener for Queue {
             match accepted {
                 Some(Ok((stream, from))) => return (Visitor::new(stream, &self.silent), from),
                 Some(Err(error)) => trouble(&error).await,
-                None => self.close(),
+                None => self.close().await,
             }
         }
         match self.last.pop_front() {
@@ -227,12 +253,17 @@ impl Listener for Queue {
 }
 
 impl Queue {
-    /// Asks the kernel itself until its queue is empty, and closes the socket in the same breath: a
-    /// connection that comes in between is reset.
-    fn close(&mut self) {
+    /// Ends the socket; who stood in its queue is inside then, unless the queue has an heir.
+    async fn close(&mut self) {
         let Some(listener) = self.listener.take() else { return };
-        if self.handed {
+        if self.heir == Heir::Queue {
             return;
+        }
+        if self.heir == Heir::Beside {
+            match SockRef::from(&listener).attach_filter(&DEAF) {
+                Ok(()) => tokio::time::sleep(HALF_DONE).await,
+                Err(error) => tracing::warn!(%error, "a connection may be reset in the hand-over"),
+            }
         }
         match listener.into_std() {
             Ok(listener) => self.take_in(&listener),
@@ -240,6 +271,7 @@ impl Queue {
         }
     }
 
+    /// Asks the kernel itself until its queue is empty: the runtime hears of a connection too late.
     fn take_in(&mut self, listener: &StdListener) {
         loop {
             let accepted = listener.accept().and_then(|(stream, from)| {

@@ -25,7 +25,7 @@ pub enum Manner {
 }
 
 /// What became of the posts.
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub struct Tally {
     pub sent: u64,
     /// The ids of the calls that were answered with 2xx.
@@ -50,6 +50,20 @@ impl Tally {
             && self.silent == 0
             && self.other.is_empty()
             && self.kept.len() as u64 == self.sent
+    }
+}
+
+impl std::fmt::Debug for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tally")
+            .field("sent", &self.sent)
+            .field("kept", &self.kept.len())
+            .field("refused", &self.refused)
+            .field("reset", &self.reset)
+            .field("silent", &self.silent)
+            .field("other", &self.other)
+            .field("slowest", &self.slowest)
+            .finish()
     }
 }
 
