@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 use leadlink::config::{self, Config};
+use leadlink::connectors::Shared;
 use leadlink::diagnosis::{duration_of, render};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -94,7 +95,7 @@ fn runs(name: &str, config: &str, variables: Vec<(String, String)>) -> Config {
     let variables = with_secrets(variables);
     let (read, problems) = config::load_text(name, config, variables.clone().into_iter());
     assert!(problems.is_empty(), "{}", render(&problems, false));
-    let assembled = leadlink::app::assemble(read.expect("a configuration"));
+    let assembled = leadlink::app::assemble(read.expect("a configuration"), &Shared::default());
     assert!(assembled.problems.is_empty(), "{}", render(&assembled.problems, false));
     let app = assembled.app.expect("an app");
     assert_eq!((app.connectors.len(), app.book.flows().len()), (2, 3), "{name}");

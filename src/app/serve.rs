@@ -2,9 +2,10 @@
 //! answers before any far side is asked, and what was accepted is durable whatever happens next.
 
 use super::doorway::Entrance;
-use super::{App, notify};
+use super::{App, notify, reload};
 use crate::clock::Clock;
 use crate::http::{Doors, router};
+use crate::pipeline::owners::Sign;
 use crate::pipeline::run;
 use anyhow::Context;
 use std::sync::Arc;
@@ -60,11 +61,18 @@ pub async fn serve_on(
     let store_is_inside = app.store_url.starts_with("sqlite:");
     #[cfg(feature = "testing")]
     super::control::listen(clock.clone(), CancellationToken::new());
+    let source = reload::Source {
+        file: app.file.clone(),
+        listen: app.server.listen.clone(),
+        store_url: app.store_url.clone(),
+        shared: app.shared.clone(),
+    };
     let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
-    let first_starts =
-        run::first_starts(&pipeline).await.context("the store failed at the start")?;
+    let pipeline = pipeline.started().await.context("the store failed at the start")?;
     let doorway = entrance.open().await?;
-    let loops = tokio::spawn(run::run(pipeline.clone(), first_starts, stop.begun.clone()));
+    let sign = Sign { listen: doorway.address().to_string(), started: pipeline.clock.now() };
+    let loops = tokio::spawn(run::run(pipeline.clone(), sign, stop.begun.clone()));
+    tokio::spawn(reload::forever(pipeline.clone(), source, stop.begun.clone()));
     let stopping = stop.begun.clone();
     let doors = router(Doors { pipeline: pipeline.clone(), metrics, stopping });
     tracing::info!(address = %doorway.address(), "listening");
