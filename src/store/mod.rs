@@ -8,6 +8,7 @@
 mod claim;
 mod commands;
 mod complete;
+mod copy;
 mod cursors;
 mod drafts;
 mod events;
@@ -32,6 +33,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use copy::Copied;
 pub use hints::{Hint, Hints};
 pub use owners::{Bid, Replica};
 pub use rows::*;
