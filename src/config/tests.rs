@@ -273,3 +273,16 @@ fn the_shipped_files_hold_as_they_are_and_with_every_key_taken_in() {
     assert_eq!(config.mappings_dir, defaults.mappings_dir);
     assert_eq!(config.log, defaults.log);
 }
+
+#[test]
+fn the_doors_and_the_address_of_the_database_are_read() {
+    let text = "[server]\nreuse_port = true\ndrain = \"5s\"\n[store]\nurl = \"env:DATABASE\"\n";
+    let (config, problems) = loaded(text, &[("DATABASE", "postgres://leadlink:pw@db/leadlink")]);
+    assert!(problems.is_empty(), "{}", render(&problems, false));
+    assert_eq!(config.store_url, "postgres://leadlink:pw@db/leadlink");
+    assert_eq!((config.server.reuse_port, config.server.drain.as_secs()), (true, 5));
+    // A file has one owner: the port would be shared with nobody.
+    let (_, problems) = loaded(text, &[("DATABASE", "sqlite:data/leadlink.db")]);
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].title.contains("reuse_port") && !crate::diagnosis::has_errors(&problems));
+}
