@@ -6,11 +6,12 @@ use super::{App, notify, reload};
 use crate::clock::Clock;
 use crate::http::{Doors, router};
 use crate::pipeline::owners::Sign;
-use crate::pipeline::run;
+use crate::pipeline::{chores, run};
 use anyhow::Context;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Renders `/metrics`.
@@ -61,28 +62,32 @@ pub async fn serve_on(
     let store_is_inside = app.store_url.starts_with("sqlite:");
     #[cfg(feature = "testing")]
     super::control::listen(clock.clone(), CancellationToken::new());
+    let (retention, settings) = watch::channel(app.retention.clone());
     let source = reload::Source {
         file: app.file.clone(),
         listen: app.server.listen.clone(),
         store_url: app.store_url.clone(),
         shared: app.shared.clone(),
+        retention,
     };
     let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
     let pipeline = pipeline.started().await.context("the store failed at the start")?;
     let doorway = entrance.open().await?;
     let sign = Sign { listen: doorway.address().to_string(), started: pipeline.clock.now() };
     let loops = tokio::spawn(run::run(pipeline.clone(), sign, stop.begun.clone()));
+    let chores = tokio::spawn(chores::run(pipeline.clone(), settings, stop.begun.clone()));
     tokio::spawn(reload::forever(pipeline.clone(), source, stop.begun.clone()));
     let stopping = stop.begun.clone();
     let doors = router(Doors { pipeline: pipeline.clone(), metrics, stopping });
     tracing::info!(address = %doorway.address(), "listening");
-    let watch = tokio::spawn(notify::watch(pipeline.clone(), store_is_inside));
+    let heart = tokio::spawn(notify::watch(pipeline.clone(), store_is_inside));
     notify::ready(&format!("accepting on {}", doorway.address()));
     doorway.serve(doors, drained(pipeline.clock.clone(), drain, stop.clone())).await?;
     stop.begun.cancel();
     loops.await.context("the loops failed")?;
+    chores.await.context("the chores failed")?;
     pipeline.store.close().await;
-    watch.abort();
+    heart.abort();
     tracing::info!("stopped; nothing is under way");
     Ok(())
 }
