@@ -15,4 +15,5 @@ mod flows;
 mod kit;
 mod matrix;
 mod outages;
+mod restart;
 mod trouble;
