@@ -7,6 +7,8 @@ mod explain;
 mod migrate;
 mod out;
 mod poll;
+mod replay;
+mod retry;
 mod run;
 mod sandbox;
 mod setup;
@@ -42,6 +44,10 @@ enum Command {
     Why(why::Arguments),
     /// Reads a connection's journals now
     Poll(poll::Arguments),
+    /// Decides recorded events anew with other flows and shows what would differ
+    Replay(replay::Arguments),
+    /// Lets parked jobs be decided anew, or unreadable deliveries be read anew
+    Retry(retry::Arguments),
     /// Brings the database to this version
     Migrate,
     /// Runs stand-ins of RetailCRM and Calltouch, with faults to switch
@@ -69,6 +75,8 @@ pub fn main() -> ExitCode {
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
+            Command::Replay(arguments) => replay::run(config, arguments).await,
+            Command::Retry(arguments) => retry::run(config, arguments).await,
             Command::Migrate => migrate::run(config).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,

@@ -5,9 +5,11 @@
 pub mod decide;
 pub mod explain;
 pub mod gate;
+pub mod mend;
 pub mod perform;
 pub mod poll;
 pub mod receive;
+pub mod replay;
 pub mod resolve;
 pub mod route;
 pub mod run;

@@ -1,7 +1,7 @@
 //! The loops of the daemon. Invariant: a loop never ends by itself — it logs, waits and goes on —
 //! and at a stop nothing new is begun while what is under way comes to its end.
 
-use super::{Pipeline, decide, poll, route, sweep};
+use super::{Pipeline, decide, mend, poll, route, sweep};
 use crate::clock::plus;
 use crate::connectors::port::Feed;
 use crate::store::{Command, Error};
@@ -288,6 +288,9 @@ async fn obey(
     wakes: &Wakes,
     first_starts: &BTreeMap<String, Timestamp>,
 ) -> Value {
+    if let Some(answer) = mend::obey(pipeline, &command.kind, &command.body).await {
+        return answer;
+    }
     let connection = command.body.get("connection").and_then(Value::as_str).unwrap_or_default();
     let (Some(connector), Some(first_start), "poll") =
         (pipeline.connector(connection), first_starts.get(connection), command.kind.as_str())

@@ -14,8 +14,10 @@ mod inbox;
 mod jobs;
 mod lanes;
 mod links;
+mod mend;
 mod open;
 mod plans;
+mod recorded;
 mod route;
 pub mod rows;
 mod sql;
@@ -27,6 +29,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use mend::{Brief, Doubtful, LanesOf, Mended, Word};
+pub use recorded::{Mark, Span};
 pub use rows::*;
 
 use crate::domain::Event;

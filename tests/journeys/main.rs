@@ -12,5 +12,6 @@ mod crash;
 mod doors;
 mod flows;
 mod matrix;
+mod mend;
 mod outages;
 mod trouble;

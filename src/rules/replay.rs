@@ -1,0 +1,398 @@
+//! What the flows would have decided about what is recorded. Invariant: it decides by the very
+//! functions that a job goes through, from the event and the facts as they were kept; what was not
+//! kept is told, never guessed.
+
+use super::{Book, Fault, Knowledge, decide, gather, guard, route};
+use crate::domain::offer::Kind as Shape;
+use crate::domain::plan::as_hole;
+use crate::domain::{
+    Asked, Decision, Event, Field, Plan, Query, Reason, Recorded, Step, Verdict, Why,
+};
+use crate::mapping::Bound;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What a recorded decision comes to under other flows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Weighed {
+    Same,
+    Differs(Box<Difference>),
+    /// What was kept does not tell: a fact was not asked, or asked otherwise, or lacks a field.
+    Untold(String),
+    /// No rule was asked then: the flow was stopped, or was not there.
+    Rested,
+    /// The flow is not among these.
+    Gone,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    pub kind: Kind,
+    pub was: Decision,
+    pub now: Now,
+    /// Field by field; the reasons too.
+    pub changes: Vec<Change>,
+}
+
+/// What would be decided now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Now {
+    Decided(Decision),
+    /// The flow cannot be evaluated for it: the job would wait for a person.
+    Stuck(String),
+}
+
+/// In what a decision differs, the gravest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The words of both verdicts.
+    Verdict(&'static str, &'static str),
+    /// Other steps, or another order, operation or connection of them.
+    Steps,
+    /// The same steps with another input.
+    Input,
+    /// The same is done (or not done), for other reasons.
+    Reasons,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verdict(was, now) => write!(f, "{was} → {now}"),
+            Self::Steps => f.write_str("other steps"),
+            Self::Input => f.write_str("other input"),
+            Self::Reasons => f.write_str("only other reasons"),
+        }
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One value that changes: `create.customFields.utm_source`. `None`: not there.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    pub at: String,
+    pub was: Option<Value>,
+    pub now: Option<Value>,
+}
+
+impl Now {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Decided(decision) => word(&decision.verdict),
+            Self::Stuck(_) => "stuck",
+        }
+    }
+
+    /// Would it do anything?
+    pub fn acts(&self) -> bool {
+        matches!(self, Self::Decided(decision) if !steps(&decision.verdict).is_empty())
+    }
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Act(_) => "act",
+        Verdict::Skip => "skip",
+        Verdict::Incomplete => "incomplete",
+    }
+}
+
+fn steps(verdict: &Verdict) -> &[Step] {
+    match verdict {
+        Verdict::Act(Plan { steps }) => steps,
+        Verdict::Skip | Verdict::Incomplete => &[],
+    }
+}
+
+/// Decides a recorded decision anew by the flow of the same name, and compares.
+pub fn weigh(book: &Book, recorded: &Recorded) -> Weighed {
+    if recorded.decision.reasons.iter().any(rested) {
+        return Weighed::Rested;
+    }
+    let Some(bound) = book.flow(&recorded.flow) else { return Weighed::Gone };
+    // Whether a flow runs is no rule: what was decided is compared with what it would decide.
+    let running = Bound { running: true, ..bound.clone() };
+    match anew(book, &running, recorded) {
+        Err(untold) => Weighed::Untold(untold),
+        Ok(now) => compare(&recorded.decision, now),
+    }
+}
+
+fn rested(reason: &Reason) -> bool {
+    let word = &reason.word;
+    reason.why == Why::Guard && (word == guard::STOPPED || word.starts_with(guard::GONE))
+}
+
+/// The decision, or why it cannot be told.
+fn anew(book: &Book, bound: &Bound, recorded: &Recorded) -> Result<Now, String> {
+    let event = as_it_was(recorded);
+    let mut knowledge = Knowledge {
+        event: book.event_fields(&event),
+        facts: BTreeMap::new(),
+        done: recorded.done.clone(),
+        now: recorded.first_tried.map_or(recorded.at, |first| first.min(recorded.at)),
+    };
+    match guard::decide(bound, &event, &knowledge) {
+        Ok(None) => {}
+        Ok(Some(decision)) => return Ok(Now::Decided(decision)),
+        Err(fault) => return Ok(Now::Stuck(fault.to_string())),
+    }
+    knowledge.now = recorded.at;
+    let mut lacking = Lacking::default();
+    if let Err(fault) = recall(book, bound, recorded, &mut knowledge, &mut lacking) {
+        return lacking.judge(&fault);
+    }
+    let decision = match decide::decide(book, bound, &event, &knowledge) {
+        Ok(decision) => decision,
+        Err(fault) => return lacking.judge(&fault),
+    };
+    // Its lanes are no part of the decision, but without them it would not be performed.
+    match route::lanes(book, bound, &bound.flow.fact_lane, &knowledge) {
+        Err(fault) if !fault.pending => lacking.judge(&fault),
+        Ok(_) | Err(_) => Ok(Now::Decided(decision)),
+    }
+}
+
+/// The event under the key that it had: one that was learnt since would look like a change.
+fn as_it_was(recorded: &Recorded) -> Event {
+    let mut event = recorded.event.clone();
+    if let Some(step) = steps(&recorded.decision.verdict).first() {
+        let given = &step.effect.key;
+        let named = |key: &&str| given == key || *given == format!("{key}:{}", step.name);
+        let then = event.keys().find(named).map(str::to_owned);
+        event.key = then.unwrap_or(event.key);
+    }
+    event
+}
+
+/// What the flow would need to know and nobody kept.
+#[derive(Debug, Default)]
+struct Lacking {
+    /// Fact → why it is not known.
+    facts: BTreeMap<String, String>,
+    /// `facts.order.number`: on offer now, not kept then.
+    fields: BTreeSet<String>,
+}
+
+impl Lacking {
+    /// Is it a fault of the flow, or only of what was kept?
+    fn judge(&self, fault: &Fault) -> Result<Now, String> {
+        if fault.pending {
+            let facts: Vec<&str> = self.facts.values().map(String::as_str).collect();
+            return Err(facts.join("; "));
+        }
+        let field = self.fields.iter().find(|field| fault.why.contains(&format!("`{field}`")));
+        match field {
+            Some(field) => Err(format!("{field} was not kept then")),
+            None => Ok(Now::Stuck(fault.to_string())),
+        }
+    }
+}
+
+/// Fills in the facts whose very question was asked then, until no more can be found.
+fn recall(
+    book: &Book,
+    bound: &Bound,
+    recorded: &Recorded,
+    knowledge: &mut Knowledge,
+    lacking: &mut Lacking,
+) -> Result<(), Fault> {
+    loop {
+        let before = knowledge.facts.len();
+        for (fact, query) in gather::next(book, bound, knowledge)? {
+            match kept(recorded, bound, &fact, &query) {
+                Ok(value) => {
+                    let offer = book.offer(&query.connection).and_then(|o| o.query(&query.name));
+                    let fields = offer.map_or(&[] as &[Field], |offer| offer.output);
+                    let value = known_part(fields, &fact, value, &mut lacking.fields);
+                    knowledge.facts.insert(fact, value);
+                }
+                Err(why) => {
+                    lacking.facts.insert(fact, why);
+                }
+            }
+        }
+        if knowledge.facts.len() == before {
+            return Ok(());
+        }
+    }
+}
+
+/// What was answered then to this very question, under whatever name.
+fn kept<'a>(
+    recorded: &'a Recorded,
+    bound: &Bound,
+    fact: &str,
+    query: &Query,
+) -> Result<&'a Value, String> {
+    let Some(asked) = &recorded.asked else {
+        // The same file asks the same questions.
+        return match recorded.facts.get(fact) {
+            Some(value) if recorded.flow_hash == bound.flow.hash => Ok(value),
+            _ => Err(format!("what was asked for the fact {fact} was not kept then")),
+        };
+    };
+    let question = Asked::from(query);
+    let same = asked.iter().find(|(_, held)| **held == question);
+    match same.and_then(|(name, _)| recorded.facts.get(name)) {
+        Some(value) => Ok(value),
+        None if asked.contains_key(fact) => {
+            Err(format!("the fact {fact} was asked otherwise then"))
+        }
+        None => Err(format!("the fact {fact} was not asked then")),
+    }
+}
+
+/// A kept fact without the fields that the offer has learnt since: an expression that asks for one
+/// of them fails, where a made-up none would mislead it.
+fn known_part(
+    fields: &[Field],
+    fact: &str,
+    value: &Value,
+    lacking: &mut BTreeSet<String>,
+) -> Value {
+    let Value::Object(held) = value else { return value.clone() };
+    let mut known = Map::new();
+    for field in fields {
+        match held.get(field.name) {
+            Some(value) if whole(&field.kind, value) => {
+                known.insert(field.name.to_owned(), value.clone());
+            }
+            _ => {
+                lacking.insert(format!("facts.{fact}.{}", field.name));
+            }
+        }
+    }
+    Value::Object(known)
+}
+
+fn whole(kind: &Shape, value: &Value) -> bool {
+    match (kind, value) {
+        (Shape::Record(fields), Value::Object(held)) => fields
+            .iter()
+            .all(|field| held.get(field.name).is_some_and(|value| whole(&field.kind, value))),
+        (Shape::List(kind), Value::Array(items)) => items.iter().all(|item| whole(kind, item)),
+        _ => true,
+    }
+}
+
+fn compare(was: &Decision, now: Now) -> Weighed {
+    let (mut changes, kind) = match &now {
+        Now::Decided(decision) if decision == was => return Weighed::Same,
+        Now::Decided(decision) => differences(was, decision),
+        Now::Stuck(_) => (Vec::new(), None),
+    };
+    let kind = if word(&was.verdict) == now.word() {
+        kind.unwrap_or(Kind::Reasons)
+    } else {
+        Kind::Verdict(word(&was.verdict), now.word())
+    };
+    if let Now::Decided(decision) = &now {
+        reasons(&was.reasons, &decision.reasons, &mut changes);
+    }
+    Weighed::Differs(Box::new(Difference { kind, was: was.clone(), now, changes }))
+}
+
+/// What differs in the plans.
+fn differences(was: &Decision, now: &Decision) -> (Vec<Change>, Option<Kind>) {
+    let (old, new) = (steps(&was.verdict), steps(&now.verdict));
+    let mut changes = Vec::new();
+    let find = |steps: &[Step], name: &str| steps.iter().position(|step| step.name == name);
+    for step in old {
+        let inputs = |step: &Step| Value::Object(step.effect.input.clone());
+        match find(new, &step.name) {
+            None => push(&mut changes, step.name.clone(), Some(inputs(step)), None),
+            Some(at) => {
+                differ(&step.name, &inputs(step), &inputs(&new[at]), &mut changes);
+            }
+        }
+    }
+    let inputs_differ = !changes.is_empty();
+    for step in new.iter().filter(|step| find(old, &step.name).is_none()) {
+        let input = Value::Object(step.effect.input.clone());
+        push(&mut changes, step.name.clone(), None, Some(input));
+    }
+    let shape = |step: &Step| json!([step.name, step.effect.connection, step.effect.operation, step.effect.key, step.needs]);
+    let (before, after): (Vec<_>, Vec<_>) =
+        (old.iter().map(shape).collect(), new.iter().map(shape).collect());
+    if before == after {
+        return (changes, inputs_differ.then_some(Kind::Input));
+    }
+    for (step, held) in old.iter().filter_map(|step| Some((step, new.get(find(new, &step.name)?)?)))
+    {
+        let whose = |step: &Step| json!(format!("{} {}", step.effect.connection, step.effect.operation));
+        differ(&format!("{} does", step.name), &whose(step), &whose(held), &mut changes);
+        differ(
+            &format!("{} needs", step.name),
+            &json!(step.needs),
+            &json!(held.needs),
+            &mut changes,
+        );
+    }
+    let names = |steps: &[Step]| json!(steps.iter().map(|step| &step.name).collect::<Vec<_>>());
+    differ("steps", &names(old), &names(new), &mut changes);
+    (changes, Some(Kind::Steps))
+}
+
+fn reasons(was: &[Reason], now: &[Reason], changes: &mut Vec<Change>) {
+    let find = |all: &[Reason], about: &str| all.iter().position(|held| held.about == about);
+    let told = |reason: &Reason| json!(reason.to_string());
+    for reason in was {
+        let about = format!("reason {}", reason.about);
+        match find(now, &reason.about).map(|at| &now[at]) {
+            None => push(changes, about, Some(told(reason)), None),
+            Some(other) if other.to_string() != reason.to_string() || other.why != reason.why => {
+                push(changes, about, Some(told(reason)), Some(told(other)));
+            }
+            Some(other) => {
+                let saw = |reason: &Reason| reason.saw.iter().cloned().collect::<Map<_, _>>();
+                let about = format!("{about} saw");
+                differ(&about, &saw(reason).into(), &saw(other).into(), changes);
+            }
+        }
+    }
+    for reason in now.iter().filter(|reason| find(was, &reason.about).is_none()) {
+        push(changes, format!("reason {}", reason.about), None, Some(told(reason)));
+    }
+}
+
+fn push(changes: &mut Vec<Change>, at: String, was: Option<Value>, now: Option<Value>) {
+    changes.push(Change { at, was, now });
+}
+
+/// The values that differ below `at`; holes are values of their own.
+fn differ(at: &str, was: &Value, now: &Value, changes: &mut Vec<Change>) {
+    if was == now {
+        return;
+    }
+    let (Value::Object(old), Value::Object(new)) = (was, now) else {
+        return push(changes, at.to_owned(), Some(was.clone()), Some(now.clone()));
+    };
+    if as_hole(was).is_some() || as_hole(now).is_some() {
+        return push(changes, at.to_owned(), Some(was.clone()), Some(now.clone()));
+    }
+    let added = new.keys().filter(|name| !old.contains_key(*name));
+    for name in old.keys().chain(added) {
+        let below = format!("{at}.{name}");
+        match (old.get(name), new.get(name)) {
+            (Some(old), Some(new)) => differ(&below, old, new, changes),
+            (old, new) => push(changes, below, old.cloned(), new.cloned()),
+        }
+    }
+}
+
+/// Names a flow exactly as it would decide: its file, its tables, what it is bound to.
+pub fn fingerprint(bound: &Bound) -> String {
+    let rest = json!([bound.flow.tables.0, bound.roles, bound.max_age.as_millis().to_string()]);
+    let hash = Sha256::new_with_prefix(&bound.flow.hash).chain_update(rest.to_string()).finalize();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
