@@ -29,19 +29,19 @@ pub struct Arguments {
     #[arg(long)]
     unreadable: bool,
     /// Only jobs of this flow
-    #[arg(long, requires = "stuck")]
+    #[arg(long, conflicts_with_all = ["jobs", "unreadable"])]
     flow: Option<String>,
     /// Only what came from this connection; of jobs, also those whose flow asks or writes there
     #[arg(long, conflicts_with = "jobs")]
     connection: Option<String>,
     /// A step of unknown outcome that has happened: it counts as done
-    #[arg(long, value_name = "STEP", requires = "jobs")]
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["stuck", "unreadable"])]
     arrived: Vec<String>,
     /// What that step answered, e.g. `{"id": 17}`
     #[arg(long, value_name = "JSON", requires = "arrived")]
     output: Option<String>,
     /// A step of unknown outcome that has not happened: it may be sent again
-    #[arg(long, value_name = "STEP", requires = "jobs")]
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["stuck", "unreadable"])]
     again: Vec<String>,
     /// Why, for those who read the story later
     #[arg(long, value_name = "TEXT")]

@@ -257,8 +257,7 @@ async fn act(
     report(claimed, &decision, &begun);
     match (begun, decision.verdict) {
         (Begun::Started(ids), Verdict::Act(plan)) => {
-            perform::plan(pipeline, claimed, event, perform::Run::new(plan, ids, done))
-                .await
+            perform::plan(pipeline, claimed, event, perform::Run::new(plan, ids, done)).await
         }
         (Begun::Started(_) | Begun::Ended | Begun::LaneBusy, _) => Ok(()),
     }

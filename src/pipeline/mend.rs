@@ -110,7 +110,9 @@ pub async fn retry(pipeline: &Pipeline, asked: &Retry) -> Result<Report, String>
 fn concerns(book: &Book, asked: &Retry, brief: &Brief) -> bool {
     let uses = |name: &String| {
         brief.connection == *name
-            || book.flow(&brief.flow).is_some_and(|bound| book.needs(bound).any(|held| held == name))
+            || book
+                .flow(&brief.flow)
+                .is_some_and(|bound| book.needs(bound).any(|held| held == name))
     };
     asked.flow.as_ref().is_none_or(|flow| brief.flow == *flow)
         && asked.connection.as_ref().is_none_or(uses)

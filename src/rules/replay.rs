@@ -321,7 +321,15 @@ fn differences(was: &Decision, now: &Decision) -> (Vec<Change>, Option<Kind>) {
         let input = Value::Object(step.effect.input.clone());
         push(&mut changes, step.name.clone(), None, Some(input));
     }
-    let shape = |step: &Step| json!([step.name, step.effect.connection, step.effect.operation, step.effect.key, step.needs]);
+    let shape = |step: &Step| {
+        json!([
+            step.name,
+            step.effect.connection,
+            step.effect.operation,
+            step.effect.key,
+            step.needs
+        ])
+    };
     let (before, after): (Vec<_>, Vec<_>) =
         (old.iter().map(shape).collect(), new.iter().map(shape).collect());
     if before == after {
@@ -329,7 +337,8 @@ fn differences(was: &Decision, now: &Decision) -> (Vec<Change>, Option<Kind>) {
     }
     for (step, held) in old.iter().filter_map(|step| Some((step, new.get(find(new, &step.name)?)?)))
     {
-        let whose = |step: &Step| json!(format!("{} {}", step.effect.connection, step.effect.operation));
+        let whose =
+            |step: &Step| json!(format!("{} {}", step.effect.connection, step.effect.operation));
         differ(&format!("{} does", step.name), &whose(step), &whose(held), &mut changes);
         differ(
             &format!("{} needs", step.name),
@@ -395,4 +404,273 @@ pub fn fingerprint(bound: &Bound) -> String {
     let rest = json!([bound.flow.tables.0, bound.roles, bound.max_age.as_millis().to_string()]);
     let hash = Sha256::new_with_prefix(&bound.flow.hash).chain_update(rest.to_string()).finalize();
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Repeat;
+    use crate::domain::plan::hole;
+    use crate::domain::{EventOffer, Input, Kind as Of, Need, Offer, OperationOffer, QueryOffer};
+    use std::time::Duration;
+
+    const fn field(name: &'static str) -> Field {
+        Field { name, kind: Of::Any, about: "" }
+    }
+
+    static ORDER: [Field; 3] = [
+        field("id"),
+        Field { name: "paid", kind: Of::Record(&[field("sum")]), about: "" },
+        field("number"),
+    ];
+
+    static OFFER: Offer = Offer {
+        connector: "shop",
+        events: &[EventOffer { kind: "call.finished", about: "", fields: &[field("phone")] }],
+        queries: &[QueryOffer {
+            name: "order",
+            about: "",
+            input: &[
+                Input { name: "phone", kind: Of::Phone, need: Need::Must, about: "" },
+                Input { name: "pick", kind: Of::Text, need: Need::May, about: "" },
+            ],
+            output: &ORDER,
+            known: None,
+            owner: None,
+        }],
+        operations: &[OperationOffer {
+            name: "order.create",
+            about: "",
+            input: &[
+                Input { name: "name", kind: Of::Text, need: Need::Must, about: "" },
+                Input { name: "more", kind: Of::Any, need: Need::May, about: "" },
+            ],
+            output: &[field("id")],
+            repeat: Repeat::Check,
+            entity: None,
+            owner: None,
+            makes: true,
+        }],
+    };
+
+    const RULES: &str = r#"
+[facts]
+order = { ask = "crm.order", phone = "{{ event.phone }}", pick = "newest" }
+[[step]]
+name = "create"
+do = "crm.order.create"
+unless = "facts.order.number"
+with = { name = "call of {{ event.phone }}", more = { at = "{{ now }}", k = "v" } }
+[[step]]
+name = "note"
+do = "crm.order.create"
+when = "steps.create"
+with = { name = "note", more = { of = "{{ steps.create.id }}" } }
+"#;
+
+    fn book(rules: &str) -> Book {
+        let folder = tempfile::tempdir().expect("a folder");
+        let head = "[flow]\nname = 'a'\non = { from = 'crm', event = 'call.finished' }\n\
+                    max_age = '7d'\nlane = '{{ event.phone }}'\n";
+        std::fs::write(folder.path().join("a.toml"), format!("{head}{rules}")).expect("written");
+        let (mut flows, problems) = crate::mapping::load(folder.path());
+        assert!(problems.is_empty(), "{}", crate::diagnosis::render(&problems, false));
+        let flow = flows.pop().expect("a flow");
+        let bound = Bound {
+            name: "a".to_owned(),
+            delay: flow.delay,
+            max_age: Duration::from_secs(7 * 24 * 3600),
+            flow,
+            roles: BTreeMap::from([("crm".to_owned(), vec!["shop".to_owned()])]),
+            // Whether it runs now is nothing to a replay.
+            running: false,
+        };
+        Book::new(vec![bound], BTreeMap::from([("shop".to_owned(), &OFFER)]))
+    }
+
+    fn order() -> Value {
+        json!({ "id": 7, "paid": { "sum": 1 }, "number": null })
+    }
+
+    /// What `RULES` decided about a call whose person had this order.
+    fn recorded(order: &Value) -> Recorded {
+        let query = json!({ "connection": "shop", "name": "order",
+            "input": { "phone": "79990000001", "pick": "newest" } });
+        let asked: Asked = serde_json::from_value(query).expect("a question");
+        let book = book(RULES);
+        let mut recorded = Recorded {
+            id: 1,
+            job: 1,
+            flow: "a".to_owned(),
+            flow_hash: book.flows()[0].flow.hash.clone(),
+            event: Event {
+                connection: "shop".to_owned(),
+                kind: "call.finished".to_owned(),
+                key: "call:1".to_owned(),
+                aliases: Vec::new(),
+                provisional: false,
+                registered: "2026-11-20T10:00:00Z".parse().expect("a time"),
+                fields: Map::from_iter([("phone".to_owned(), json!("79990000001"))]),
+            },
+            facts: Map::from_iter([("order".to_owned(), order.clone())]),
+            asked: Some(BTreeMap::from([("order".to_owned(), asked)])),
+            done: BTreeMap::new(),
+            first_tried: None,
+            at: "2026-11-20T10:01:00Z".parse().expect("a time"),
+            decision: Decision { verdict: Verdict::Skip, reasons: Vec::new() },
+            last: true,
+        };
+        let running = Bound { running: true, ..book.flows()[0].clone() };
+        match anew(&book, &running, &recorded) {
+            Ok(Now::Decided(decision)) => recorded.decision = decision,
+            other => panic!("not decided: {other:?}"),
+        }
+        recorded
+    }
+
+    fn differs(rules: &str, recorded: &Recorded) -> Difference {
+        match weigh(&book(rules), recorded) {
+            Weighed::Differs(difference) => *difference,
+            other => panic!("it is {other:?}"),
+        }
+    }
+
+    fn ats(difference: &Difference) -> Vec<&str> {
+        difference.changes.iter().map(|change| change.at.as_str()).collect()
+    }
+
+    #[test]
+    fn the_same_rules_decide_the_same_at_their_own_time() {
+        for order in [Value::Null, order()] {
+            let mut recorded = recorded(&order);
+            assert_eq!(weigh(&book(RULES), &recorded), Weighed::Same);
+            // Another layout of the file, and a key that was learnt since.
+            let layout =
+                RULES.replace("k = \"v\" }", "k = 'v' }").replace("\n[[step]]", "\n\n[[step]]");
+            recorded.event.key = "call:real".to_owned();
+            recorded.event.aliases = vec!["call:1".to_owned()];
+            assert_eq!(weigh(&book(&layout), &recorded), Weighed::Same);
+        }
+    }
+
+    #[test]
+    fn another_input_is_told_field_by_field() {
+        let recorded = recorded(&Value::Null);
+        let rules = RULES
+            .replace("k = \"v\"", "k = \"w\", l = 1")
+            .replace("of = \"{{ steps.create.id }}\"", "of = \"nobody\"");
+        let told = differs(&rules, &recorded);
+        assert_eq!(told.kind, Kind::Input);
+        assert_eq!(ats(&told), ["create.more.k", "create.more.l", "note.more.of"]);
+        assert_eq!(told.changes[0].was, Some(json!("v")));
+        assert_eq!((&told.changes[1].was, &told.changes[1].now), (&None, &Some(json!(1))));
+        assert_eq!(told.changes[2].was, Some(hole("create", &["id"])));
+        assert!(told.now.acts());
+    }
+
+    #[test]
+    fn another_verdict_and_other_steps_are_kinds_of_their_own() {
+        let recorded = recorded(&order());
+        let told = differs(&RULES.replace("facts.order.number", "facts.order"), &recorded);
+        assert_eq!(told.kind.to_string(), "act → skip");
+        assert!(!told.now.acts());
+        assert!(ats(&told).contains(&"reason create"), "{told:?}");
+        let told = differs(
+            &RULES.replace("when = \"steps.create\"", "unless = \"steps.create\""),
+            &recorded,
+        );
+        assert_eq!(told.kind, Kind::Steps);
+        assert_eq!(ats(&told)[..2], ["note", "steps"]);
+        // The flow's own reasons alone.
+        let told = differs(
+            &RULES.replace("facts.order.number", "facts.order and facts.order.number"),
+            &recorded,
+        );
+        assert_eq!((told.kind, told.changes.len()), (Kind::Reasons, 1), "{told:?}");
+        // What cannot be evaluated would wait for a person.
+        let told = differs(
+            &RULES.replace(
+                "name = \"call of {{ event.phone }}\"",
+                "name = \"{{ facts.order.number }}\"",
+            ),
+            &recorded,
+        );
+        assert_eq!(told.kind.to_string(), "act → stuck");
+    }
+
+    #[test]
+    fn what_was_not_asked_is_untold_only_where_it_matters() {
+        let recorded = recorded(&Value::Null);
+        let oldest = RULES.replace("newest", "oldest");
+        let why = "the fact order was asked otherwise then".to_owned();
+        assert_eq!(weigh(&book(&oldest), &recorded), Weighed::Untold(why));
+        // A second fact that nothing in this decision looks at.
+        let idle = RULES.replace(
+            "[[step]]\nname = \"create\"",
+            "late = { ask = \"crm.order\", phone = \"{{ event.phone }}\" }\n[[step]]\nname = \"create\"",
+        );
+        assert_eq!(weigh(&book(&idle), &recorded), Weighed::Same);
+        let asks = idle.replace("facts.order.number", "facts.order.number or facts.late");
+        let why = "the fact late was not asked then".to_owned();
+        assert_eq!(weigh(&book(&asks), &recorded), Weighed::Untold(why));
+        // The same question under another name.
+        let renamed =
+            RULES.replace("order = {", "newest = {").replace("facts.order", "facts.newest");
+        assert_eq!(differs(&renamed, &recorded).kind, Kind::Reasons);
+        // A version that did not keep its questions: the same file asked the same.
+        let old = Recorded { asked: None, ..recorded };
+        assert_eq!(weigh(&book(RULES), &old), Weighed::Same);
+        assert!(matches!(weigh(&book(&renamed), &old), Weighed::Untold(_)));
+    }
+
+    #[test]
+    fn a_field_that_was_not_kept_is_untold() {
+        let mut recorded = recorded(&order());
+        let fields = recorded.facts["order"].as_object_mut().expect("a fact");
+        fields.remove("number");
+        let why = "facts.order.number was not kept then".to_owned();
+        assert_eq!(weigh(&book(RULES), &recorded), Weighed::Untold(why));
+        // Inside a record too.
+        recorded.facts.insert("order".to_owned(), json!({ "id": 7, "paid": {}, "number": null }));
+        assert_eq!(weigh(&book(RULES), &recorded), Weighed::Same);
+        let paid = RULES.replace("facts.order.number", "facts.order.paid.sum");
+        let why = "facts.order.paid was not kept then".to_owned();
+        assert_eq!(weigh(&book(&paid), &recorded), Weighed::Untold(why));
+    }
+
+    #[test]
+    fn steps_that_were_done_stay_done() {
+        let mut recorded = recorded(&Value::Null);
+        recorded.done.insert("create".to_owned(), json!({ "id": 5 }));
+        let told = differs(RULES, &recorded);
+        assert_eq!(told.kind, Kind::Steps);
+        let Now::Decided(decision) = told.now else { panic!("not decided") };
+        assert_eq!(steps(&decision.verdict)[0].effect.input["more"], json!({ "of": 5 }));
+    }
+
+    #[test]
+    fn no_rule_was_asked_of_a_flow_that_did_not_run() {
+        let mut recorded = recorded(&Value::Null);
+        recorded.flow = "b".to_owned();
+        assert_eq!(weigh(&book(RULES), &recorded), Weighed::Gone);
+        recorded.decision = guard::gone("b");
+        assert_eq!(weigh(&book(RULES), &recorded), Weighed::Rested);
+        // Its age is judged by its first try, however late it was decided.
+        recorded.flow = "a".to_owned();
+        recorded.decision = Decision { verdict: Verdict::Skip, reasons: Vec::new() };
+        recorded.at = "2026-12-20T10:01:00Z".parse().expect("a time");
+        assert_eq!(differs(RULES, &recorded).now.word(), "skip");
+        recorded.first_tried = Some("2026-11-20T10:01:00Z".parse().expect("a time"));
+        assert_eq!(differs(RULES, &recorded).now.word(), "act");
+    }
+
+    #[test]
+    fn a_fingerprint_knows_rules_and_bindings() {
+        let (one, two) = (book(RULES), book(&RULES.replace("newest", "oldest")));
+        let mut other = one.flows()[0].clone();
+        assert_eq!(fingerprint(&one.flows()[0]), fingerprint(&other));
+        assert_ne!(fingerprint(&one.flows()[0]), fingerprint(&two.flows()[0]));
+        other.roles.insert("crm".to_owned(), vec!["shop-b".to_owned()]);
+        assert_ne!(fingerprint(&one.flows()[0]), fingerprint(&other));
+    }
 }

@@ -3,8 +3,8 @@
 
 use super::sql::{Connection, Row, args, list, statements};
 use super::{
-    Attempt, DecisionStory, Delivery, Error, JobStory, Mend, StepStory, Store, Story, claim, events,
-    links,
+    Attempt, DecisionStory, Delivery, Error, JobStory, Mend, StepStory, Store, Story, claim,
+    events, links,
 };
 use crate::domain::contact::contact_key;
 use std::collections::BTreeSet;

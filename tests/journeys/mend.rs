@@ -87,7 +87,11 @@ async fn what_was_refused_is_done_once_when_its_cause_is_mended(#[case] beside: 
     house.ledger().await.assert_one_of_each();
     // Who did it stays in the story.
     let output = house.command(&["why", &lead]);
-    assert!(out(&output).contains("retried by a person: the method is mended"), "{}", said(&output));
+    assert!(
+        out(&output).contains("retried by a person: the method is mended"),
+        "{}",
+        said(&output)
+    );
     refused(&house.command(&["retry", "job:1"]), "it is not stuck: it is acted");
     house.assert_replays_the_same();
 }
@@ -162,11 +166,12 @@ async fn what_cannot_be_retried_is_said() {
 /// that only a person can say.
 async fn doubtful() -> (House, u64) {
     let mut house = House::start(Plan::default()).await;
-    house.faults(json!([{
-        "side": "retailcrm", "fault": "lost_answer", "path": "orders/create", "method": "POST",
-        "next": 1,
-    }]))
-    .await;
+    house
+        .faults(json!([{
+            "side": "retailcrm", "fault": "lost_answer", "path": "orders/create", "method": "POST",
+            "next": 1,
+        }]))
+        .await;
     house.lead(json!({ "type": "call", "phone": PHONE })).await;
     house.advance(SignedDuration::from_secs(61)).await;
     house.until("unknown", |counts| counts.unknown_steps == 1).await;
@@ -290,7 +295,8 @@ async fn three_calls() -> (House, [String; 3]) {
     ] {
         if let Some(fields) = fields {
             let customer = house.customer(json!({ "firstName": "Иван", "phones": [phone] })).await;
-            let order = json!({ "customer": { "id": customer }, "status": "new", "customFields": fields });
+            let order =
+                json!({ "customer": { "id": customer }, "status": "new", "customFields": fields });
             house.order(order).await;
         }
         let sent = house.lead(json!({ "type": "call", "phone": phone })).await;
@@ -349,7 +355,8 @@ async fn a_replay_lists_exactly_what_another_rule_changes() {
 async fn what_was_not_kept_is_told_and_not_guessed() {
     let (house, _) = three_calls().await;
     // The oldest order in place of the newest: nobody asked for it then.
-    let folder = changed(&house, "oldest", "pick = \"newest\" }\n\n[let]", "pick = \"oldest\" }\n\n[let]");
+    let folder =
+        changed(&house, "oldest", "pick = \"newest\" }\n\n[let]", "pick = \"oldest\" }\n\n[let]");
     let told = replay(&house, &["--with", &folder.display().to_string()]);
     let why = "the fact order was asked otherwise then";
     // Of the one without a customer no order was asked, then or now.

@@ -5,6 +5,7 @@
 mod fences;
 mod inbox;
 mod lanes;
+mod mend;
 mod model;
 mod plans;
 mod routing;
