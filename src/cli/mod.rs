@@ -1,12 +1,14 @@
 //! The commands. Invariant: what a script would read has `--json`; exit codes are 0 done, 1 problems
 //! found, 2 wrong usage.
 
+mod beside;
 mod check;
 mod demo;
 mod explain;
 mod migrate;
 mod out;
 mod poll;
+mod reload;
 mod replay;
 mod retry;
 mod run;
@@ -48,6 +50,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Lets parked jobs be decided anew, or unreadable deliveries be read anew
     Retry(retry::Arguments),
+    /// Has every running process read config and flow files anew; a bad set changes nothing
+    Reload(reload::Arguments),
     /// Brings the database to this version
     Migrate,
     /// Runs stand-ins of RetailCRM and Calltouch, with faults to switch
@@ -77,6 +81,7 @@ pub fn main() -> ExitCode {
             Command::Poll(arguments) => poll::run(config, arguments).await,
             Command::Replay(arguments) => replay::run(config, arguments).await,
             Command::Retry(arguments) => retry::run(config, arguments).await,
+            Command::Reload(arguments) => reload::run(config, arguments).await,
             Command::Migrate => migrate::run(config).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,

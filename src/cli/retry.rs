@@ -3,19 +3,19 @@
 //! daemon performs; with none it takes the lock and does it itself; a name that means several jobs
 //! mends none.
 
+use super::beside::{Reach, ask, reach};
 use super::{out, sound};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::pipeline::mend::{self, Report, Retry};
-use crate::pipeline::{Pipeline, route, run::first_starts};
-use crate::store::{self, Brief, JobState, Store};
+use crate::pipeline::{Pipeline, route};
+use crate::store::{Brief, JobState, Store};
 use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).args(["jobs", "stuck", "unreadable"]))]
@@ -50,9 +50,6 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
 }
-
-/// A daemon looks for commands twice a second; a long list takes as long as it takes.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
@@ -169,75 +166,36 @@ async fn reread(app: App, arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if still.unwrap_or_default() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Who performs a command of `pipeline::mend`.
-pub(super) enum Hands {
-    /// We, for nobody else does: the lock is ours.
-    Ours(Box<Pipeline>),
-    /// The daemon, beside which we stand.
-    Daemon(Store),
-}
-
-impl Hands {
-    pub async fn of(app: App) -> anyhow::Result<Self> {
-        let url = app.store_url.clone();
-        match app.pipeline(Clock::default()).await {
-            Ok(pipeline) => Ok(Self::Ours(Box::new(pipeline))),
-            Err(store::Error::Owned(_)) => {
-                let store = Store::open_beside(&url).await;
-                Ok(Self::Daemon(store.context("the store cannot be opened")?))
-            }
-            Err(error) => Err(error).context("the store cannot be opened"),
-        }
-    }
-
-    /// What was answered; an `error` in it is an error here.
-    pub async fn perform(&self, kind: &str, body: &Value) -> anyhow::Result<Value> {
-        let answer = match self {
-            Self::Ours(pipeline) => alone(pipeline, kind, body).await?,
-            Self::Daemon(store) => ask_daemon(store, kind, body).await?,
-        };
-        match answer.get("error").and_then(Value::as_str) {
-            Some(error) => bail!("{error}"),
-            None => Ok(answer),
-        }
-    }
-
-    pub async fn close(self) {
-        match self {
-            Self::Ours(pipeline) => pipeline.store.close().await,
-            Self::Daemon(store) => store.close().await,
-        }
-    }
-}
-
+/// Has the daemon perform a command of `pipeline::mend`, or performs it where none runs. What was
+/// answered; an `error` in it is an error here.
 async fn perform(app: App, kind: &str, body: &Value) -> anyhow::Result<Value> {
-    let hands = Hands::of(app).await?;
-    let answer = hands.perform(kind, body).await;
-    hands.close().await;
-    answer
+    let answer = match reach(app, Clock::default()).await? {
+        Reach::Daemon(store) => ask(&store, kind, body).await?,
+        Reach::Alone(alone) => {
+            let answer = by_ourselves(&alone.pipeline, kind, body).await;
+            alone.finish().await?;
+            answer?
+        }
+    };
+    sound_answer(answer)
 }
 
-async fn alone(pipeline: &Pipeline, kind: &str, body: &Value) -> anyhow::Result<Value> {
-    let mut answer = mend::obey(pipeline, kind, body).await.context("no such command")?;
+/// As `perform`, where the pipeline is ours already.
+async fn by_ourselves(pipeline: &Pipeline, kind: &str, body: &Value) -> anyhow::Result<Value> {
+    let mut answer = mend::obey(pipeline, kind, body).await;
     if kind == "reread" && answer.get("error").is_none() {
-        let first_starts = first_starts(pipeline).await?;
-        while route::batch(pipeline, &first_starts).await? {}
+        while route::batch(pipeline).await? {}
         let counts = pipeline.store.counts(pipeline.clock.now()).await?;
         answer["unreadable"] = json!(counts.unreadable);
     }
     Ok(answer)
 }
 
-async fn ask_daemon(store: &Store, kind: &str, body: &Value) -> anyhow::Result<Value> {
-    let id = store.leave_command(kind, body, Clock::default().now()).await?;
-    let give_up = tokio::time::Instant::now() + PATIENCE;
-    while tokio::time::Instant::now() < give_up {
-        if let Some(answer) = store.command_answer(id).await? {
-            return Ok(answer);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+pub(super) fn sound_answer(answer: Value) -> anyhow::Result<Value> {
+    match answer.get("error").and_then(Value::as_str) {
+        Some(error) => bail!("{error}"),
+        None => Ok(answer),
     }
-    bail!("the daemon has not answered in {} s; it will still do it", PATIENCE.as_secs())
 }
 
 pub(super) fn report(answer: &Value) -> anyhow::Result<Report> {

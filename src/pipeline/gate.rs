@@ -32,6 +32,12 @@ struct Gate {
     under_way: usize,
 }
 
+impl Gate {
+    fn open() -> Self {
+        Self { failures: 0, closed: None, hold: None, unfinished: None, under_way: 0 }
+    }
+}
+
 /// Why and since when a connection gets no jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
@@ -43,8 +49,15 @@ pub struct Closed {
 
 impl Gates {
     pub fn new(connections: impl Iterator<Item = String>) -> Self {
-        let open = Gate { failures: 0, closed: None, hold: None, unfinished: None, under_way: 0 };
-        Self { gates: Mutex::new(connections.map(|name| (name, open.clone())).collect()) }
+        Self { gates: Mutex::new(connections.map(|name| (name, Gate::open())).collect()) }
+    }
+
+    /// These connections are there now; what is known of them stays.
+    pub fn know(&self, connections: impl Iterator<Item = String>) {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in connections {
+            gates.entry(name).or_insert_with(Gate::open);
+        }
     }
 
     /// A request got a proper answer. Returns true when this opened the gate.

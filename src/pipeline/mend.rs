@@ -56,8 +56,11 @@ pub struct Left {
     pub why: String,
 }
 
-/// Performs the commands of this file; `None`: it is none of them.
-pub async fn obey(pipeline: &Pipeline, kind: &str, body: &Value) -> Option<Value> {
+/// The commands of this file.
+pub const KINDS: [&str; 3] = ["retry", "anew", "reread"];
+
+/// Performs a command of this file.
+pub async fn obey(pipeline: &Pipeline, kind: &str, body: &Value) -> Value {
     let done = match kind {
         "retry" => read(body, async |asked| retry(pipeline, &asked).await).await,
         "anew" => read(body, async |asked| anew(pipeline, &asked).await).await,
@@ -65,9 +68,9 @@ pub async fn obey(pipeline: &Pipeline, kind: &str, body: &Value) -> Option<Value
             let connection = body.get("connection").and_then(Value::as_str);
             reread(pipeline, connection).await.map(|rows| json!({ "rows": rows }))
         }
-        _ => return None,
+        other => Err(format!("there is no command {other}")),
     };
-    Some(done.unwrap_or_else(|why| json!({ "error": why })))
+    done.unwrap_or_else(|why| json!({ "error": why }))
 }
 
 async fn read<T: serde::de::DeserializeOwned>(

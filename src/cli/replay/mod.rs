@@ -4,13 +4,14 @@
 mod show;
 mod when;
 
-use super::retry::{Hands, report};
+use super::beside::{Reach, ask, reach};
+use super::retry::{report, sound_answer};
 use super::{out, show as show_problems, sound};
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::diagnosis::{Problem, has_errors};
 use crate::domain::Recorded;
-use crate::pipeline::mend::{Anew, Report};
+use crate::pipeline::mend::{self, Anew, Report};
 use crate::pipeline::replay::{Summary, replay};
 use crate::rules::Book;
 use crate::rules::replay::{Kind, Weighed, fingerprint};
@@ -190,17 +191,24 @@ async fn write(app: App, anew: &Candidates, why: Option<String>) -> anyhow::Resu
     let bound = anew.flows.iter().filter_map(|name| app.book.flow(name));
     let flows: BTreeMap<String, String> =
         bound.map(|bound| (bound.name.clone(), fingerprint(bound))).collect();
-    let hands = Hands::of(app).await?;
+    let reached = reach(app, Clock::default()).await?;
     let mut whole = Report::default();
     for jobs in anew.jobs.chunks(CHUNK) {
         let asked = Anew { jobs: jobs.to_vec(), flows: flows.clone(), why: why.clone() };
-        let answer = hands.perform("anew", &serde_json::to_value(asked)?).await;
-        let done = answer.and_then(|answer| report(&answer)).with_context(|| {
+        let body = serde_json::to_value(asked)?;
+        let answer = match &reached {
+            Reach::Daemon(store) => ask(store, "anew", &body).await,
+            Reach::Alone(alone) => Ok(mend::obey(&alone.pipeline, "anew", &body).await),
+        };
+        let done = answer.and_then(sound_answer).and_then(|answer| report(&answer));
+        let done = done.with_context(|| {
             format!("{} events were given to be decided anew before this", whole.waiting.len())
         })?;
         whole.waiting.extend(done.waiting);
         whole.left.extend(done.left);
     }
-    hands.close().await;
+    if let Reach::Alone(alone) = reached {
+        alone.finish().await?;
+    }
     Ok(whole)
 }
