@@ -34,7 +34,7 @@ create table event (
     provisional bigint  not null check (provisional in (0, 1)),
     registered  bigint  not null,
     fields      text    not null,
-    same_as     bigint references event (id), -- this turned out to be that one; its keys moved there
+    same_as     bigint references event (id) deferrable, -- this turned out to be that one; its keys moved there
     first_seen  bigint  not null,
     changed     bigint  not null
 );

@@ -21,6 +21,9 @@ statements! {
     EMPTY_LOG = "the file", "pragma wal_checkpoint(truncate)", postgres: "select 1";
 }
 
+/// How a transaction of a writer of jobs begins. The number is the word `leadlink` in ASCII.
+pub(super) const IN_TURN: &str = "begin; select pg_advisory_xact_lock(7810756212687466091)";
+
 /// How long a writer tries to reach a database that went away before its callers hear of it. A
 /// restart of PostgreSQL takes less.
 const REACH: Duration = Duration::from_secs(4);
@@ -67,10 +70,7 @@ impl Home {
 
     async fn begin_shared(&self, connection: &mut Connection) -> Result<(), Error> {
         let words = match self {
-            // The number is the word `leadlink` in ASCII.
-            Self::Postgres { in_turn: true, .. } => {
-                "begin; select pg_advisory_xact_lock(7810756212687466091)"
-            }
+            Self::Postgres { in_turn: true, .. } => IN_TURN,
             Self::Postgres { .. } | Self::Sqlite(_) => "begin",
         };
         connection.run("the database", words).await

@@ -8,6 +8,7 @@
 mod claim;
 mod commands;
 mod complete;
+mod copy;
 mod cursors;
 mod drafts;
 mod events;
@@ -34,6 +35,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use copy::Copied;
 pub use hints::{Hint, Hints};
 pub use mend::{Brief, Doubtful, LanesOf, Mended, Word};
 pub use owners::{Bid, Replica};

@@ -248,7 +248,7 @@ pub struct Attempt {
 }
 
 /// For metrics, `/readyz` and the demo.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub unrouted: u64,
     pub unreadable: u64,

@@ -214,9 +214,9 @@ impl Writer {
     }
 
     async fn commit(&mut self) -> Result<(), Error> {
-        stop::before_commit().await;
+        let count = stop::before_commit().await;
         self.connection.execute(COMMIT, args![]).await?;
-        stop::after_commit().await;
+        stop::after_commit(count).await;
         Ok(())
     }
 
@@ -322,13 +322,15 @@ mod stop {
 
     static COMMITS: AtomicU64 = AtomicU64::new(0);
 
-    pub(super) async fn before_commit() {
+    /// The number of the commit.
+    pub(super) async fn before_commit() -> u64 {
         let count = COMMITS.fetch_add(1, Ordering::AcqRel) + 1;
         stop_at("before", count).await;
+        count
     }
 
-    pub(super) async fn after_commit() {
-        stop_at("after", COMMITS.load(Ordering::Acquire)).await;
+    pub(super) async fn after_commit(count: u64) {
+        stop_at("after", count).await;
     }
 
     /// Writes the file that the harness waits for, then parks for ever: the harness kills us.
@@ -347,5 +349,5 @@ mod stop {
 #[cfg(not(feature = "testing"))]
 mod stop {
     pub(super) async fn before_commit() {}
-    pub(super) async fn after_commit() {}
+    pub(super) async fn after_commit((): ()) {}
 }

@@ -126,6 +126,22 @@ impl Connection {
         done.map_err(|error| failed(table, &error))
     }
 
+    /// A statement that is made of the schema's own names, and thus not one of the code's; its words
+    /// are kept for the life of the process, as a copy of tables needs few of them.
+    pub async fn fetch_made(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.fetch(Statement::made(sql), args).await
+    }
+
+    /// As `fetch_made`; answers how many rows it changed.
+    pub async fn execute_made(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, Error> {
+        self.execute(Statement::made(sql), args).await
+    }
+
+    /// As `run`, of the schema's own names.
+    pub async fn run_made(&mut self, sql: &str) -> Result<(), Error> {
+        self.run("a table", Statement::made(sql).sql).await
+    }
+
     /// The time by which leases are kept: of one process its own, of several the database's, since
     /// their own may differ, and one that stood still must not believe that no time has passed.
     pub async fn lease_clock(&mut self, now: Timestamp) -> Result<Timestamp, Error> {

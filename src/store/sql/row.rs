@@ -83,6 +83,30 @@ impl Row {
         serde_json::from_str(self.text(column)?).map_err(|error| self.damaged(column, error))
     }
 
+    /// The row as an object, in the forms that PostgreSQL reads back: bytes as `\\x…`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let value = |value: &Value| match value {
+            Value::Int(value) => (*value).into(),
+            Value::Text(value) => value.replace('\0', "\u{2400}").into(),
+            Value::Blob(bytes) => {
+                let hex = bytes.iter().fold(String::from("\\x"), |mut hex, byte| {
+                    hex.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
+                    hex.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+                    hex
+                });
+                hex.into()
+            }
+            Value::Null(_) | Value::Ints(_) | Value::Texts(_) => serde_json::Value::Null,
+        };
+        let fields = self.columns.iter().zip(&self.values);
+        fields.map(|(name, held)| (name.clone(), value(held))).collect()
+    }
+
+    /// The values of these columns, to go on after this row.
+    pub fn values_of(&self, columns: &[String]) -> Result<Vec<Value>, Error> {
+        columns.iter().map(|column| self.get(column).cloned()).collect()
+    }
+
     pub fn opt_json<T: serde::de::DeserializeOwned>(
         &self,
         column: &str,

@@ -2,7 +2,7 @@
 //! where PostgreSQL needs other words than the translation gives, they stand beside it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// A statement and the table that it is about, for errors.
@@ -31,6 +31,18 @@ pub(in crate::store) use statements;
 impl Statement {
     pub const fn new(table: &'static str, sql: &'static str) -> Self {
         Self { table, sql, other: None }
+    }
+
+    /// One that is made while the program runs. Equal words are kept once.
+    pub fn made(sql: &str) -> Self {
+        static KEPT: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get(sql).copied() {
+            return Self::new("a table", known);
+        }
+        let words: &'static str = Box::leak(sql.to_owned().into_boxed_str());
+        kept.insert(words);
+        Self::new("a table", words)
     }
 
     pub const fn on_postgres(self, sql: &'static str) -> Self {

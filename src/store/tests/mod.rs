@@ -3,6 +3,7 @@
 //! with another.
 #![cfg(test)]
 
+mod copy;
 mod fences;
 mod inbox;
 mod lanes;

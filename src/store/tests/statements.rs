@@ -12,6 +12,7 @@ fn all() -> Vec<Statement> {
         claim::ALL,
         commands::ALL,
         complete::ALL,
+        super::super::copy::ALL,
         cursors::ALL,
         drafts::ALL,
         events::ALL,
