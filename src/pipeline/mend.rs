@@ -88,24 +88,30 @@ async fn read<T: serde::de::DeserializeOwned>(
 /// The store's; what was done until then stays done.
 pub async fn retry(pipeline: &Pipeline, asked: &Retry) -> Result<Report, String> {
     let mut report = Report::default();
-    let by_name = !asked.jobs.is_empty();
     for job in &asked.jobs {
         match pipeline.store.job_brief(*job).await.map_err(told)? {
             Some(brief) => one(pipeline, asked, &brief, &mut report).await?,
             None => report.leave(*job, "there is no such job"),
         }
     }
-    let mut after = 0;
-    while !by_name {
-        let page = pipeline.store.parked(after, PAGE).await.map_err(told)?;
-        let Some(last) = page.last() else { break };
-        after = last.job;
-        for brief in page.iter().filter(|brief| concerns(&pipeline.book, asked, brief)) {
-            one(pipeline, asked, brief, &mut report).await?;
-        }
+    if asked.jobs.is_empty() {
+        all(pipeline, asked, &mut report).await?;
     }
     pipeline.wake.decide.notify_one();
     Ok(report)
+}
+
+/// Every parked job that flow and connection leave, in order.
+async fn all(pipeline: &Pipeline, asked: &Retry, report: &mut Report) -> Result<(), String> {
+    let mut after = 0;
+    loop {
+        let page = pipeline.store.parked(after, PAGE).await.map_err(told)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.job;
+        for brief in page.iter().filter(|brief| concerns(&pipeline.book, asked, brief)) {
+            one(pipeline, asked, brief, report).await?;
+        }
+    }
 }
 
 /// Of the asked flow, and of the asked connection: it came from there, or its flow asks or writes

@@ -59,6 +59,7 @@ pub async fn replay(
     let (mut page, mut mark) = store.recorded(span, span.start(), PAGE).await?;
     while !page.is_empty() {
         let book = Arc::clone(book);
+        #[expect(clippy::disallowed_methods, reason = "one page at a time")]
         let weighing = tokio::task::spawn_blocking(move || weigh_page(&book, page));
         // The next page is read while this one is weighed.
         let (weighed, next) = tokio::join!(weighing, store.recorded(span, mark, PAGE));

@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod decide;
+mod differ;
 pub mod gather;
 pub mod guard;
 pub mod replay;
