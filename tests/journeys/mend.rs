@@ -311,7 +311,6 @@ async fn three_calls() -> (House, [String; 3]) {
 async fn a_replay_lists_exactly_what_another_rule_changes() {
     let (mut house, [made, marked, left]) = three_calls().await;
     house.assert_replays_the_same();
-    let before = house.ask("requests").await;
     // Marked orders are marked again.
     let folder = changed(&house, "marks", "unless = \"marked\"\n", "");
     let told = replay(&house, &["--with", &folder.display().to_string()]);
@@ -327,6 +326,7 @@ async fn a_replay_lists_exactly_what_another_rule_changes() {
 
     // Another input, field by field, for a person and for a script, and without a daemon.
     assert_eq!(house.stop(), Some(0));
+    let before = house.ask("requests").await;
     let name = "utm_source        = \"{{ event.utm_source | clean | cut(255) }}\"";
     let folder = changed(&house, "source", name, "utm_source = \"calltouch\"");
     let with = folder.display().to_string();
@@ -344,9 +344,8 @@ async fn a_replay_lists_exactly_what_another_rule_changes() {
         assert!(out(&output).contains(part), "no `{part}` in\n{}", said(&output));
     }
     assert!(!out(&output).contains(&left), "{}", said(&output));
-    // Nobody was asked anything but by the daemon's own polls.
-    assert_eq!(house.ask("requests").await["log"].as_array().map(Vec::len).is_some(), true);
-    assert_eq!(before["log"].as_array().map(Vec::len).is_some(), true);
+    // Nobody was asked anything.
+    assert_eq!(house.ask("requests").await["log"], before["log"]);
     let counts = house.counts().await;
     assert_eq!((counts.waiting, counts.acted, counts.skipped), (0, 2, 1), "{counts:?}");
 }
