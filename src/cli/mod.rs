@@ -10,6 +10,7 @@ mod out;
 mod poll;
 mod reload;
 mod replay;
+mod retention;
 mod retry;
 mod run;
 mod sandbox;
@@ -53,7 +54,9 @@ enum Command {
     /// Has every running process read config and flow files anew; a bad set changes nothing
     Reload(reload::Arguments),
     /// Brings the database to this version
-    Migrate,
+    Migrate(migrate::Arguments),
+    /// Shows what has grown old and would be deleted now, and what the last run did
+    Retention(retention::Arguments),
     /// Runs stand-ins of RetailCRM and Calltouch, with faults to switch
     Sandbox(sandbox::Arguments),
     /// Runs the daemon against the sandbox on a temporary database and shows what becomes of leads
@@ -82,7 +85,8 @@ pub fn main() -> ExitCode {
             Command::Replay(arguments) => replay::run(config, arguments).await,
             Command::Retry(arguments) => retry::run(config, arguments).await,
             Command::Reload(arguments) => reload::run(config, arguments).await,
-            Command::Migrate => migrate::run(config).await,
+            Command::Migrate(arguments) => migrate::run(config, arguments).await,
+            Command::Retention(arguments) => retention::run(config, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,
         };

@@ -2,6 +2,7 @@
 //! call, nothing is committed here and enqueued elsewhere, and there is no business `if` — if one
 //! is needed, the head lacks a word.
 
+pub mod chores;
 pub mod decide;
 pub mod explain;
 pub mod gate;
@@ -13,6 +14,7 @@ pub mod poll;
 pub mod receive;
 pub mod replay;
 pub mod resolve;
+pub mod retention;
 pub mod route;
 pub mod run;
 pub mod sweep;

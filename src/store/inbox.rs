@@ -58,7 +58,11 @@ pub(super) async fn store(
     connection: &mut Connection,
     accepts: &[Accept],
 ) -> Result<Vec<Accepted>, Error> {
-    let rows: Vec<&Raw> = accepts.iter().flat_map(|accept| &accept.rows).collect();
+    let mut rows: Vec<&Raw> = accepts.iter().flat_map(|accept| &accept.rows).collect();
+    if connection.is_shared() {
+        // Two processes that keep the same deliveries in one order never wait for each other.
+        rows.sort_by_key(|raw| (&raw.connection, &raw.dedupe_key));
+    }
     let mut new: HashSet<(String, String)> = HashSet::with_capacity(rows.len());
     let (chunks, rest) = rows.as_chunks::<MANY_ROWS>();
     for chunk in chunks {

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 const READERS: u32 = 4;
 /// Opening fails after this, and says why.
 const OPENING: Duration = Duration::from_secs(10);
+/// A reader waits so long for a connection while the database is away.
+const READING: Duration = Duration::from_secs(4);
 
 /// How to connect, if this is a URL of PostgreSQL. The URL is in no error: it may hold a password.
 pub(super) fn options(url: &str) -> Result<Option<PgConnectOptions>, Error> {
@@ -83,7 +85,7 @@ async fn start(tasks_by: PgConnection, options: PgConnectOptions) -> Result<Stor
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .acquire_timeout(OPENING)
+        .acquire_timeout(READING)
         .connect_lazy_with(options.clone());
     let (accepts, accepts_in) = mpsc::channel(QUEUE);
     let (tasks, tasks_in) = mpsc::channel(QUEUE);

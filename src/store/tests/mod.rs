@@ -3,6 +3,7 @@
 //! with another.
 #![cfg(test)]
 
+mod chores;
 mod copy;
 mod fences;
 mod inbox;
@@ -10,6 +11,7 @@ mod lanes;
 mod mend;
 mod model;
 mod plans;
+mod retention;
 mod routing;
 mod statements;
 #[cfg(feature = "testing")]
