@@ -17,7 +17,9 @@ mod out;
 mod poll;
 mod reach;
 mod reload;
+mod replay;
 mod retention;
+mod retry;
 mod run;
 mod sandbox;
 mod schema;
@@ -57,6 +59,10 @@ enum Command {
     Why(why::Arguments),
     /// Reads a connection's journals now
     Poll(poll::Arguments),
+    /// Decides recorded events anew with other flows and shows what would differ
+    Replay(replay::Arguments),
+    /// Lets parked jobs be decided anew, or unreadable deliveries be read anew
+    Retry(retry::Arguments),
     /// Has every running process read config and flow files anew; a bad set changes nothing
     Reload(reload::Arguments),
     /// Brings the database to this version
@@ -101,6 +107,8 @@ pub fn main() -> ExitCode {
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
+            Command::Replay(arguments) => replay::run(config, arguments).await,
+            Command::Retry(arguments) => retry::run(config, arguments).await,
             Command::Reload(arguments) => reload::run(config, arguments).await,
             Command::Migrate(arguments) => migrate::run(config, arguments).await,
             Command::Retention(arguments) => retention::run(config, arguments).await,

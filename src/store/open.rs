@@ -35,7 +35,7 @@ const READERS: u32 = 3;
 pub(super) const STATEMENTS: usize = 256;
 
 /// Number, name, words for SQLite, words for PostgreSQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
     (
         1,
         "memory",
@@ -59,6 +59,12 @@ const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
         "retention",
         include_str!("../../migrations/sqlite/0004_retention.sql"),
         include_str!("../../migrations/postgres/0004_retention.sql"),
+    ),
+    (
+        9,
+        "mend",
+        include_str!("../../migrations/sqlite/0009_mend.sql"),
+        include_str!("../../migrations/postgres/0009_mend.sql"),
     ),
 ];
 

@@ -14,6 +14,7 @@ mod doors;
 mod flows;
 mod kit;
 mod matrix;
+mod mend;
 mod outages;
 mod restart;
 mod trouble;

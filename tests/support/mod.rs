@@ -508,6 +508,20 @@ running = true
             .expect("the command runs")
     }
 
+    /// Rules that did not change decide everything that is recorded as they did.
+    #[track_caller]
+    pub fn assert_replays_the_same(&self) {
+        let arguments = ["replay", "--since", "2000-01-01", "--every", "--reasons", "--json"];
+        let output = self.command(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(told["decisions"], json!([]), "{told:#}\n{said}");
+        let summary = &told["summary"];
+        assert!(summary["decisions"].as_u64() > Some(0), "{summary:#}");
+        assert_eq!((&summary["differ"], &summary["gone"]), (&json!({}), &json!({})), "{summary:#}");
+    }
+
     /// The last lines of the daemon's log.
     pub fn log(&self) -> String {
         let whole = self.whole_log();
