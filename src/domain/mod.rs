@@ -8,6 +8,7 @@ pub mod job;
 pub mod offer;
 pub mod outcome;
 pub mod plan;
+pub mod uses;
 
 pub use contact::{EmailKey, Phone};
 pub use event::{Event, Raw};
@@ -16,3 +17,4 @@ pub use job::{JobChange, JobDraft, JobState};
 pub use offer::{EventOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat};
 pub use outcome::{Delay, Look, Outcome, Whose};
 pub use plan::{Decision, Effect, Plan, Reason, Step, Verdict, Why};
+pub use uses::{Use, Uses, Way, What};

@@ -18,7 +18,7 @@ pub use offer::{CONNECTOR, OFFER};
 pub use sites::Sites;
 
 use super::http;
-use super::port::{Completion, Connector, Feed, Page, Poll, Preview, Unreadable};
+use super::port::{Completion, Connector, Feed, Glance, Page, Poll, Preview, Sight, Unreadable};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -183,6 +183,10 @@ impl Connector for Calltouch {
 
     async fn check(&self) -> Vec<Problem> {
         check::check(self).await
+    }
+
+    async fn drift(&self, glance: &Glance<'_>) -> Result<Sight, Delay> {
+        check::drift(self, glance).await
     }
 
     async fn probe(&self) -> Result<(), Delay> {

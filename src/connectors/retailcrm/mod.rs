@@ -7,6 +7,7 @@ mod ask;
 mod check;
 mod client;
 mod config;
+mod drift;
 mod fields;
 mod look;
 mod offer;
@@ -16,7 +17,7 @@ mod users;
 mod wire;
 
 use super::http;
-use super::port::{Connector, Preview, Unreadable};
+use super::port::{Connector, Glance, Preview, Sight, Unreadable};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -159,6 +160,10 @@ impl Connector for Account {
 
     async fn check(&self) -> Vec<Problem> {
         check::check(self).await
+    }
+
+    async fn drift(&self, glance: &Glance<'_>) -> Result<Sight, Delay> {
+        drift::look(self, glance).await
     }
 
     async fn probe(&self) -> Result<(), Delay> {
