@@ -40,6 +40,9 @@ pub const WAIT_SECONDS: &str = "leadlink_wait_seconds";
 /// 1 while a connection is paused, else 0. `connection`
 pub const CONNECTION_PAUSED: &str = "leadlink_connection_paused";
 
+/// How much that the flows use of a connection has drifted away over there. `connection`
+pub const DRIFT: &str = "leadlink_drift";
+
 /// Requests take 20 ms to 15 s; a wait for one's turn may take minutes.
 const BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 60.0, 300.0];
@@ -138,6 +141,7 @@ fn describe() {
     describe_gauge!(WAITING_FOR_PERSON, "Items that wait for a person.");
     describe_gauge!(JOBS, "Jobs in each state.");
     describe_gauge!(CONNECTION_PAUSED, "1 while a connection is paused, else 0.");
+    describe_gauge!(DRIFT, "Things that flows use and a far side has no longer, or not as it was.");
     describe_gauge!(OLDEST_DUE_LAG, Unit::Seconds, "How long the oldest due job is due already.");
     describe_gauge!(CURSOR_AGE, Unit::Seconds, "Time since a feed was last read to its end.");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "How long far sides took to answer.");
@@ -208,7 +212,9 @@ mod tests {
             for name in [ACCEPTED, DUPLICATES, UNREADABLE, DECIDED, STEPS, REQUESTS] {
                 metrics::counter!(name, "connection" => "shop").increment(2);
             }
-            for name in [WAITING_FOR_PERSON, OLDEST_DUE_LAG, JOBS, CURSOR_AGE, CONNECTION_PAUSED] {
+            for name in
+                [WAITING_FOR_PERSON, OLDEST_DUE_LAG, JOBS, CURSOR_AGE, CONNECTION_PAUSED, DRIFT]
+            {
                 metrics::gauge!(name).set(3.0);
             }
             for name in [REQUEST_SECONDS, WAIT_SECONDS] {
@@ -219,7 +225,7 @@ mod tests {
         let text = telemetry.render_metrics();
         let help = text.lines().filter(|line| line.starts_with("# HELP")).count();
         let kinds = text.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!((help, kinds), (13, 13), "{text}");
+        assert_eq!((help, kinds), (14, 14), "{text}");
         assert!(text.contains("leadlink_accepted_total{connection=\"shop\"} 2"), "{text}");
         assert!(text.contains("leadlink_waiting_for_person 3"), "{text}");
         for (bound, count) in [("0.1", 0), ("0.25", 1), ("+Inf", 1)] {

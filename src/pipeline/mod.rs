@@ -3,6 +3,7 @@
 //! is needed, the head lacks a word.
 
 pub mod decide;
+pub mod drift;
 pub mod explain;
 pub mod gate;
 pub mod perform;
@@ -11,6 +12,7 @@ pub mod receive;
 pub mod resolve;
 pub mod route;
 pub mod run;
+pub mod state;
 pub mod sweep;
 
 use crate::clock::Clock;
@@ -54,7 +56,7 @@ impl Pipeline {
         book: Book,
         connectors: BTreeMap<String, Arc<dyn Connector>>,
     ) -> Self {
-        let gates = Gates::new(connectors.keys().cloned());
+        let gates = Gates::new(connectors.keys().cloned()).on(clock.clone());
         let owner = format!("{}-{}", std::process::id(), clock.now().as_millisecond());
         Self {
             store,

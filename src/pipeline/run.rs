@@ -1,7 +1,7 @@
 //! The loops of the daemon. Invariant: a loop never ends by itself — it logs, waits and goes on —
 //! and at a stop nothing new is begun while what is under way comes to its end.
 
-use super::{Pipeline, decide, poll, route, sweep};
+use super::{Pipeline, decide, drift, poll, route, sweep};
 use crate::clock::plus;
 use crate::connectors::port::Feed;
 use crate::store::{Command, Error};
@@ -51,6 +51,7 @@ pub async fn run(pipeline: Pipeline, first_starts: FirstStarts, stop: Cancellati
     tracker.spawn(command_loop(pipeline.clone(), wakes, first_starts, stop.clone()));
     for name in pipeline.connectors.keys() {
         tracker.spawn(probe_loop(pipeline.clone(), name.clone(), stop.clone()));
+        tracker.spawn(drift::forever(pipeline.clone(), name.clone(), stop.clone()));
     }
     stop.cancelled().await;
     tracker.close();

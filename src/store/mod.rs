@@ -9,6 +9,7 @@ mod commands;
 mod complete;
 mod cursors;
 mod drafts;
+mod drift;
 mod events;
 mod inbox;
 mod jobs;
@@ -20,6 +21,7 @@ mod route;
 pub mod rows;
 mod sql;
 mod states;
+pub mod status;
 mod stories;
 mod views;
 mod writer;
@@ -27,6 +29,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use drift::DriftRow;
 pub use rows::*;
 
 use crate::domain::Event;

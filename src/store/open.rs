@@ -30,10 +30,11 @@ const READERS: u32 = 3;
 /// Every statement stays prepared.
 const STATEMENTS: usize = 256;
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "memory", include_str!("../../migrations/sqlite/0001_memory.sql")),
     (2, "counts", include_str!("../../migrations/sqlite/0002_counts.sql")),
     (3, "house", include_str!("../../migrations/sqlite/0003_house.sql")),
+    (5, "drift", include_str!("../../migrations/sqlite/0005_drift.sql")),
 ];
 
 impl Store {
