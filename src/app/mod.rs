@@ -24,6 +24,8 @@ pub struct App {
     pub store_url: String,
     pub log: Log,
     pub book: Book,
+    /// Instances with a role that is bound to nothing.
+    pub off: Vec<mapping::Bound>,
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
 }
 
@@ -61,7 +63,8 @@ pub fn assemble(config: Config) -> Read {
     let book = Book::new(bound.flows, offers.collect());
     let checked = bind::check(&book, &bound.off);
     problems.extend(checked.problems);
-    let app = App { listen, store_url, log, book, connectors: built.connectors };
+    let off = bound.off;
+    let app = App { listen, store_url, log, book, off, connectors: built.connectors };
     Read { app: Some(app), problems, cases: checked.passed }
 }
 

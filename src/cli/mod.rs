@@ -10,6 +10,7 @@ mod poll;
 mod run;
 mod sandbox;
 mod setup;
+mod status;
 mod why;
 
 use crate::app::{self, App};
@@ -36,6 +37,8 @@ enum Command {
     Check(check::Arguments),
     /// Creates in the far sides what the flows need (order custom fields); repeatable
     Setup,
+    /// Tells how everything does: the daemon, connections, flows, and what waits for a person
+    Status(status::Arguments),
     /// Shows what a flow would do about an event: facts, decision, reasons, requests; writes nothing
     Explain(explain::Arguments),
     /// Tells the whole story of a lead or an order, from what came in to what was answered
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
             Command::Run => run::run(config).await,
             Command::Check(arguments) => check::run(config, arguments).await,
             Command::Setup => setup::run(config).await,
+            Command::Status(arguments) => status::run(config, arguments).await,
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,

@@ -136,6 +136,15 @@ pub struct UnknownStep {
     pub state: &'static str,
 }
 
+/// Does a process own the database? `None`: only its signs of life can tell (PostgreSQL). The lock is
+/// tried for a moment.
+pub fn is_owned(url: &str) -> Option<bool> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let Ok(lock) = std::fs::File::open(format!("{path}.lock")) else { return Some(false) };
+    Some(matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
 /// Everything of one moment.
 #[derive(Debug, Clone, Default)]
 pub struct House {
