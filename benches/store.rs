@@ -5,8 +5,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
 use leadlink::domain::{Decision, Effect, Event, Plan, Raw, Step, Verdict};
 use leadlink::store::{
-    Begun, Claimed, Fenced, Finished, JobChange, JobDraft, JobState, Judge, NewDecision, Next,
-    Reading, StepState, Store,
+    Begun, Claimant, Claimed, Fenced, Finished, JobChange, JobDraft, JobState, Judge, NewDecision,
+    Next, Reading, StepState, Store,
 };
 use serde_json::{Map, json};
 use std::error::Error;
@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 type Done<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const CALLERS: u64 = 64;
-const LEASE: Duration = Duration::from_secs(15);
+const ME: Claimant<'_> = Claimant { owner: "bench", needs: &[], lease: Duration::from_secs(15) };
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + second).unwrap_or(Timestamp::MAX)
@@ -92,7 +92,7 @@ async fn fill(store: &Store, from: u64, count: u64, lane: fn(u64) -> String) -> 
         let until = (n + 1000).min(from + count);
         store.accept(vec![raw(1_000_000_000 + n)], None).await?;
         let events = (n..until).map(event).collect();
-        let rows = store.unrouted(u32::MAX).await?;
+        let rows = store.unrouted(u32::MAX, &[]).await?;
         let id = rows.last().ok_or("no row")?.id;
         store.route(vec![(id, Reading::Events(events))], Arc::clone(&judge), at(0)).await?;
         n = until;
@@ -135,7 +135,7 @@ async fn perform(store: &Store, claimed: Claimed) -> Done {
 async fn work(store: &Store, total: u64) -> Done {
     let mut done = 0;
     while done < total {
-        let claimed = store.claim("bench", 16, &[], LEASE, at(1)).await?;
+        let claimed = store.claim(&ME, 16, &[], at(1)).await?;
         if claimed.is_empty() {
             return Err("no job is left".into());
         }

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use leadlink::config::{Connection, Section};
-use leadlink::connectors::{Built, Connector, LIST, build};
+use leadlink::connectors::{Built, Connector, LIST, Shared, build};
 use leadlink::diagnosis::has_errors;
 use leadlink::domain::{Effect, Field, Input, Raw};
 use proptest::prelude::*;
@@ -26,12 +26,15 @@ fn settings(connector: &str) -> String {
 }
 
 fn made(connector: &str, text: &str) -> Built {
-    build(vec![Connection {
-        name: "main-one".to_owned(),
-        title: "Main one".to_owned(),
-        connector: connector.to_owned(),
-        section: Section::from_toml("main-one", text),
-    }])
+    build(
+        vec![Connection {
+            name: "main-one".to_owned(),
+            title: "Main one".to_owned(),
+            connector: connector.to_owned(),
+            section: Section::from_toml("main-one", text),
+        }],
+        &Shared::default(),
+    )
 }
 
 fn sound(connector: &str) -> Arc<dyn Connector> {

@@ -9,6 +9,8 @@ create table replica (
     started integer not null,
     seen    integer not null,                  -- its last sign of life
     loaded  integer not null,                  -- when the config and flows that it runs were read
+    connections text not null,                 -- JSON list: which it is set up to own
+    heard   integer not null,                  -- the last call to all (a command) that it has acted upon
     trouble text                               -- why the last reload was refused
 ) strict, without rowid;
 

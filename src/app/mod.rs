@@ -4,11 +4,12 @@
 pub mod bind;
 #[cfg(feature = "testing")]
 pub mod control;
+pub mod reload;
 pub mod serve;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Log};
-use crate::connectors::{self, Connector};
+use crate::connectors::{self, Connector, Shared};
 use crate::diagnosis::Problem;
 use crate::mapping;
 use crate::pipeline::Pipeline;
@@ -27,6 +28,10 @@ pub struct App {
     /// Instances with a role that is bound to nothing.
     pub off: Vec<mapping::Bound>,
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
+    /// What the connectors share, and those of the next configuration after them.
+    pub shared: Shared,
+    /// The file that all this was read from.
+    pub file: Option<PathBuf>,
 }
 
 /// What was read, as far as it could be, and everything that is wrong with it.
@@ -39,19 +44,32 @@ pub struct Read {
 
 /// Reads config, connections and flows from `file` and the environment.
 pub fn read(file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Read {
+    let shared = Shared::default();
+    let read = read_with(file, env, &shared);
+    shared.limits.adopt();
+    read
+}
+
+/// As [`read`], for connectors that follow others: see [`Shared::next`].
+pub fn read_with(
+    file: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+    shared: &Shared,
+) -> Read {
     let (config, mut problems) = config::load(file, env);
     let Some(config) = config else { return Read { app: None, problems, cases: 0 } };
-    let mut read = assemble(config);
+    let mut read = assemble(config, shared);
     problems.append(&mut read.problems);
-    Read { problems, ..read }
+    let app = read.app.map(|app| App { file: file.map(Path::to_owned), ..app });
+    Read { app, problems, ..read }
 }
 
 /// Makes the connectors, binds and checks the flows, runs their cases.
-pub fn assemble(config: Config) -> Read {
+pub fn assemble(config: Config, shared: &Shared) -> Read {
     let Config { listen, store_url, mappings_dir, roles, connections, flows, log, origins } =
         config;
     let mut problems = Vec::new();
-    let built = connectors::build(connections);
+    let built = connectors::build(connections, shared);
     problems.extend(built.problems);
     let loaded = mapping::load_all(&mappings_dir);
     problems.extend(loaded.problems);
@@ -63,8 +81,16 @@ pub fn assemble(config: Config) -> Read {
     let book = Book::new(bound.flows, offers.collect());
     let checked = bind::check(&book, &bound.off);
     problems.extend(checked.problems);
-    let off = bound.off;
-    let app = App { listen, store_url, log, book, off, connectors: built.connectors };
+    let app = App {
+        off: bound.off,
+        listen,
+        store_url,
+        log,
+        book,
+        connectors: built.connectors,
+        shared: shared.clone(),
+        file: None,
+    };
     Read { app: Some(app), problems, cases: checked.passed }
 }
 
@@ -75,7 +101,8 @@ impl App {
     /// The store's.
     pub async fn pipeline(self, clock: Clock) -> Result<Pipeline, store::Error> {
         let store = Store::open(&self.store_url, clock.now()).await?;
-        Ok(Pipeline::new(store, clock, self.book, self.connectors))
+        let leave = self.shared.limits.leave();
+        Ok(Pipeline::new(store, clock, self.book, self.connectors, leave))
     }
 }
 

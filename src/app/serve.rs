@@ -1,9 +1,10 @@
 //! The daemon: doors first, then the loops; at a signal the other way round. Invariant: `/healthz`
 //! answers before any far side is asked, and what was accepted is durable whatever happens next.
 
-use super::App;
+use super::{App, reload};
 use crate::clock::Clock;
 use crate::http::{Doors, router};
+use crate::pipeline::owners::Sign;
 use crate::pipeline::run;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -45,10 +46,17 @@ pub async fn serve_on(
     let address: SocketAddr = listener.local_addr().context("the listener has no address")?;
     #[cfg(feature = "testing")]
     super::control::listen(clock.clone(), stop.clone());
+    let source = reload::Source {
+        file: app.file.clone(),
+        listen: app.listen.clone(),
+        store_url: app.store_url.clone(),
+        shared: app.shared.clone(),
+    };
     let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
-    let first_starts =
-        run::first_starts(&pipeline).await.context("the store failed at the start")?;
-    let loops = tokio::spawn(run::run(pipeline.clone(), first_starts, stop.clone()));
+    let pipeline = pipeline.started().await.context("the store failed at the start")?;
+    let sign = Sign { listen: address.to_string(), started: pipeline.clock.now() };
+    let loops = tokio::spawn(run::run(pipeline.clone(), sign, stop.clone()));
+    tokio::spawn(reload::forever(pipeline.clone(), source, stop.clone()));
     let doors = router(Doors { pipeline: pipeline.clone(), metrics });
     tracing::info!(%address, "listening");
     let stopped = stop.clone();

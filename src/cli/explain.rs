@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::domain::{Event, Raw, Verdict};
 use crate::pipeline::Pipeline;
 use crate::pipeline::explain::{Explanation, explain};
-use crate::store::Store;
+use crate::store::{self, Store};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -33,19 +33,17 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     let value: Value = serde_json::from_str(&text).with_context(|| format!("{file} is no JSON"))?;
     let clock = Clock::default();
     let scratch = tempfile::tempdir().context("no temporary folder")?;
-    let store = if crate::app::store_path(&app.store_url).exists() {
-        Store::open_beside(&app.store_url).await
-    } else {
-        // No daemon has run here yet: an empty store knows no links.
-        let url = format!("sqlite:{}", scratch.path().join("empty.db").display());
-        Store::open(&url, clock.now()).await
+    let store = match Store::open_beside(&app.store_url).await {
+        Err(store::Error::Empty(_)) => {
+            // No daemon has run here yet: an empty store knows no links.
+            let url = format!("sqlite:{}", scratch.path().join("empty.db").display());
+            Store::open(&url, clock.now()).await
+        }
+        opened => opened,
     };
-    let pipeline = Pipeline::new(
-        store.context("the store cannot be opened")?,
-        clock,
-        app.book,
-        app.connectors,
-    );
+    let leave = app.shared.limits.leave();
+    let store = store.context("the store cannot be opened")?;
+    let pipeline = Pipeline::new(store, clock, app.book, app.connectors, leave);
     let events = events(&pipeline, &arguments.flow, value).with_context(|| file.to_string())?;
     for event in events {
         let told = explain(&pipeline, &arguments.flow, event).await.map_err(anyhow::Error::msg)?;

@@ -1,12 +1,14 @@
 //! The commands. Invariant: what a script would read has `--json`; exit codes are 0 done, 1 problems
 //! found, 2 wrong usage.
 
+mod beside;
 mod check;
 mod demo;
 mod explain;
 mod migrate;
 mod out;
 mod poll;
+mod reload;
 mod run;
 mod sandbox;
 mod setup;
@@ -45,6 +47,8 @@ enum Command {
     Why(why::Arguments),
     /// Reads a connection's journals now
     Poll(poll::Arguments),
+    /// Has every running process read config and flow files anew; a bad set changes nothing
+    Reload(reload::Arguments),
     /// Brings the database to this version
     Migrate,
     /// Runs stand-ins of RetailCRM and Calltouch, with faults to switch
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
+            Command::Reload(arguments) => reload::run(config, arguments).await,
             Command::Migrate => migrate::run(config).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,

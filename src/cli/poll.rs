@@ -1,18 +1,15 @@
 //! `leadlink poll CONNECTION`: reads its journals now. Invariant: beside a running daemon it leaves
 //! a row that the daemon performs; with none it takes the lock and does it itself.
 
+use super::beside::{Reach, ask, reach};
 use super::{out, sound};
 use crate::clock::Clock;
-use crate::pipeline::{route, run::read};
-use crate::store::{self, Store};
+use crate::pipeline::{obey::read, route};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -22,9 +19,6 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
 }
-
-/// A daemon looks for commands twice a second; reading journals takes as long as it takes.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
@@ -36,22 +30,20 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     if connector.feeds().is_empty() {
         bail!("{name} has nothing to poll");
     }
-    let url = app.store_url.clone();
-    let answer = match app.pipeline(Clock::default()).await {
-        Ok(pipeline) => {
-            let first_start = pipeline.store.first_start(name, pipeline.clock.now()).await?;
+    let answer = match reach(app, Clock::default()).await? {
+        Reach::Daemon(store) => ask(&store, "poll", &json!({ "connection": name })).await?,
+        Reach::Alone(alone) => {
+            let pipeline = &alone.pipeline;
+            let first_start = pipeline.first_starts.get(name).copied().context("no first start")?;
             let mut answer = Map::new();
             for feed in connector.feeds() {
-                let told = read(&pipeline, name, &connector, &feed, first_start).await;
+                let told = read(pipeline, name, &connector, &feed, first_start).await;
                 answer.insert(feed.name.to_owned(), told);
             }
-            let first_starts = Arc::new(BTreeMap::from([(name.clone(), first_start)]));
-            while route::batch(&pipeline, &first_starts).await? {}
-            pipeline.store.close().await;
+            while route::batch(pipeline).await? {}
+            alone.finish().await?;
             Value::Object(answer)
         }
-        Err(store::Error::Owned(_)) => ask_daemon(&url, name).await?,
-        Err(error) => return Err(error).context("the store cannot be opened"),
     };
     print(&answer, arguments.json);
     let failed = answer.get("error").is_some()
@@ -59,21 +51,6 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
             .as_object()
             .is_some_and(|feeds| feeds.values().any(|feed| feed.get("error").is_some()));
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-async fn ask_daemon(url: &str, connection: &str) -> anyhow::Result<Value> {
-    let clock = Clock::default();
-    let store = Store::open_beside(url).await.context("the store cannot be opened")?;
-    let body = json!({ "connection": connection });
-    let id = store.leave_command("poll", &body, clock.now()).await?;
-    let give_up = tokio::time::Instant::now() + PATIENCE;
-    while tokio::time::Instant::now() < give_up {
-        if let Some(answer) = store.command_answer(id).await? {
-            return Ok(answer);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    bail!("the daemon has not answered in {} s; it will still do it", PATIENCE.as_secs())
 }
 
 fn print(answer: &Value, as_json: bool) {

@@ -21,12 +21,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the connectors of one process share.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Shared {
     /// One rate bucket for each far-side host.
     pub limits: http::Limits,
     /// Which connection a Calltouch site belongs to.
     pub sites: calltouch::Sites,
+}
+
+impl Shared {
+    /// What the connectors of the next configuration share: the rate buckets go on.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self { limits: self.limits.next(), sites: calltouch::Sites::default() }
+    }
 }
 
 /// Makes a connection's connector from its settings; `None` where they do not suffice (the section
@@ -49,8 +57,7 @@ pub struct Built {
 }
 
 /// Makes every connection's connector.
-pub fn build(connections: Vec<Connection>) -> Built {
-    let shared = Shared::default();
+pub fn build(connections: Vec<Connection>, shared: &Shared) -> Built {
     let mut built = Built::default();
     for Connection { name, connector, mut section, .. } in connections {
         let Some((_, build)) = LIST.iter().find(|(known, _)| *known == connector) else {
@@ -62,7 +69,7 @@ pub fn build(connections: Vec<Connection>) -> Built {
             );
             continue;
         };
-        if let Some(connector) = build(&name, &mut section, &shared) {
+        if let Some(connector) = build(&name, &mut section, shared) {
             built.connectors.insert(name, connector);
         }
         built.problems.extend(section.finish());

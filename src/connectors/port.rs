@@ -97,6 +97,10 @@ pub trait Connector: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Connections of one group share a rate limit, and thus have one owner; see
+    /// [`super::http::Client::limit_group`].
+    fn limit_group(&self) -> &str;
+
     /// Requests per second that it may send; bounds how many decisions are worth having under way.
     fn pace(&self) -> f64;
 }

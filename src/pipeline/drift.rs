@@ -46,6 +46,8 @@ pub fn uses(book: &Book, connection: &str) -> Uses {
 pub async fn forever(pipeline: Pipeline, name: String, stop: CancellationToken) {
     let mut failures = 0;
     while !stop.is_cancelled() {
+        // The flows as they are now.
+        let pipeline = pipeline.fresh();
         let now = pipeline.clock.now();
         let until = if let Some(shut) = pipeline.gates.shut_until(&name, now) {
             plus(shut, Duration::from_millis(200))
@@ -68,6 +70,8 @@ pub async fn forever(pipeline: Pipeline, name: String, stop: CancellationToken) 
             () = pipeline.clock.sleep_until(until) => {}
         }
     }
+    // Whoever looks after the connection from now on tells of it.
+    metrics::gauge!(telemetry::DRIFT, "connection" => name).set(0.0);
 }
 
 /// One look; what it found is kept.

@@ -52,6 +52,20 @@ pub struct Condition {
     pub answered: Option<Timestamp>,
 }
 
+impl Gate {
+    fn open(now: Timestamp) -> Self {
+        Self {
+            failures: 0,
+            closed: None,
+            hold: None,
+            unfinished: None,
+            under_way: 0,
+            open_since: now,
+            answered: None,
+        }
+    }
+}
+
 /// Why and since when a connection gets no jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
@@ -64,16 +78,8 @@ pub struct Closed {
 impl Gates {
     pub fn new(connections: impl Iterator<Item = String>) -> Self {
         let clock = Clock::default();
-        let open = Gate {
-            failures: 0,
-            closed: None,
-            hold: None,
-            unfinished: None,
-            under_way: 0,
-            open_since: clock.now(),
-            answered: None,
-        };
-        let gates = connections.map(|name| (name, open.clone())).collect();
+        let now = clock.now();
+        let gates = connections.map(|name| (name, Gate::open(now))).collect();
         Self { gates: Mutex::new(gates), clock, told: Mutex::default() }
     }
 
@@ -82,6 +88,26 @@ impl Gates {
         let mut gates = self.gates.into_inner().unwrap_or_else(PoisonError::into_inner);
         gates.values_mut().for_each(|gate| gate.open_since = clock.now());
         Self { gates: Mutex::new(gates), clock, told: self.told }
+    }
+
+    /// These connections are there now; what is known of them stays.
+    pub fn know(&self, connections: impl Iterator<Item = String>) {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in connections {
+            gates.entry(name).or_insert_with(|| Gate::open(self.clock.now()));
+        }
+    }
+
+    /// What is known of a connection is of another time: it is open until it proves otherwise.
+    pub fn forget(&self, connection: &str) {
+        let now = self.clock.now();
+        let closed = self.with(connection, |gate| {
+            let under_way = gate.under_way;
+            std::mem::replace(gate, Gate { under_way, ..Gate::open(now) }).closed.is_some()
+        });
+        if closed == Some(true) {
+            paused(connection, 0.0);
+        }
     }
 
     /// A request got a proper answer. Returns true when this opened the gate.

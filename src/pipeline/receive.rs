@@ -32,7 +32,8 @@ pub async fn accept(
     secret: &str,
     delivery: Delivery,
 ) -> Receipt {
-    let Some(connector) = pipeline.connector(connection) else { return Receipt::NotFound };
+    let setup = pipeline.setup();
+    let Some(connector) = setup.connectors.get(connection) else { return Receipt::NotFound };
     if !connector.admits(secret) {
         return Receipt::NotFound;
     }

@@ -7,7 +7,6 @@ use crate::rules;
 use crate::store::{Error, Judge, Reading, Routed};
 use crate::telemetry;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One batch is one task of the writer; accepts that come meanwhile wait for its end.
@@ -17,18 +16,17 @@ pub const BATCH: u32 = 32;
 ///
 /// # Errors
 /// The store's; nothing of the batch is lost, it is routed again.
-pub async fn batch(
-    pipeline: &Pipeline,
-    first_starts: &Arc<BTreeMap<String, Timestamp>>,
-) -> Result<bool, Error> {
-    let rows = pipeline.store.unrouted(BATCH).await?;
+pub async fn batch(pipeline: &Pipeline) -> Result<bool, Error> {
+    let others = pipeline.connectors.keys().filter(|name| !pipeline.owners.works(name));
+    let others: Vec<String> = others.cloned().collect();
+    let rows = pipeline.store.unrouted(BATCH, &others).await?;
     if rows.is_empty() {
         return Ok(false);
     }
     let more = rows.len() >= BATCH as usize;
     let readings = rows.iter().map(|raw| (raw.id, read(pipeline, raw))).collect();
     let now = pipeline.clock.now();
-    let judge = judge(pipeline, Arc::clone(first_starts), now);
+    let judge = judge(pipeline, now);
     let routed = pipeline.store.route(readings, judge, now).await?;
     report(&routed);
     if routed.jobs > 0 {
@@ -55,11 +53,8 @@ fn read(pipeline: &Pipeline, raw: &Raw) -> Reading {
     }
 }
 
-fn judge(
-    pipeline: &Pipeline,
-    first_starts: Arc<BTreeMap<String, Timestamp>>,
-    now: Timestamp,
-) -> Judge {
+fn judge(pipeline: &Pipeline, now: Timestamp) -> Judge {
+    let first_starts = Arc::clone(&pipeline.first_starts);
     let book = Arc::clone(&pipeline.book);
     Arc::new(move |event: &Event, jobs: &[(String, JobState)]| {
         let first_start = first_starts.get(&event.connection).copied();

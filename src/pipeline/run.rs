@@ -1,17 +1,15 @@
 //! The loops of the daemon. Invariant: a loop never ends by itself — it logs, waits and goes on —
 //! and at a stop nothing new is begun while what is under way comes to its end.
 
-use super::{Pipeline, decide, drift, poll, route, sweep};
+use super::owners::{self, Sign};
+use super::{Pipeline, decide, obey, route, sweep, tend};
 use crate::clock::plus;
-use crate::connectors::port::Feed;
-use crate::store::{Command, Error};
+use crate::mapping::Bound;
+use crate::store::{Claimant, Error};
 use jiff::Timestamp;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,72 +20,41 @@ const GUARANTEE: Duration = Duration::from_secs(1);
 const AFTER_TROUBLE: Duration = Duration::from_millis(500);
 const CLAIM: u32 = 32;
 
-type Wakes = Arc<BTreeMap<(String, &'static str), Arc<Notify>>>;
-
-/// When each connection was first started.
-pub type FirstStarts = Arc<BTreeMap<String, Timestamp>>;
-
-/// Keeps when each connection was first started. Before any door opens: a delivery that is kept
-/// while this is not would look older than the start of the next process, and be lost.
-///
-/// # Errors
-/// The store's.
-pub async fn first_starts(pipeline: &Pipeline) -> Result<FirstStarts, Error> {
-    let mut first_starts = BTreeMap::new();
-    for name in pipeline.connectors.keys() {
-        let now = pipeline.clock.now();
-        first_starts.insert(name.clone(), pipeline.store.first_start(name, now).await?);
-    }
-    Ok(Arc::new(first_starts))
-}
-
-/// Runs until `stop`, then lets what is under way end.
-pub async fn run(pipeline: Pipeline, first_starts: FirstStarts, stop: CancellationToken) {
+/// Runs until `stop`, then lets what is under way end and gives up what it owns.
+pub async fn run(pipeline: Pipeline, sign: Sign, stop: CancellationToken) {
     let tracker = TaskTracker::new();
-    let wakes = pollers(&pipeline, &first_starts, &tracker, &stop);
-    tracker.spawn(route_loop(pipeline.clone(), Arc::clone(&first_starts), stop.clone()));
-    tracker.spawn(decide_loop(pipeline.clone(), tracker.clone(), stop.clone()));
-    tracker.spawn(sweep_loop(pipeline.clone(), tracker.clone(), stop.clone()));
-    tracker.spawn(command_loop(pipeline.clone(), wakes, first_starts, stop.clone()));
-    for name in pipeline.connectors.keys() {
-        tracker.spawn(probe_loop(pipeline.clone(), name.clone(), stop.clone()));
-        tracker.spawn(drift::forever(pipeline.clone(), name.clone(), stop.clone()));
+    if let Ok(last) = pipeline.store.last_command().await {
+        pipeline.wake.hear(last);
     }
+    // The keeper outlives the others: what is under way at a stop is still ours.
+    let done = CancellationToken::new();
+    let keeper = tokio::spawn(owners::keep(pipeline.clone(), sign, done.clone()));
+    let sweeper = tokio::spawn(sweep_loop(pipeline.clone(), done.clone()));
+    tracker.spawn(tend::forever(pipeline.clone(), tracker.clone(), stop.clone()));
+    tracker.spawn(route_loop(pipeline.clone(), stop.clone()));
+    tracker.spawn(decide_loop(pipeline.clone(), tracker.clone(), stop.clone()));
+    tracker.spawn(obey::forever(pipeline.clone(), stop.clone()));
     stop.cancelled().await;
     tracker.close();
     if tokio::time::timeout(GRACE, tracker.wait()).await.is_err() {
         tracing::warn!("some requests did not end in time; their steps will be looked for");
     }
-}
-
-fn pollers(
-    pipeline: &Pipeline,
-    first_starts: &BTreeMap<String, Timestamp>,
-    tracker: &TaskTracker,
-    stop: &CancellationToken,
-) -> Wakes {
-    let mut wakes = BTreeMap::new();
-    for (name, connector) in pipeline.connectors.iter() {
-        let Some(first_start) = first_starts.get(name).copied() else { continue };
-        for feed in connector.feeds() {
-            let wake = Arc::new(Notify::new());
-            wakes.insert((name.clone(), feed.name), Arc::clone(&wake));
-            let hints = (wake, stop.clone());
-            tracker.spawn(poll::forever(pipeline.clone(), name.clone(), feed, first_start, hints));
-        }
+    done.cancel();
+    // Both end at once; an error would mean that one had ended before.
+    let _ended = tokio::join!(keeper, sweeper);
+    let ours: Vec<String> = pipeline.owners.changes().borrow().iter().cloned().collect();
+    let now = pipeline.clock.now();
+    if let Err(error) = pipeline.store.sign_off(&pipeline.owner, &ours, now).await {
+        tracing::warn!(%error, "others will follow when the leases have run out");
     }
-    Arc::new(wakes)
 }
 
-async fn route_loop(
-    pipeline: Pipeline,
-    first_starts: Arc<BTreeMap<String, Timestamp>>,
-    stop: CancellationToken,
-) {
+async fn route_loop(pipeline: Pipeline, stop: CancellationToken) {
     while !stop.is_cancelled() {
+        let pipeline = pipeline.fresh();
         let arrived = pipeline.wake.arrivals.load(Ordering::Relaxed);
         let begun = Instant::now();
-        let pause = match route::batch(&pipeline, &first_starts).await {
+        let pause = match route::batch(&pipeline).await {
             Ok(true) => {
                 let more = pipeline.wake.arrivals.load(Ordering::Relaxed) - arrived;
                 back_seat(begun.elapsed(), more, &stop).await;
@@ -123,6 +90,7 @@ async fn back_seat(took: Duration, more: u64, stop: &CancellationToken) {
 
 async fn decide_loop(pipeline: Pipeline, tracker: TaskTracker, stop: CancellationToken) {
     while !stop.is_cancelled() {
+        let pipeline = pipeline.fresh();
         let until = match claim(&pipeline, &tracker).await {
             Ok(until) => until,
             Err(error) => {
@@ -150,14 +118,19 @@ async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, 
             if room == 0 || closed.len() == pipeline.book.flows().len() {
                 break;
             }
-            let jobs =
-                pipeline.store.claim(&pipeline.owner, room, &closed, sweep::LEASE, now).await?;
+            let needs = needs(pipeline, &closed);
+            let claimant =
+                Claimant { owner: &pipeline.owner, needs: &needs, lease: sweep::lease() };
+            let jobs = pipeline.store.claim(&claimant, room, &closed, now).await?;
             let claimed = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
             for job in jobs {
                 pipeline.gates.enter(&connection);
+                let id = job.fence.job;
+                pipeline.owners.enter(id);
                 let (pipeline, connection) = (pipeline.clone(), connection.clone());
                 tracker.spawn(async move {
                     decide::job(&pipeline, job).await;
+                    pipeline.owners.leave(id);
                     pipeline.gates.leave(&connection);
                     pipeline.wake.decide.notify_one();
                 });
@@ -172,7 +145,7 @@ async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, 
     let flows = pipeline.book.flows().iter();
     let full = flows.filter(|bound| {
         let connection = pipeline.book.writes_to(bound).unwrap_or_default();
-        !idle.contains(connection) || shut(pipeline, bound, now).is_some()
+        !idle.contains(connection) || !may_begin(pipeline, bound, now)
     });
     let full: Vec<String> = full.map(|bound| bound.name.clone()).collect();
     let due = pipeline.store.next_due(&full).await?;
@@ -203,121 +176,39 @@ fn room(pipeline: &Pipeline, connection: &str) -> u32 {
 
 /// The flows that may not be claimed for this connection now.
 fn closed(pipeline: &Pipeline, connection: &str, now: Timestamp) -> Vec<String> {
-    let other = |bound: &&crate::mapping::Bound| {
+    let other = |bound: &&Bound| {
         pipeline.book.writes_to(bound).unwrap_or_default() != connection
-            || shut(pipeline, bound, now).is_some()
+            || !may_begin(pipeline, bound, now)
     };
     pipeline.book.flows().iter().filter(other).map(|bound| bound.name.clone()).collect()
 }
 
-fn shut(pipeline: &Pipeline, bound: &crate::mapping::Bound, now: Timestamp) -> Option<Timestamp> {
+/// The connections that the flows which are not closed need.
+fn needs(pipeline: &Pipeline, closed: &[String]) -> Vec<String> {
+    let open = pipeline.book.flows().iter().filter(|bound| !closed.contains(&bound.name));
+    let needs: BTreeSet<&str> = open.flat_map(|bound| pipeline.book.needs(bound)).collect();
+    needs.into_iter().map(str::to_owned).collect()
+}
+
+/// Is all that the flow needs ours, and answers?
+fn may_begin(pipeline: &Pipeline, bound: &Bound, now: Timestamp) -> bool {
+    pipeline.book.needs(bound).all(|name| pipeline.owners.works(name))
+        && shut(pipeline, bound, now).is_none()
+}
+
+fn shut(pipeline: &Pipeline, bound: &Bound, now: Timestamp) -> Option<Timestamp> {
     pipeline.book.needs(bound).filter_map(|name| pipeline.gates.shut_until(name, now)).max()
 }
 
-async fn sweep_loop(pipeline: Pipeline, tracker: TaskTracker, stop: CancellationToken) {
-    // While jobs come to their end at a stop, their leases are still kept.
-    while !(stop.is_cancelled() && tracker.len() <= 1) {
+/// Leases are kept until all that was under way has ended.
+async fn sweep_loop(pipeline: Pipeline, stop: CancellationToken) {
+    while !stop.is_cancelled() {
         if let Err(error) = sweep::round(&pipeline).await {
             tracing::error!(%error, "the sweep failed; it is tried again");
         }
-        if stop.is_cancelled() {
-            tokio::time::sleep(AFTER_TROUBLE).await;
-            continue;
-        }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(sweep::EVERY) => {}
+            () = tokio::time::sleep(sweep::every()) => {}
         }
-    }
-}
-
-async fn probe_loop(pipeline: Pipeline, name: String, stop: CancellationToken) {
-    let Some(connector) = pipeline.connector(&name).cloned() else { return };
-    while !stop.is_cancelled() {
-        let now = pipeline.clock.now();
-        let until = match pipeline.gates.closed(&name) {
-            None => plus(now, GUARANTEE),
-            Some(closed) if closed.next_probe > now => closed.next_probe,
-            Some(_) => {
-                match connector.probe().await {
-                    Ok(()) => {
-                        pipeline.gates.success(&name);
-                        pipeline.wake.decide.notify_one();
-                    }
-                    Err(delay) => pipeline.gates.failure(&name, &delay, pipeline.clock.now()),
-                }
-                continue;
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = pipeline.clock.sleep_until(until) => {}
-        }
-    }
-}
-
-/// Performs what other processes (`leadlink poll`) have left for the daemon.
-async fn command_loop(
-    pipeline: Pipeline,
-    wakes: Wakes,
-    first_starts: Arc<BTreeMap<String, Timestamp>>,
-    stop: CancellationToken,
-) {
-    while !stop.is_cancelled() {
-        match pipeline.store.take_command(pipeline.clock.now()).await {
-            Ok(Some(command)) => {
-                let answer = obey(&pipeline, &command, &wakes, &first_starts).await;
-                let now = pipeline.clock.now();
-                if let Err(error) = pipeline.store.answer_command(command.id, &answer, now).await {
-                    tracing::error!(%error, "the answer to a command was not kept");
-                }
-                continue;
-            }
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "commands cannot be read; it is tried again"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(AFTER_TROUBLE) => {}
-        }
-    }
-}
-
-async fn obey(
-    pipeline: &Pipeline,
-    command: &Command,
-    wakes: &Wakes,
-    first_starts: &BTreeMap<String, Timestamp>,
-) -> Value {
-    let connection = command.body.get("connection").and_then(Value::as_str).unwrap_or_default();
-    let (Some(connector), Some(first_start), "poll") =
-        (pipeline.connector(connection), first_starts.get(connection), command.kind.as_str())
-    else {
-        return json!({ "error": format!("cannot {} {connection}", command.kind) });
-    };
-    let mut answer = serde_json::Map::new();
-    for feed in connector.feeds() {
-        let told = read(pipeline, connection, connector, &feed, *first_start).await;
-        answer.insert(feed.name.to_owned(), told);
-        if let Some(wake) = wakes.get(&(connection.to_owned(), feed.name)) {
-            wake.notify_one();
-        }
-    }
-    Value::Object(answer)
-}
-
-/// Reads a feed once and says what it brought.
-pub async fn read(
-    pipeline: &Pipeline,
-    connection: &str,
-    connector: &Arc<dyn crate::connectors::Connector>,
-    feed: &Feed,
-    first_start: Timestamp,
-) -> Value {
-    match poll::once(pipeline, connection, connector, feed, first_start).await {
-        Ok(brought) => {
-            json!({ "new": brought.new, "known": brought.known, "pages": brought.pages })
-        }
-        Err(error) => json!({ "error": error.to_string() }),
     }
 }

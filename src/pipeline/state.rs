@@ -15,7 +15,9 @@ pub async fn keep(pipeline: &Pipeline) -> Result<(), Error> {
     if news.is_empty() {
         return Ok(());
     }
-    let rows = news.into_iter().map(|condition| ConnectionRow {
+    let ours = pipeline.owners.all();
+    let news = news.into_iter().filter(|condition| ours.contains(&condition.connection));
+    let rows = news.map(|condition| ConnectionRow {
         connection: condition.connection,
         state: condition.state.to_owned(),
         why: condition.why,
@@ -23,5 +25,5 @@ pub async fn keep(pipeline: &Pipeline) -> Result<(), Error> {
         answered: condition.answered,
         seen: now,
     });
-    pipeline.store.keep_states(rows.collect(), &pipeline.owner).await
+    pipeline.store.keep_states(rows.collect()).await
 }

@@ -8,9 +8,21 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// How long a lease lasts; client time-outs stay below it.
-pub const LEASE: Duration = Duration::from_secs(15);
+const LEASE: Duration = Duration::from_secs(15);
+
+/// How long a lease lasts. Tests that wait for one to run out make it short.
+pub fn lease() -> Duration {
+    #[cfg(feature = "testing")]
+    if let Some(ms) = std::env::var("LEADLINK_LEASE").ok().and_then(|ms| ms.parse().ok()) {
+        return Duration::from_millis(ms);
+    }
+    LEASE
+}
+
 /// How often leases are lengthened and metrics are refreshed.
-pub const EVERY: Duration = Duration::from_secs(5);
+pub fn every() -> Duration {
+    lease() / 3
+}
 
 /// One round.
 ///
@@ -18,7 +30,7 @@ pub const EVERY: Duration = Duration::from_secs(5);
 /// The store's; the next round tries again.
 pub async fn round(pipeline: &Pipeline) -> Result<(), Error> {
     let now = pipeline.clock.now();
-    pipeline.store.renew(&pipeline.owner, LEASE, now).await?;
+    pipeline.store.renew(&pipeline.owner, &pipeline.owners.jobs(), lease(), now).await?;
     let taken_back = pipeline.store.sweep(now).await?;
     if taken_back > 0 {
         tracing::warn!(jobs = taken_back, "leases ran out; the jobs are decided anew");

@@ -7,11 +7,10 @@
 //! through again and again, and the jobs behind them get their turn in the same claim.
 
 use super::sql::{Connection, Row, args, list, statements};
-use super::{Claimed, Error, StepRow, StepState, Store, events, lanes};
+use super::{Claimant, Claimed, Error, StepRow, StepState, Store, events, lanes, owners};
 use crate::domain::Effect;
 use jiff::Timestamp;
 use std::collections::HashMap;
-use std::time::Duration;
 
 statements! {
     FLOWS = "job", "with recursive flows (flow) as ( \
@@ -72,25 +71,29 @@ const LOOKS: usize = 16;
 
 impl Store {
     /// Takes due jobs whose lanes are free, in due order (equal times in order of registration),
-    /// none of the `closed` flows. A due job of a closed flow keeps its turn in its lanes.
+    /// none of the `closed` flows. A due job of a closed flow keeps its turn in its lanes. Nothing is
+    /// taken where the claimant does not own all that it needs (of SQLite it owns all, by the lock).
     pub async fn claim(
         &self,
-        owner: &str,
+        claimant: &Claimant<'_>,
         limit: u32,
         closed: &[String],
-        lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<Claimed>, Error> {
-        let owner = owner.to_owned();
-        let closed = closed.to_vec();
+        let Claimant { owner, needs, lease } = *claimant;
+        let (owner, needs, closed) = (owner.to_owned(), needs.to_vec(), closed.to_vec());
         self.write(move |db| {
             Box::pin(async move {
+                let clock = db.lease_clock(now).await?;
+                if db.is_shared() && !owners::owns(db, &owner, &needs, clock).await? {
+                    return Ok(Vec::new());
+                }
                 let free = free(db, limit, &closed, now).await?;
                 if free.is_empty() {
                     return Ok(Vec::new());
                 }
                 let jobs = list(&free);
-                let until = super::jobs::lease_end(now, lease);
+                let until = super::jobs::lease_end(clock, lease);
                 db.execute(TAKE, args![jobs.clone(), now, owner, until]).await?;
                 db.execute(LEAVE, args![jobs.clone()]).await?;
                 lanes::hold(db, &free).await?;

@@ -1,41 +1,80 @@
 //! Commands that other processes leave for the daemon. Invariant: a command is taken once, whatever
-//! happens then: to send a message twice is worse than to ask a person again.
+//! happens then: to send a message twice is worse than to ask a person again. A *call* is heard by
+//! every process instead, and taken by none.
 
-use super::sql::{args, statements};
+use super::hints::COMMAND;
+use super::sql::{Row, args, statements};
 use super::{Command, Error, Store};
 use jiff::Timestamp;
 use serde_json::Value;
 
 statements! {
     LEAVE = "command", "insert into command (kind, body, created) values ($1, $2, $3) returning id";
-    LEFT = "command", "select id from command where taken is null order by id limit 1";
-    TAKE = "command", "update command set taken = $1 where id = ( \
-        select id from command where taken is null order by id limit 1) returning id, kind, body";
+    CALL = "command", "insert into command (kind, body, created, taken) values ($1, $2, $3, $3) \
+        returning id";
+    LEFT = "command", "select id, kind, body from command where taken is null order by id limit 64";
+    TAKE = "command", "update command set taken = $2 where id = $1 and taken is null returning id";
     ANSWER = "command", "update command set answer = $2, answered = $3 where id = $1";
     ANSWERED = "command", "select answer from command where id = $1";
+    CALLS = "command", "select id, kind, body from command where id > $1 and kind = $2 order by id";
+    LAST = "command", "select coalesce(max(id), 0) as n from command";
 }
 
 impl Store {
-    /// Leaves a command for the process that owns the database; answers its id.
+    /// Leaves a command for the process that it concerns; answers its id.
     pub async fn leave_command(
         &self,
         kind: &str,
         body: &Value,
         now: Timestamp,
     ) -> Result<i64, Error> {
-        let args = args![kind, body, now];
-        self.write(move |db| Box::pin(async move { db.fetch_row(LEAVE, args).await?.int("id") }))
-            .await
+        self.leave(LEAVE, args![kind, body, now]).await
     }
 
-    /// Takes the oldest command that nobody took. With none there is no write.
-    pub async fn take_command(&self, now: Timestamp) -> Result<Option<Command>, Error> {
-        if self.reader().await?.fetch_one(LEFT, args![]).await?.is_none() {
-            return Ok(None);
-        }
-        let taken = self.write(move |db| Box::pin(db.fetch_one(TAKE, args![now]))).await?;
-        let Some(row) = taken else { return Ok(None) };
-        Ok(Some(Command { id: row.int("id")?, kind: row.owned("kind")?, body: row.json("body")? }))
+    /// Leaves a call to all processes; answers its id. Each says in its `replica` row that it heard.
+    pub async fn call_all(&self, kind: &str, now: Timestamp) -> Result<i64, Error> {
+        self.leave(CALL, args![kind, &Value::Null, now]).await
+    }
+
+    async fn leave(
+        &self,
+        statement: super::sql::Statement,
+        args: Vec<super::sql::Value>,
+    ) -> Result<i64, Error> {
+        self.write(move |db| {
+            Box::pin(async move {
+                let id = db.fetch_row(statement, args).await?.int("id")?;
+                db.tell(COMMAND).await?;
+                Ok(id)
+            })
+        })
+        .await
+    }
+
+    /// The id of the last command of any kind: calls after it are new to a process that starts now.
+    pub async fn last_command(&self) -> Result<i64, Error> {
+        self.reader().await?.fetch_row(LAST, args![]).await?.int("n")
+    }
+
+    /// The id of the last call of this kind after `heard`.
+    pub async fn last_call(&self, kind: &str, heard: i64) -> Result<Option<i64>, Error> {
+        let rows = self.reader().await?.fetch(CALLS, args![heard, kind]).await?;
+        rows.last().map(|row| row.int("id")).transpose()
+    }
+
+    /// Takes the oldest command that nobody took and that concerns this process. With none there is
+    /// no write.
+    pub async fn take_command(
+        &self,
+        concerns: impl Fn(&Command) -> bool + Send,
+        now: Timestamp,
+    ) -> Result<Option<Command>, Error> {
+        let rows = self.reader().await?.fetch(LEFT, args![]).await?;
+        let left = rows.iter().map(command).collect::<Result<Vec<_>, _>>()?;
+        let Some(command) = left.into_iter().find(concerns) else { return Ok(None) };
+        let id = command.id;
+        let taken = self.write(move |db| Box::pin(db.fetch_one(TAKE, args![id, now]))).await?;
+        Ok(taken.map(|_| command))
     }
 
     pub async fn answer_command(
@@ -54,4 +93,8 @@ impl Store {
         let found = self.reader().await?.fetch_one(ANSWERED, args![id]).await?;
         found.map_or(Ok(None), |row| row.opt_json("answer"))
     }
+}
+
+fn command(row: &Row) -> Result<Command, Error> {
+    Ok(Command { id: row.int("id")?, kind: row.owned("kind")?, body: row.json("body")? })
 }

@@ -18,7 +18,10 @@ statements! {
     SAVE = "event", "update event set connection = $2, kind = $3, key = $4, aliases = $5, \
         provisional = $6, registered = $7, fields = $8, changed = $9 where id = $1";
     NAME = "event_key", "insert into event_key (connection, key, tail, event_id) \
-        select $1, value ->> 0, value ->> 1, $3 from json_each($2) where true \
+        select $1, k.value, t.value, $4 from json_each($2) k join json_each($3) t on t.key = k.key \
+        where true on conflict (connection, key) do nothing",
+        postgres: "insert into event_key (connection, key, tail, event_id) \
+        select $1, u.key, u.tail, $4 from unnest($2::text[], $3::text[]) as u (key, tail) \
         on conflict (connection, key) do nothing";
     MOVE_KEYS = "event_key", "update event_key set event_id = $1 where event_id = $2";
     COPY_RAWS = "raw_event", "insert into raw_event (raw_id, event_id) \
@@ -102,8 +105,9 @@ pub(super) async fn save(
 
 async fn name(connection: &mut Connection, event: &Event, id: i64) -> Result<(), Error> {
     let tail = |key| str::split_once(key, ':').map_or(key, |(_, tail)| tail);
-    let keys: Vec<[&str; 2]> = event.keys().map(|key| [key, tail(key)]).collect();
-    connection.execute(NAME, args![&event.connection, list(&keys), id]).await.map(drop)
+    let (keys, tails): (Vec<&str>, Vec<&str>) = event.keys().map(|key| (key, tail(key))).unzip();
+    let args = args![&event.connection, list(&keys), list(&tails), id];
+    connection.execute(NAME, args).await.map(drop)
 }
 
 /// Jobs of an event, oldest first, those that it was merged into among them.

@@ -1,7 +1,7 @@
 //! The inbox: what came in, byte for byte, under its dedupe key. Invariant: a row is stored once; its
 //! cursor moves in the same transaction; `accept` answers when both are durable.
 
-use super::sql::{Connection, Row, Value, args, statements};
+use super::sql::{Connection, Row, Value, args, list, statements};
 use super::writer::Accept;
 use super::{Accepted, CursorMove, Error, Store, cursors};
 use crate::domain::Raw;
@@ -14,7 +14,8 @@ statements! {
         on conflict (connection, dedupe_key) do nothing returning connection, dedupe_key";
     INSERT_MANY = "raw", MANY;
     UNROUTED = "raw", "select id, connection, channel, content_type, body, dedupe_key, received \
-        from raw where state = 'new' order by id limit $1";
+        from raw where state = 'new' and connection not in (select value from json_each($2)) \
+        order by id limit $1";
 }
 
 /// Rows of `INSERT_MANY`. A statement costs more than a row, so rows of all callers of a group go
@@ -44,9 +45,9 @@ impl Store {
         answered.await.map_err(|_| super::dropped())?
     }
 
-    /// The oldest rows that are not routed yet.
-    pub async fn unrouted(&self, limit: u32) -> Result<Vec<Raw>, Error> {
-        let rows = self.reader().await?.fetch(UNROUTED, args![limit]).await?;
+    /// The oldest rows that are not routed yet, but for those of other processes' connections.
+    pub async fn unrouted(&self, limit: u32, others: &[String]) -> Result<Vec<Raw>, Error> {
+        let rows = self.reader().await?.fetch(UNROUTED, args![limit, list(others)]).await?;
         rows.iter().map(raw).collect()
     }
 }
@@ -57,7 +58,11 @@ pub(super) async fn store(
     connection: &mut Connection,
     accepts: &[Accept],
 ) -> Result<Vec<Accepted>, Error> {
-    let rows: Vec<&Raw> = accepts.iter().flat_map(|accept| &accept.rows).collect();
+    let mut rows: Vec<&Raw> = accepts.iter().flat_map(|accept| &accept.rows).collect();
+    if connection.is_shared() {
+        // Two processes that keep the same deliveries in one order never wait for each other.
+        rows.sort_by_key(|raw| (&raw.connection, &raw.dedupe_key));
+    }
     let mut new: HashSet<(String, String)> = HashSet::with_capacity(rows.len());
     let (chunks, rest) = rows.as_chunks::<MANY_ROWS>();
     for chunk in chunks {

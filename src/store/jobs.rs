@@ -10,7 +10,8 @@ use std::time::Duration;
 statements! {
     HELD = "job", "select id, event_id, flow, registered, due, first_due, claimed, tries, first_tried \
         from job where id = $1 and epoch = $2 and state = 'deciding'";
-    RENEW = "job", "update job set lease_until = $2 where state = 'deciding' and lease_owner = $1";
+    RENEW = "job", "update job set lease_until = $2 where state = 'deciding' and lease_owner = $1 \
+        and id in (select value from json_each($3))";
     EXPIRED = "job", "select id from job where state = 'deciding' and lease_until < $1";
     DECIDING = "job", "select id from job where state = 'deciding'";
     WAKE_ALL = "job", "update job set ready = 1 where state = 'waiting' and ready = 0";
@@ -43,21 +44,36 @@ pub(super) struct Held {
 }
 
 impl Store {
-    /// Lengthens the leases of this owner's jobs.
-    pub async fn renew(&self, owner: &str, lease: Duration, now: Timestamp) -> Result<(), Error> {
-        let args = args![owner, lease_end(now, lease)];
-        self.write(move |db| Box::pin(async move { db.execute(RENEW, args).await.map(drop) })).await
+    /// Lengthens the leases of these jobs of the owner: those that it is at work on. A job whose claim
+    /// was committed while its answer got lost is not among them, and is taken back in time.
+    pub async fn renew(
+        &self,
+        owner: &str,
+        jobs: &[i64],
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (owner, jobs) = (owner.to_owned(), list(jobs));
+        self.write(move |db| {
+            Box::pin(async move {
+                let until = lease_end(db.lease_clock(now).await?, lease);
+                db.execute(RENEW, args![owner, until, jobs]).await.map(drop)
+            })
+        })
+        .await
     }
 
     /// Takes back jobs whose lease ran out; their running steps become unknown.
     pub async fn sweep(&self, now: Timestamp) -> Result<u64, Error> {
-        let expired = self.reader().await?.fetch_one(EXPIRED, args![now]).await?;
-        if expired.is_none() {
+        let mut reader = self.reader().await?;
+        let clock = reader.lease_clock(now).await?;
+        if reader.fetch_one(EXPIRED, args![clock]).await?.is_none() {
             return Ok(0);
         }
+        drop(reader);
         self.write(move |db| {
             Box::pin(async move {
-                let rows = db.fetch(EXPIRED, args![now]).await?;
+                let rows = db.fetch(EXPIRED, args![clock]).await?;
                 let jobs = rows.iter().map(|row| row.int("id")).collect::<Result<Vec<_>, _>>()?;
                 take_back(db, &jobs, "the lease ran out", (now, now)).await?;
                 Ok(u64::try_from(jobs.len()).unwrap_or(u64::MAX))

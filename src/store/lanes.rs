@@ -31,7 +31,10 @@ statements! {
     RELEASE = "lane_hold", "delete from lane_hold where job_id = $1";
     WAKE = "job", "update job set ready = 1 where ready = 0 and id in ( \
         select (select w.job_id from job_lane w where w.lane = l.value and w.due is not null \
-            order by w.due, w.registered, w.job_id limit 1) from json_each($1) l)";
+            order by w.due, w.registered, w.job_id limit 1) from json_each($1) l)",
+        postgres: "update job set ready = 1 where ready = 0 and id in ( \
+        select (select w.job_id from job_lane w where w.lane = l.value and w.due is not null \
+            order by w.due, w.registered, w.job_id limit 1) from unnest($1::text[]) as l (value))";
     END = "job", "update job set state = $2, why = $3, changed = $4, ready = 0, \
         lease_owner = null, lease_until = null where id = $1";
     WAIT = "job", "update job set state = 'waiting', due = $2, why = $3, changed = $4, ready = 1, \

@@ -1,22 +1,28 @@
 //! The memory: inbox, events, jobs, plans, links, cursors. Invariant: one public function is one
 //! transaction; SQL stands only in this room; no HTTP inside; `now` is always an argument.
 //!
-//! All writes pass through one writer (`writer`), which commits those that wait together and answers
+//! All writes pass through a writer (`writer`), which commits those that wait together and answers
 //! after the commit; reads have a few connections of their own. A write that was answered is durable.
+//! The database is SQLite, of one process, or PostgreSQL, which several share (`home`).
 
 mod claim;
 mod commands;
 mod complete;
+mod copy;
 mod cursors;
 mod drafts;
 mod drift;
 mod events;
+mod hints;
+mod home;
 mod inbox;
 mod jobs;
 mod lanes;
 mod links;
 mod open;
+mod owners;
 mod plans;
+mod postgres;
 mod route;
 pub mod rows;
 mod sql;
@@ -29,13 +35,16 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use copy::Copied;
 pub use drift::DriftRow;
+pub use hints::{Hint, Hints};
+pub use owners::{Bid, Replica};
 pub use rows::*;
 
 use crate::domain::Event;
 use futures_util::future::BoxFuture;
 use sql::Connection;
-use sqlx::SqlitePool;
+use sqlx::{PgPool, SqlitePool};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -46,11 +55,21 @@ use writer::{Accept, Ran, Task};
 pub struct Store {
     accepts: mpsc::Sender<Accept>,
     tasks: mpsc::Sender<Task>,
-    readers: SqlitePool,
+    readers: Readers,
     closing: CancellationToken,
-    /// True when the writer has ended.
-    ended: watch::Receiver<bool>,
+    /// How many writers still run.
+    running: watch::Receiver<usize>,
 }
+
+/// Connections for reading.
+#[derive(Clone)]
+enum Readers {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// What a process tells the others when it has kept a delivery, in a group of accepts.
+const ARRIVED: &str = "arrived";
 
 /// Called inside the routing transaction with the event as merged: which jobs follow? Pure.
 pub type Judge = Arc<dyn Fn(&Event, &[(String, JobState)]) -> Vec<JobChange> + Send + Sync>;
@@ -58,11 +77,14 @@ pub type Judge = Arc<dyn Fn(&Event, &[(String, JobState)]) -> Vec<JobChange> + S
 impl Store {
     /// Finishes what is queued, checkpoints, closes. Later calls answer `Unavailable`.
     pub async fn close(&self) {
-        self.readers.close().await;
+        match &self.readers {
+            Readers::Sqlite(pool) => pool.close().await,
+            Readers::Postgres(pool) => pool.close().await,
+        }
         self.closing.cancel();
-        let mut ended = self.ended.clone();
-        // An error means that the writer is gone, which is what is waited for.
-        let _gone = ended.wait_for(|ended| *ended).await;
+        let mut running = self.running.clone();
+        // An error means that the writers are gone, which is what is waited for.
+        let _gone = running.wait_for(|running| *running == 0).await;
     }
 
     /// Runs `work` in the writer, in a savepoint of its own, and answers after the commit. A caller
@@ -94,14 +116,28 @@ impl Store {
 
     /// A connection for one reading statement.
     async fn reader(&self) -> Result<Connection, Error> {
-        let pooled = self.readers.acquire().await;
-        pooled.map(Connection::SqlitePooled).map_err(|error| sql::failed("the file", &error))
+        let pooled = match &self.readers {
+            Readers::Sqlite(pool) => pool.acquire().await.map(Connection::SqlitePooled),
+            Readers::Postgres(pool) => pool.acquire().await.map(Connection::PostgresPooled),
+        };
+        pooled.map_err(|error| sql::failed("the database", &error))
     }
 
     /// A connection that sees one state of the database for all its statements.
     async fn snapshot(&self) -> Result<Connection, Error> {
-        let begun = self.readers.begin().await;
-        begun.map(Connection::SqliteReader).map_err(|error| sql::failed("the file", &error))
+        const SNAPSHOT: &str = "begin isolation level repeatable read, read only";
+        let begun = match &self.readers {
+            Readers::Sqlite(pool) => pool.begin().await.map(Connection::SqliteReader),
+            Readers::Postgres(pool) => {
+                pool.begin_with(SNAPSHOT).await.map(Connection::PostgresReader)
+            }
+        };
+        begun.map_err(|error| sql::failed("the database", &error))
+    }
+
+    /// Do several processes share the database?
+    pub fn is_shared(&self) -> bool {
+        matches!(self.readers, Readers::Postgres(_))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Opening a database: whose it is, its version, what a process that died left behind. Invariant:
-//! one process owns the file (the lock); nobody else migrates it or takes leases back.
+//! of a SQLite file one process is the owner (the lock), and nobody else migrates it or takes leases
+//! back; a PostgreSQL database has no owner, and what a process left there is found by its leases.
 
+use super::home::Home;
 use super::sql::{Connection, Statement, args, statements};
 use super::writer::{self, Writer};
-use super::{Error, Store, jobs};
+use super::{Error, Readers, Store, jobs, postgres};
 use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -15,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 statements! {
-    BEGIN = "the file", "begin immediate";
+    BEGIN = "the file", "begin immediate", postgres: "begin";
     COMMIT = "the file", "commit";
     APPLIED = "_sqlx_migrations",
         "select coalesce(max(version), 0) as version from _sqlx_migrations where success";
@@ -24,22 +26,43 @@ statements! {
 /// How long a statement waits for a lock that another process holds (a backup, a command).
 const BUSY: Duration = Duration::from_secs(2);
 /// Requests that may wait for the writer before senders wait too.
-const QUEUE: usize = 4096;
+pub(super) const QUEUE: usize = 4096;
 /// Connections for reading. Few: a reader is a thread, and pages are cached by the system.
 const READERS: u32 = 3;
 /// Every statement stays prepared.
-const STATEMENTS: usize = 256;
+pub(super) const STATEMENTS: usize = 256;
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
-    (1, "memory", include_str!("../../migrations/sqlite/0001_memory.sql")),
-    (2, "counts", include_str!("../../migrations/sqlite/0002_counts.sql")),
-    (3, "house", include_str!("../../migrations/sqlite/0003_house.sql")),
-    (5, "drift", include_str!("../../migrations/sqlite/0005_drift.sql")),
+/// Number, name, words for SQLite, words for PostgreSQL.
+const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
+    (
+        1,
+        "memory",
+        include_str!("../../migrations/sqlite/0001_memory.sql"),
+        include_str!("../../migrations/postgres/0001_memory.sql"),
+    ),
+    (
+        2,
+        "counts",
+        include_str!("../../migrations/sqlite/0002_counts.sql"),
+        include_str!("../../migrations/postgres/0002_counts.sql"),
+    ),
+    (
+        3,
+        "house",
+        include_str!("../../migrations/sqlite/0003_house.sql"),
+        include_str!("../../migrations/postgres/0003_house.sql"),
+    ),
+    (
+        5,
+        "drift",
+        include_str!("../../migrations/sqlite/0005_drift.sql"),
+        include_str!("../../migrations/postgres/0005_drift.sql"),
+    ),
 ];
 
 impl Store {
-    /// Opens as the one owner: takes the lock, migrates, takes back every lease (running steps
-    /// become unknown, deciding jobs wait again).
+    /// Opens and migrates. A SQLite file as its one owner: takes the lock and every lease back
+    /// (running steps become unknown, deciding jobs wait again).
     pub async fn open(url: &str, now: Timestamp) -> Result<Self, Error> {
         Self::open_waiting(url, now, BUSY).await
     }
@@ -50,6 +73,9 @@ impl Store {
         now: Timestamp,
         busy: Duration,
     ) -> Result<Self, Error> {
+        if let Some(options) = postgres::options(url)? {
+            return postgres::open(options).await;
+        }
         let path = path_of(url)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| not_opened(&path, error))?;
@@ -57,7 +83,8 @@ impl Store {
         let lock = lock(&path)?;
         let options = options(&path, busy).create_if_missing(true);
         let mut sqlite = options.connect().await.map_err(|error| not_opened(&path, error))?;
-        migrator().run_direct(None, &mut sqlite, false).await.map_err(not_migrated)?;
+        let migrator = migrator(|(_, _, sqlite, _)| sqlite);
+        migrator.run_direct(None, &mut sqlite, false).await.map_err(not_migrated)?;
         let mut connection = Connection::Sqlite(sqlite);
         connection.execute(BEGIN, args![]).await?;
         jobs::take_back_all(&mut connection, now).await?;
@@ -65,32 +92,39 @@ impl Store {
         Ok(start(connection, Some(lock), &path, busy))
     }
 
-    /// Opens beside a running owner: for `why`, `status` and for leaving commands. No migration.
+    /// Opens beside a running daemon: for `why`, `status` and for leaving commands. No migration.
     pub async fn open_beside(url: &str) -> Result<Self, Error> {
+        if let Some(options) = postgres::options(url)? {
+            return postgres::open_beside(options).await;
+        }
         let path = path_of(url)?;
         if !path.is_file() {
-            return Err(not_opened(&path, "there is no such file yet"));
+            return Err(Error::Empty(format!("there is no file {}", path.display())));
         }
         let options = options(&path, BUSY);
         let sqlite = options.connect().await.map_err(|error| not_opened(&path, error))?;
         let mut connection = Connection::Sqlite(sqlite);
-        let applied: Statement = APPLIED;
-        let version = match connection.fetch_row(applied, args![]).await {
-            Ok(row) => row.int("version")?,
-            Err(error) => return Err(Error::Version(error.to_string())),
-        };
-        if version != MIGRATIONS[MIGRATIONS.len() - 1].0 {
-            return Err(Error::Version(format!("the file is of version {version}")));
-        }
+        same_version(&mut connection).await?;
         Ok(start(connection, None, &path, BUSY))
     }
 }
 
+/// The database is of the version that this program was written for.
+pub(super) async fn same_version(connection: &mut Connection) -> Result<(), Error> {
+    let applied: Statement = APPLIED;
+    let version = match connection.fetch_row(applied, args![]).await {
+        Ok(row) => row.int("version")?,
+        Err(error @ Error::Unavailable(_)) => return Err(error),
+        Err(_) => return Err(Error::Empty("it has no tables of leadlink".to_owned())),
+    };
+    if version == MIGRATIONS[MIGRATIONS.len() - 1].0 {
+        return Ok(());
+    }
+    Err(Error::Version(format!("it is of version {version}; run `leadlink migrate`")))
+}
+
 /// The file that a URL names. The URL itself is not repeated in the error: it may hold a password.
 fn path_of(url: &str) -> Result<PathBuf, Error> {
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Err(Error::Url("postgres:// (it comes with PostgreSQL support)".to_owned()));
-    }
     let scheme = || url.split(':').next().unwrap_or_default().to_owned();
     let path = url.strip_prefix("sqlite:").ok_or_else(|| Error::Url(format!("{}:", scheme())))?;
     let path = path.strip_prefix("//").unwrap_or(path);
@@ -130,9 +164,13 @@ fn lock(path: &Path) -> Result<File, Error> {
     }
 }
 
-fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.into_iter().map(|(version, name, sql)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+pub(super) fn migrator(
+    words: impl Fn((i64, &'static str, &'static str, &'static str)) -> &'static str,
+) -> Migrator {
+    let migrations = MIGRATIONS.into_iter().map(|migration| {
+        let (version, name, ..) = migration;
+        let sql = words(migration).into_sql_str();
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
     });
     Migrator::with_migrations(migrations.collect())
 }
@@ -141,7 +179,7 @@ fn not_opened(path: &Path, why: impl std::fmt::Display) -> Error {
     Error::Open(format!("{}: {why}", path.display()))
 }
 
-fn not_migrated(error: MigrateError) -> Error {
+pub(super) fn not_migrated(error: MigrateError) -> Error {
     match error {
         MigrateError::Execute(error) => Error::Open(error.to_string()),
         other => Error::Version(other.to_string()),
@@ -149,10 +187,6 @@ fn not_migrated(error: MigrateError) -> Error {
 }
 
 fn start(connection: Connection, lock: Option<File>, path: &Path, busy: Duration) -> Store {
-    let (accepts, accepts_in) = mpsc::channel(QUEUE);
-    let (tasks, tasks_in) = mpsc::channel(QUEUE);
-    let (ended_out, ended) = watch::channel(false);
-    let closing = CancellationToken::new();
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         // With neither limit set the pool starts no reaper, whose count can run away (sqlx 0.9).
@@ -160,7 +194,19 @@ fn start(connection: Connection, lock: Option<File>, path: &Path, busy: Duration
         .max_lifetime(None)
         .test_before_acquire(false)
         .connect_lazy_with(options(path, busy).read_only(true));
-    let writer = Writer::new(connection, lock, accepts_in, tasks_in, closing.clone());
-    tokio::spawn(writer::run(writer, ended_out));
-    Store { accepts, tasks, readers, closing, ended }
+    let (accepts, accepts_in) = mpsc::channel(QUEUE);
+    let (tasks, tasks_in) = mpsc::channel(QUEUE);
+    let closing = CancellationToken::new();
+    let writer = Writer::new(connection, Home::Sqlite(lock), accepts_in, tasks_in, closing.clone());
+    let running = run(vec![writer]);
+    Store { accepts, tasks, readers: Readers::Sqlite(readers), closing, running }
+}
+
+/// Starts writers; answers how many of them still run.
+pub(super) fn run(writers: Vec<Writer>) -> watch::Receiver<usize> {
+    let (ended, running) = watch::channel(writers.len());
+    for writer in writers {
+        tokio::spawn(writer::run(writer, ended.clone()));
+    }
+    running
 }

@@ -14,7 +14,10 @@ statements! {
         where id in (select value from json_each($1))";
     UNREADABLE = "raw", "update raw set state = 'unreadable', why = $2, routed = $3 where id = $1";
     CARRIED = "raw_event", "insert into raw_event (raw_id, event_id) \
-        select value ->> 0, value ->> 1 from json_each($1) where true \
+        select r.value, e.value from json_each($1) r join json_each($2) e on e.key = r.key \
+        where true on conflict (raw_id, event_id) do nothing",
+        postgres: "insert into raw_event (raw_id, event_id) \
+        select u.raw, u.event from unnest($1::bigint[], $2::bigint[]) as u (raw, event) \
         on conflict (raw_id, event_id) do nothing";
 }
 
@@ -64,7 +67,9 @@ async fn route(
             }
         }
     }
-    connection.execute(CARRIED, args![list(&carried)]).await?;
+    let (raws, events): (Vec<i64>, Vec<i64>) =
+        carried.into_iter().map(|[raw, event]| (raw, event)).unzip();
+    connection.execute(CARRIED, args![list(&raws), list(&events)]).await?;
     connection.execute(ROUTED, args![list(&routed), now]).await?;
     Ok(counts)
 }

@@ -5,6 +5,7 @@ pub use crate::domain::{JobChange, JobDraft, JobState};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// A cursor as it shall stand after the rows are in.
 #[derive(Debug, Clone)]
@@ -51,6 +52,16 @@ pub enum Fenced<T = ()> {
     Yes(T),
     /// The job was taken from us; nothing was written.
     Lost,
+}
+
+/// Who claims jobs.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimant<'a> {
+    /// The name in the lease.
+    pub owner: &'a str,
+    /// The connections that the jobs' requests go to: they must be its own.
+    pub needs: &'a [String],
+    pub lease: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -218,7 +229,7 @@ pub struct Attempt {
 }
 
 /// For metrics, `/readyz` and the demo.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub unrouted: u64,
     pub unreadable: u64,
@@ -237,12 +248,14 @@ pub struct Counts {
 /// Why the store did not do it. A variant per kind of answer that a caller can give.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("{0} is not a database that leadlink knows: write sqlite:PATH")]
+    #[error("{0} is not a database that leadlink knows: write sqlite:PATH or postgres://…")]
     Url(String),
     #[error("another leadlink process owns {0}")]
     Owned(String),
     #[error("the database cannot be opened: {0}")]
     Open(String),
+    #[error("nothing is kept there yet: {0}")]
+    Empty(String),
     #[error("the database is of another version: {0}")]
     Version(String),
     /// Full disk, locked file, I/O: nothing was written; try again.

@@ -3,6 +3,7 @@
 //! says so.
 
 use super::drift::{self, DriftRow};
+use super::owners::{self, Replica};
 use super::sql::{Connection, Row, args, statements};
 use super::{Error, Store};
 use jiff::Timestamp;
@@ -25,8 +26,6 @@ statements! {
         where owner is not null";
     STATES = "connection_state", "select connection, state, why, since, answered, seen \
         from connection_state order by connection";
-    PROCESSES = "replica", "select owner, version, listen, started, seen, loaded, trouble from replica \
-        order by started, owner";
     CHORES = "chore", "select name, last_run, owner, report from chore order by name";
     DRIFT = "drift", "select connection, looked, problems, seen from drift order by connection";
     CURSORS = "cursor", "select connection, feed, moved from cursor order by connection, feed";
@@ -67,20 +66,6 @@ pub struct ConnectionRow {
     pub answered: Option<Timestamp>,
     /// When this was written.
     pub seen: Timestamp,
-}
-
-/// A process, as it showed itself.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ProcessRow {
-    pub owner: String,
-    pub version: String,
-    pub listen: String,
-    pub started: Timestamp,
-    pub seen: Timestamp,
-    /// When the config and flows that it runs were read.
-    pub loaded: Timestamp,
-    /// Why the last reload was refused.
-    pub trouble: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -148,7 +133,9 @@ pub fn is_owned(url: &str) -> Option<bool> {
 /// Everything of one moment.
 #[derive(Debug, Clone, Default)]
 pub struct House {
-    pub processes: Vec<ProcessRow>,
+    pub processes: Vec<Replica>,
+    /// The time by which the processes' `seen` was written.
+    pub lease_clock: Option<Timestamp>,
     pub states: Vec<ConnectionRow>,
     /// Connection → who owns it.
     pub owners: BTreeMap<String, String>,
@@ -167,27 +154,21 @@ pub struct House {
 }
 
 impl House {
-    /// The latest sign of life of any process: `now`, where its clock is ahead of ours.
+    /// `now`, or the time of the daemon where its clock is ahead of ours.
     fn clock(&self, now: Timestamp) -> Timestamp {
-        let seen = self.processes.iter().map(|process| process.seen);
-        seen.chain(self.states.iter().map(|state| state.seen)).fold(now, Timestamp::max)
+        self.states.iter().map(|state| state.seen).fold(now, Timestamp::max)
     }
 }
 
 impl Store {
-    /// Writes how connections do, but for those that another process owns.
-    pub async fn keep_states(&self, rows: Vec<ConnectionRow>, owner: &str) -> Result<(), Error> {
-        let owner = owner.to_owned();
+    /// Writes how connections do.
+    pub async fn keep_states(&self, rows: Vec<ConnectionRow>) -> Result<(), Error> {
         self.write(move |db| {
             Box::pin(async move {
-                let owners = owners(db).await?;
-                let ours = |row: &&ConnectionRow| {
-                    owners.get(&row.connection).is_none_or(|held| *held == owner)
-                };
-                for row in rows.iter().filter(ours) {
-                    let why = row.why.clone();
-                    let args =
-                        args![&row.connection, &row.state, why, row.since, row.answered, row.seen];
+                for row in &rows {
+                    let why = row.why.as_deref();
+                    let (since, answered, seen) = (row.since, row.answered, row.seen);
+                    let args = args![&row.connection, &row.state, why, since, answered, seen];
                     db.execute(KEEP, args).await?;
                 }
                 Ok(())
@@ -205,9 +186,10 @@ impl Store {
     ) -> Result<(House, Timestamp), Error> {
         let mut db = self.snapshot().await?;
         let mut house = House {
-            processes: all(&mut db, PROCESSES, process).await?,
+            lease_clock: Some(db.lease_clock(now).await?),
+            processes: owners::shown(&mut db).await?,
             states: all(&mut db, STATES, state).await?,
-            owners: owners(&mut db).await?,
+            owners: owned(&mut db).await?,
             drift: all(&mut db, DRIFT, drift::read).await?,
             chores: all(&mut db, CHORES, chore).await?,
             cursors: all(&mut db, CURSORS, cursor).await?,
@@ -259,7 +241,7 @@ async fn all<T>(
     db.fetch(statement, args![]).await?.iter().map(read).collect()
 }
 
-async fn owners(db: &mut Connection) -> Result<BTreeMap<String, String>, Error> {
+async fn owned(db: &mut Connection) -> Result<BTreeMap<String, String>, Error> {
     let rows = db.fetch(OWNERS, args![]).await?;
     rows.iter().map(|row| Ok((row.owned("connection")?, row.owned("owner")?))).collect()
 }
@@ -272,18 +254,6 @@ fn state(row: &Row) -> Result<ConnectionRow, Error> {
         since: row.time("since")?,
         answered: row.opt_time("answered")?,
         seen: row.time("seen")?,
-    })
-}
-
-fn process(row: &Row) -> Result<ProcessRow, Error> {
-    Ok(ProcessRow {
-        owner: row.owned("owner")?,
-        version: row.owned("version")?,
-        listen: row.owned("listen")?,
-        started: row.time("started")?,
-        seen: row.time("seen")?,
-        loaded: row.time("loaded")?,
-        trouble: row.opt_text("trouble")?.map(str::to_owned),
     })
 }
 

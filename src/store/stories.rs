@@ -14,7 +14,7 @@ statements! {
         order by event_id desc limit $2";
     BY_LINK = "link", "select distinct k.event_id from link l join event_key k \
         on k.connection = l.from_connection and k.key = l.from_id \
-        where l.from_kind = 'event' and l.to_id = $1 and ($2 is null or l.to_kind = $2) \
+        where l.from_kind = 'event' and l.to_id = $1 and (cast($2 as text) is null or l.to_kind = $2) \
         order by k.event_id desc limit $3";
     BY_CONTACT = "job_lane", "select distinct j.event_id from job_lane m join job j on j.id = m.job_id \
         where m.contact = $1 order by j.event_id desc limit $2";

@@ -1,7 +1,12 @@
-//! The one writer: takes everything that waits, commits it together, then answers. Invariant:
-//! nobody is told that a write is done before the commit that holds it; a member that fails is
-//! rolled back alone; when the commit fails, every member hears that nothing was written.
+//! A writer: takes everything that waits, commits it together, then answers. Invariant: nobody is
+//! told that a write is done before the commit that holds it; a member that fails is rolled back
+//! alone; when the commit fails, every member hears of it. On SQLite nothing was written then; where
+//! a connection to PostgreSQL broke at the commit nobody knows, and callers count on neither.
+//!
+//! SQLite has one writer, for the file has. On PostgreSQL a process has two: accepts have their own,
+//! so that no delivery waits for the turn that writers of jobs take (`home`).
 
+use super::home::Home;
 use super::inbox;
 use super::sql::{Connection, args, statements};
 use super::{Accepted, CursorMove, Error};
@@ -9,21 +14,17 @@ use crate::domain::Raw;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::collections::VecDeque;
-use std::fs::File;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 statements! {
-    BEGIN = "the file", "begin immediate";
-    COMMIT = "the file", "commit";
-    ROLLBACK = "the file", "rollback";
-    MARK = "the file", "savepoint member";
-    KEEP = "the file", "release member";
-    UNDO = "the file", "rollback to member";
-    CHECKPOINT = "the file", "pragma wal_checkpoint(passive)";
-    EMPTY_LOG = "the file", "pragma wal_checkpoint(truncate)";
+    COMMIT = "the database", "commit";
+    ROLLBACK = "the database", "rollback";
+    MARK = "the database", "savepoint member";
+    KEEP = "the database", "release savepoint member";
+    UNDO = "the database", "rollback to savepoint member";
 }
 
 /// Rows of one group; more would make the first caller wait for the last one's rows.
@@ -60,11 +61,13 @@ type Settle = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 pub(super) struct Writer {
     connection: Connection,
-    /// Held for as long as this writer lives; `None` beside the owner, who also checkpoints.
-    lock: Option<File>,
+    home: Home,
+    /// The connection is in no known state and must be made anew.
+    broken: bool,
     accepts: mpsc::Receiver<Accept>,
     tasks: mpsc::Receiver<Task>,
     closing: CancellationToken,
+    closed: bool,
     /// Tasks taken from the channel, not run yet.
     waiting: VecDeque<Task>,
     last_group: usize,
@@ -74,17 +77,19 @@ pub(super) struct Writer {
 impl Writer {
     pub fn new(
         connection: Connection,
-        lock: Option<File>,
+        home: Home,
         accepts: mpsc::Receiver<Accept>,
         tasks: mpsc::Receiver<Task>,
         closing: CancellationToken,
     ) -> Self {
         Self {
             connection,
-            lock,
+            home,
+            broken: false,
             accepts,
             tasks,
             closing,
+            closed: false,
             waiting: VecDeque::new(),
             last_group: 0,
             since_checkpoint: 0,
@@ -93,7 +98,7 @@ impl Writer {
 }
 
 /// Runs until the store is closed or nobody holds it any more.
-pub(super) async fn run(mut writer: Writer, ended: watch::Sender<bool>) {
+pub(super) async fn run(mut writer: Writer, ended: watch::Sender<usize>) {
     let mut accepts = Vec::new();
     while writer.wait(&mut accepts).await {
         writer.gather(&mut accepts).await;
@@ -102,13 +107,8 @@ pub(super) async fn run(mut writer: Writer, ended: watch::Sender<bool>) {
             writer.checkpoint().await;
         }
     }
-    if writer.lock.is_some() {
-        // Failing leaves the log to the next opening, which reads it; nothing is lost.
-        let _left = writer.connection.fetch(EMPTY_LOG, args![]).await;
-    }
-    let _left = writer.connection.close().await;
-    drop(writer.lock);
-    ended.send_replace(true);
+    writer.home.leave(writer.connection).await;
+    ended.send_modify(|running| *running -= 1);
 }
 
 impl Writer {
@@ -134,8 +134,9 @@ impl Writer {
                     Some(task) => self.waiting.push_back(task),
                     None => more_tasks = false,
                 },
-                () = closing.cancelled(), if !self.accepts.is_closed() => {
+                () = closing.cancelled(), if !self.closed => {
                     // What is queued is still done; nothing new comes in.
+                    self.closed = true;
                     self.accepts.close();
                     self.tasks.close();
                 }
@@ -181,22 +182,31 @@ impl Writer {
 
     /// One transaction for all.
     async fn group(&mut self, accepts: Vec<Accept>) {
-        if let Err(error) = self.connection.execute(BEGIN, args![]).await {
+        if let Err(error) = self.home.begin(&mut self.connection, self.broken).await {
             return self.refuse(accepts, unwritten(&error)).await;
         }
+        self.broken = false;
         let mut settles = Vec::with_capacity(accepts.len() + self.waiting.len());
         let rows: usize = accepts.iter().map(|accept| accept.rows.len()).sum();
-        let ran = self.run_members(accepts, &mut settles).await;
+        let longest = self.home.longest();
+        let written = async {
+            self.run_members(accepts, &mut settles).await?;
+            self.commit().await
+        };
+        let committed = match tokio::time::timeout(longest, written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                // It fails where the database rolled back by itself, and where it is out of reach.
+                self.broken = self.connection.execute(ROLLBACK, args![]).await.is_err();
+                Err(error)
+            }
+            Err(_) => {
+                self.broken = true;
+                Err(Error::Unavailable("the database does not answer".to_owned()))
+            }
+        };
         self.last_group = settles.len();
         self.since_checkpoint += rows + settles.len();
-        let committed = match ran {
-            Ok(()) => self.commit().await,
-            Err(error) => Err(error),
-        };
-        if committed.is_err() {
-            // It fails where the database rolled back by itself.
-            let _none = self.connection.execute(ROLLBACK, args![]).await;
-        }
         let committed = committed.map_err(|error| unwritten(&error));
         for settle in settles {
             settle(committed.clone());
@@ -204,9 +214,9 @@ impl Writer {
     }
 
     async fn commit(&mut self) -> Result<(), Error> {
-        stop::before_commit().await;
+        let count = stop::before_commit().await;
         self.connection.execute(COMMIT, args![]).await?;
-        stop::after_commit().await;
+        stop::after_commit(count).await;
         Ok(())
     }
 
@@ -259,6 +269,9 @@ impl Writer {
         let together = inbox::store(&mut self.connection, &accepts).await;
         self.end_member(together.is_ok()).await?;
         if let Ok(counts) = together {
+            if counts.iter().any(|count| count.new > 0) {
+                self.connection.tell(super::ARRIVED).await?;
+            }
             settles.extend(
                 accepts.into_iter().zip(counts).map(|(accept, count)| settle(accept, Ok(count))),
             );
@@ -283,13 +296,9 @@ impl Writer {
         self.connection.execute(KEEP, args![]).await.map(drop)
     }
 
-    /// Moves the log into the file as far as readers allow. The owner's chore.
     async fn checkpoint(&mut self) {
         self.since_checkpoint = 0;
-        if self.lock.is_some() {
-            // What cannot be moved now is moved next time.
-            let _later = self.connection.fetch(CHECKPOINT, args![]).await;
-        }
+        self.home.checkpoint(&mut self.connection).await;
     }
 }
 
@@ -313,13 +322,15 @@ mod stop {
 
     static COMMITS: AtomicU64 = AtomicU64::new(0);
 
-    pub(super) async fn before_commit() {
+    /// The number of the commit.
+    pub(super) async fn before_commit() -> u64 {
         let count = COMMITS.fetch_add(1, Ordering::AcqRel) + 1;
         stop_at("before", count).await;
+        count
     }
 
-    pub(super) async fn after_commit() {
-        stop_at("after", COMMITS.load(Ordering::Acquire)).await;
+    pub(super) async fn after_commit(count: u64) {
+        stop_at("after", count).await;
     }
 
     /// Writes the file that the harness waits for, then parks for ever: the harness kills us.
@@ -338,5 +349,5 @@ mod stop {
 #[cfg(not(feature = "testing"))]
 mod stop {
     pub(super) async fn before_commit() {}
-    pub(super) async fn after_commit() {}
+    pub(super) async fn after_commit((): ()) {}
 }

@@ -245,7 +245,7 @@ async fn explain_shows_the_requests_and_writes_nothing() {
     // And the same without a daemon, and without a database at all.
     assert_eq!(house.stop(), Some(0));
     assert_eq!(code(&house.command(&["explain", "call-to-order", &path])), 0);
-    std::fs::remove_file(house.dir.path().join("leadlink.db")).expect("removed");
+    house.forget().await;
     assert_eq!(code(&house.command(&["explain", "call-to-order", &path])), 0);
     assert!(!house.dir.path().join("leadlink.db").exists());
 

@@ -1,9 +1,13 @@
 //! A house under test: the real binary on a database of its own against the sandbox, with one clock
 //! for both that the test moves. Invariant: no test sleeps to let time pass; it moves the clock and
 //! waits for the work to be done.
+//!
+//! The database is a SQLite file, or one of the PostgreSQL server that `LEADLINK_TEST_POSTGRES` names.
 
+pub mod database;
 pub mod ledger;
 
+use database::Database;
 use jiff::{SignedDuration, Timestamp};
 use leadlink::sandbox::{Options, Sandbox};
 use leadlink::store::{Counts, Store, Story};
@@ -62,6 +66,7 @@ pub struct House {
     pub dir: TempDir,
     pub port: u16,
     plan: Plan,
+    database: Database,
     daemon: Option<Child>,
     shifted: i64,
     http: reqwest::Client,
@@ -87,9 +92,10 @@ impl House {
         let options = Options { listen: "127.0.0.1:0".to_owned(), ..Options::default() };
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
         let dir = tempfile::tempdir().expect("a folder");
+        let database = Database::make(dir.path()).await;
         let port = free_port();
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let house = Self { sandbox, dir, port, plan, daemon: None, shifted: 0, http };
+        let house = Self { sandbox, dir, port, plan, database, daemon: None, shifted: 0, http };
         house
             .control(
                 "limits",
@@ -105,7 +111,7 @@ impl House {
     }
 
     pub fn store_url(&self) -> String {
-        format!("sqlite:{}", self.dir.path().join("leadlink.db").display())
+        self.database.url().to_owned()
     }
 
     fn text(&self) -> String {
@@ -225,6 +231,7 @@ running = true
         if let Some(mut child) = self.daemon.take() {
             let _gone = child.kill();
             let _status = child.wait();
+            self.database.leases_run_out();
         }
     }
 
@@ -348,15 +355,12 @@ running = true
 
     /// The first column of a question to the database, read beside the daemon.
     pub async fn sql(&self, question: &'static str) -> Vec<String> {
-        use sqlx::{ConnectOptions, Row};
-        let path = self.dir.path().join("leadlink.db");
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).read_only(true);
-        let mut connection = options.connect().await.expect("the database opens");
-        let rows = sqlx::query(question).fetch_all(&mut connection).await.expect("rows");
-        rows.iter()
-            .map(|row| row.try_get::<Option<String>, _>(0).expect("a text"))
-            .map(Option::unwrap_or_default)
-            .collect()
+        self.database.ask(question).await
+    }
+
+    /// The database is gone, as before the first start.
+    pub async fn forget(&self) {
+        self.database.forget().await;
     }
 
     /// The store, read beside the daemon.

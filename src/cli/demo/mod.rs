@@ -9,6 +9,7 @@ use super::out;
 use crate::app::{self, serve};
 use crate::clock::Clock;
 use crate::config;
+use crate::connectors::Shared;
 use crate::diagnosis::has_errors;
 use crate::diagnosis::table::duration_of;
 use crate::sandbox::{Fault, Faults, Ledger, Options, Rule, Sandbox, Side};
@@ -132,7 +133,9 @@ fn read(dir: &TempDir, sandbox: &Sandbox) -> anyhow::Result<app::App> {
         set("CONNECTIONS__CALLTOUCH_MAIN__HOOK_SECRET", HOOK_SECRET.to_owned()),
     ];
     let (config, mut problems) = config::load_text("config/demo.toml", CONFIG, env.into_iter());
-    let read = config.map(app::assemble);
+    let shared = Shared::default();
+    let read = config.map(|config| app::assemble(config, &shared));
+    shared.limits.adopt();
     let app = read.and_then(|read| {
         problems.extend(read.problems);
         read.app

@@ -8,12 +8,12 @@ use super::out;
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::diagnosis::has_errors;
-use crate::store::{Store, status};
+use crate::store::{self, Store, status};
 use anyhow::Context;
 use clap::Args;
 use console::Term;
 use report::Report;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,11 +46,11 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     if spoilt {
         out::complain("config or flows have errors: `leadlink check` tells them");
     }
-    if let Some(path) = missing(&app.store_url) {
-        return Ok(no_database(&path, arguments.json));
-    }
     loop {
-        let report = look(&app).await?;
+        let report = match look(&app).await? {
+            Ok(report) => report,
+            Err(why) => return Ok(no_database(&why, arguments.json)),
+        };
         if arguments.json {
             out::say(&serde_json::to_string(&report)?);
         } else {
@@ -67,29 +67,28 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     }
 }
 
-async fn look(app: &App) -> anyhow::Result<Report> {
-    let store = Store::open_beside(&app.store_url).await.context("the store cannot be opened")?;
+/// `Err`: there is no database yet.
+async fn look(app: &App) -> anyhow::Result<Result<Report, String>> {
+    let store = match Store::open_beside(&app.store_url).await {
+        Ok(store) => store,
+        Err(store::Error::Empty(why)) => return Ok(Err(why)),
+        Err(error) => return Err(error).context("the store cannot be opened"),
+    };
     let flows: Vec<String> = app.book.flows().iter().map(|bound| bound.name.clone()).collect();
-    let real = Clock::default().now();
-    let (house, now) = store.house(&flows, real).await?;
+    let (house, now) = store.house(&flows, Clock::default().now()).await?;
     store.close().await;
-    let runs = report::shows_life(&house, real)
-        || status::is_owned(&app.store_url).unwrap_or_else(|| report::shows_life(&house, now));
-    Ok(Report::new(app, house, runs, now))
+    let owned = status::is_owned(&app.store_url);
+    let clock = report::sign_clock(&house, owned.is_none(), now);
+    let runs = owned.unwrap_or_else(|| report::shows_life(&house, clock));
+    Ok(Ok(Report::new(app, house, runs, (now, clock))))
 }
 
-/// The file that a database would be in, where there is none.
-fn missing(url: &str) -> Option<PathBuf> {
-    let path = app::store_path(url);
-    (url.starts_with("sqlite:") && !path.is_file()).then_some(path)
-}
-
-fn no_database(path: &Path, as_json: bool) -> ExitCode {
-    let why = format!("there is no database yet at {}", path.display());
+fn no_database(why: &str, as_json: bool) -> ExitCode {
+    let why = format!("there is no database yet: {why}");
     if as_json {
         out::say(&serde_json::json!({ "ok": false, "running": false, "why": why }).to_string());
     } else {
-        out::say(&format!("{why}: `leadlink run` makes it"));
+        out::say(&format!("{why}; `leadlink run` makes it"));
     }
     ExitCode::FAILURE
 }

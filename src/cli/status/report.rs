@@ -3,7 +3,8 @@
 
 use crate::app::App;
 use crate::app::bind::unbound;
-use crate::store::status::{ChoreRow, FlowCounts, House, ProcessRow, SHOWN};
+use crate::store::Replica;
+use crate::store::status::{ChoreRow, FlowCounts, House, SHOWN};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,10 +19,13 @@ const EXAMPLES: usize = 5;
 pub struct Report {
     pub ok: bool,
     pub at: Timestamp,
+    /// The clock that processes sign by.
+    pub sign_clock: Timestamp,
     pub running: bool,
     /// The last sign of life of any process.
     pub last_sign: Option<Timestamp>,
-    pub processes: Vec<ProcessRow>,
+    /// Those that gave a sign of life just now.
+    pub processes: Vec<Replica>,
     pub connections: Vec<Connection>,
     pub flows: Vec<Flow>,
     /// Jobs by state.
@@ -90,18 +94,31 @@ pub struct Group {
     pub commands: Vec<String>,
 }
 
-/// Has any process shown itself just now?
-pub fn shows_life(house: &House, now: Timestamp) -> bool {
-    last_sign(house).is_some_and(|seen| now.duration_since(seen).abs() < ALIVE)
+/// The clock that processes sign by: the database's where several share it, else the daemon's own.
+pub fn sign_clock(house: &House, shared: bool, now: Timestamp) -> Timestamp {
+    match house.lease_clock.filter(|_| shared) {
+        Some(clock) => clock,
+        None => house.processes.iter().map(|process| process.seen).fold(now, Timestamp::max),
+    }
 }
 
-fn last_sign(house: &House) -> Option<Timestamp> {
-    let signs = house.processes.iter().map(|process| process.seen);
-    signs.chain(house.states.iter().map(|state| state.seen)).max()
+/// Has any process shown itself just now?
+pub fn shows_life(house: &House, clock: Timestamp) -> bool {
+    house.processes.iter().any(|process| is_alive(process, clock))
+}
+
+fn is_alive(process: &Replica, clock: Timestamp) -> bool {
+    clock.duration_since(process.seen) < ALIVE
 }
 
 impl Report {
-    pub fn new(app: &App, house: House, running: bool, now: Timestamp) -> Self {
+    /// `clock`: what the processes signed by.
+    pub fn new(
+        app: &App,
+        mut house: House,
+        running: bool,
+        (now, clock): (Timestamp, Timestamp),
+    ) -> Self {
         let connections: Vec<Connection> = app
             .connectors
             .iter()
@@ -109,8 +126,10 @@ impl Report {
             .collect();
         let person = waiting(&house);
         let looked_for = house.unknown.iter().filter(|step| still_open(step.state)).count();
-        let alive = |process: &&ProcessRow| now.duration_since(process.seen) < ALIVE;
-        let refused = house.processes.iter().filter(alive).any(|process| process.trouble.is_some());
+        let last_sign = house.processes.iter().map(|process| process.seen).max();
+        // One that was killed leaves its row behind.
+        house.processes.retain(|process| is_alive(process, clock));
+        let refused = house.processes.iter().any(|process| process.trouble.is_some());
         let well = |held: &Connection| {
             held.state.as_deref().is_none_or(|state| state == "ready") && held.drift.is_empty()
         };
@@ -118,8 +137,9 @@ impl Report {
         Self {
             ok: running && !refused && person.is_empty() && connections.iter().all(well),
             at: now,
+            sign_clock: clock,
             running,
-            last_sign: last_sign(&house),
+            last_sign,
             flows: flows(app, &house),
             connections,
             person,
@@ -309,15 +329,23 @@ mod tests {
         let at = |second| Timestamp::from_second(second).expect("a time");
         let mut house = House::default();
         assert!(!shows_life(&house, at(100)));
-        house.states = vec![crate::store::status::ConnectionRow {
-            connection: "shop".to_owned(),
-            state: "ready".to_owned(),
-            why: None,
-            since: at(0),
-            answered: None,
+        house.processes = vec![Replica {
+            owner: "a".to_owned(),
+            version: "0.1.0".to_owned(),
+            listen: "127.0.0.1:8080".to_owned(),
+            started: at(0),
             seen: at(100),
+            loaded: at(0),
+            heard: 0,
+            trouble: None,
         }];
         assert!(shows_life(&house, at(140)));
         assert!(!shows_life(&house, at(150)));
+        // The clock of a file's one process may be ahead of ours; that of a server is its own.
+        house.lease_clock = Some(at(150));
+        assert_eq!(
+            (sign_clock(&house, true, at(7)), sign_clock(&house, false, at(7))),
+            (at(150), at(100))
+        );
     }
 }

@@ -2,7 +2,8 @@
 //! told with the words to type next.
 
 use super::report::{Connection, Flow, Group, Report};
-use crate::store::status::{MOST, ProcessRow};
+use crate::store::Replica;
+use crate::store::status::MOST;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use console::style;
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ const MOST_DUE: u64 = 10_000;
 
 /// The whole page.
 pub fn page(report: &Report) -> String {
-    let mut page = Page { now: report.at, lines: Vec::new() };
+    let mut page = Page { now: report.at, sign_clock: report.sign_clock, lines: Vec::new() };
     page.daemon(report);
     page.heading("Connections");
     report.connections.iter().for_each(|connection| page.connection(connection));
@@ -50,6 +51,8 @@ enum Tone {
 
 struct Page {
     now: Timestamp,
+    /// What processes signed by.
+    sign_clock: Timestamp,
     lines: Vec<String>,
 }
 
@@ -76,7 +79,8 @@ impl Page {
 
     fn daemon(&mut self, report: &Report) {
         if !report.running {
-            let last = report.last_sign.map(|at| format!("; last seen {}", self.ago(at)));
+            let last =
+                report.last_sign.map(|at| format!("; last seen {}", since(at, self.sign_clock)));
             let text = format!(
                 "leadlink is not running: nothing is received, decided or sent{}",
                 last.unwrap_or_default()
@@ -86,22 +90,21 @@ impl Page {
             self.line(0, "leadlink is running", Tone::Good);
         }
         for process in &report.processes {
-            self.process(process, report.running);
+            self.process(process);
         }
     }
 
-    fn process(&mut self, process: &ProcessRow, running: bool) {
-        let verb = if running { "runs" } else { "ran" };
+    fn process(&mut self, process: &Replica) {
         let text = format!(
-            "leadlink {} {verb} since {} on {} · seen {} · config and flows read {} · {}",
+            "leadlink {} runs since {} on {} · seen {} · config and flows read {} · {}",
             process.version,
             self.time(process.started),
             process.listen,
-            self.ago(process.seen),
+            since(process.seen, self.sign_clock),
             self.ago(process.loaded),
             process.owner
         );
-        self.line(0, &text, if running { Tone::Good } else { Tone::Plain });
+        self.line(0, &text, Tone::Good);
         if let Some(trouble) = &process.trouble {
             let text = format!("the last reload was refused, the old set goes on: {trouble}");
             self.line(2, &text, Tone::Bad);
@@ -206,10 +209,14 @@ impl Page {
     }
 
     fn ago(&self, at: Timestamp) -> String {
-        match self.now.duration_since(at).as_secs() {
-            ..=0 => "just now".to_owned(),
-            seconds => format!("{} ago", span(seconds)),
-        }
+        since(at, self.now)
+    }
+}
+
+fn since(at: Timestamp, now: Timestamp) -> String {
+    match now.duration_since(at).as_secs() {
+        ..=0 => "just now".to_owned(),
+        seconds => format!("{} ago", span(seconds)),
     }
 }
 

@@ -193,6 +193,10 @@ impl Connector for Calltouch {
         check::probe(self).await
     }
 
+    fn limit_group(&self) -> &str {
+        self.journals.client.limit_group()
+    }
+
     fn pace(&self) -> f64 {
         self.pace
     }

@@ -8,7 +8,7 @@ use governor::{Quota, RateLimiter};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The part of the allowed rate that is used. The rest keeps a second of the far side's clock from
 /// holding one request more when the network delivers two of them closer than they were sent.
@@ -27,6 +27,9 @@ const LATE: Duration = Duration::from_millis(5);
 #[derive(Clone, Default)]
 pub struct Limits {
     groups: Arc<Mutex<HashMap<String, Arc<Bucket>>>>,
+    /// The lowest rate of each group, as the clients of one configuration ask for it.
+    asked: Arc<Mutex<HashMap<String, f64>>>,
+    leave: Arc<Leave>,
 }
 
 /// The bucket of one group.
@@ -34,6 +37,30 @@ pub(super) struct Bucket {
     /// Held while waiting: tokio's mutex is fair, governor's waiters are not.
     queue: tokio::sync::Mutex<()>,
     pace: Mutex<Pace>,
+    leave: Arc<Leave>,
+}
+
+/// When this process may send at all. Where several processes share a database, only the owner of a
+/// connection sends there: for the length of its lease, and a moment after another's last request.
+#[derive(Default)]
+pub struct Leave {
+    span: Mutex<(Option<Instant>, Option<Instant>)>,
+}
+
+impl Leave {
+    /// Nothing is sent after this instant, until it is set anew.
+    pub fn until(&self, last: Instant) {
+        self.span.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(last);
+    }
+
+    /// Nothing is sent before this instant.
+    pub fn not_before(&self, first: Instant) {
+        self.span.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(first);
+    }
+
+    fn get(&self) -> (Option<Instant>, Option<Instant>) {
+        *self.span.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Pace {
@@ -50,24 +77,61 @@ type Limiter<C> = RateLimiter<
 >;
 
 impl Limits {
-    /// The bucket of `group`, slowed down to `rate` if it was faster.
+    /// The limits of the next configuration: the same buckets, whose rates stay as they are until
+    /// [`Limits::adopt`].
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let (groups, leave) = (Arc::clone(&self.groups), Arc::clone(&self.leave));
+        Self { groups, asked: Arc::default(), leave }
+    }
+
+    /// The buckets take the rates that the clients of this configuration asked for.
+    pub fn adopt(&self) {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        for (group, rate) in asked.iter() {
+            let Some(bucket) = groups.get(group) else { continue };
+            let mut held = bucket.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            if (held.rate - rate).abs() > f64::EPSILON {
+                *held = pace(*rate);
+            }
+        }
+    }
+
+    /// When this process may send.
+    pub fn leave(&self) -> Arc<Leave> {
+        Arc::clone(&self.leave)
+    }
+
+    /// The bucket of `group`, for a client that may send at `rate`.
     pub(super) fn bucket(&self, group: &str, rate: f64) -> Arc<Bucket> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let lowest = asked.entry(group.to_owned()).or_insert(rate);
+        *lowest = lowest.min(rate);
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = groups.entry(group.to_owned()).or_insert_with(|| {
-            Arc::new(Bucket { queue: tokio::sync::Mutex::default(), pace: Mutex::new(pace(rate)) })
+            Arc::new(Bucket {
+                queue: tokio::sync::Mutex::default(),
+                pace: Mutex::new(pace(rate)),
+                leave: Arc::clone(&self.leave),
+            })
         });
-        let mut held = bucket.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        if rate < held.rate {
-            *held = pace(rate);
-        }
-        drop(held);
         Arc::clone(bucket)
     }
 }
 
 impl Bucket {
-    /// Waits for this caller's turn.
-    pub(super) async fn turn(&self) {
+    /// Waits for this caller's turn; false where this process may send no more.
+    pub(super) async fn turn(&self) -> bool {
+        if let (Some(first), _) = self.leave.get() {
+            tokio::time::sleep_until(first.into()).await;
+        }
+        self.paced().await;
+        // Asked last: a process that stood still in between must not send what is another's now.
+        self.leave.get().1.is_none_or(|last| Instant::now() < last)
+    }
+
+    async fn paced(&self) {
         let Some(limiter) = self.limiter() else { return };
         let _first = self.queue.lock().await;
         loop {
@@ -153,9 +217,35 @@ mod tests {
         let first = limits.bucket("crm", 10.0);
         let second = limits.bucket("crm", 4.0);
         let third = limits.bucket("crm", 2000.0);
+        limits.adopt();
         assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&first, &third));
         assert!((first.pace.lock().unwrap().rate - 4.0).abs() < f64::EPSILON);
         assert!(limits.bucket("other", 1000.0).limiter().is_none());
+    }
+
+    #[test]
+    fn the_next_configuration_changes_a_rate_only_when_it_is_adopted() {
+        let limits = Limits::default();
+        let bucket = limits.bucket("crm", 4.0);
+        let next = limits.next();
+        assert!(Arc::ptr_eq(&bucket, &next.bucket("crm", 8.0)));
+        assert!((bucket.pace.lock().unwrap().rate - 4.0).abs() < f64::EPSILON);
+        next.adopt();
+        assert!((bucket.pace.lock().unwrap().rate - 8.0).abs() < f64::EPSILON);
+    }
+
+    #[tokio::test]
+    async fn who_owns_nothing_any_more_sends_nothing() {
+        let limits = Limits::default();
+        let bucket = limits.bucket("crm", 2000.0);
+        assert!(bucket.turn().await, "of SQLite a process owns all, for ever");
+        limits.leave().until(Instant::now());
+        assert!(!bucket.turn().await);
+        limits.leave().until(Instant::now() + Duration::from_secs(60));
+        assert!(bucket.turn().await);
+        let soon = Instant::now() + Duration::from_millis(30);
+        limits.leave().not_before(soon);
+        assert!(bucket.turn().await && Instant::now() >= soon);
     }
 
     #[test]
@@ -172,7 +262,7 @@ mod tests {
         let waiting = (0..20).map(|number| {
             let (bucket, order) = (Arc::clone(&bucket), Arc::clone(&order));
             async move {
-                bucket.turn().await;
+                assert!(bucket.turn().await);
                 order.lock().unwrap().push(number);
             }
         });

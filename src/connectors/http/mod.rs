@@ -6,7 +6,7 @@ mod answer;
 mod limits;
 
 pub use answer::{Failure, Response, Sent, Verdict};
-pub use limits::Limits;
+pub use limits::{Leave, Limits};
 
 use axum::body::Bytes;
 use limits::Bucket;
@@ -32,6 +32,7 @@ const USER_AGENT: &str = concat!("leadlink/", env!("CARGO_PKG_VERSION"));
 pub struct Client {
     inner: reqwest::Client,
     bucket: Arc<Bucket>,
+    group: Arc<str>,
     connection: Arc<str>,
     base: Arc<str>,
     timeout: Duration,
@@ -97,10 +98,16 @@ impl Client {
         Ok(Self {
             inner: build(url.scheme() == "https", options.timeout)?,
             bucket: limits.bucket(&group, options.requests_per_second),
+            group: group.into(),
             connection: options.connection.into(),
             base: base.into(),
             timeout: options.timeout,
         })
+    }
+
+    /// The group whose bucket it shares.
+    pub fn limit_group(&self) -> &str {
+        &self.group
     }
 
     /// Waits for its turn, sends, reads the whole answer (at most 16 MiB).
@@ -110,7 +117,7 @@ impl Client {
     pub async fn send(&self, request: Request) -> Result<Response, Failure> {
         let connection = self.connection.to_string();
         let waited = Instant::now();
-        self.bucket.turn().await;
+        let may_send = self.bucket.turn().await;
         metrics::histogram!("leadlink_wait_seconds", "connection" => connection.clone())
             .record(waited.elapsed().as_secs_f64());
 
@@ -123,7 +130,11 @@ impl Client {
         );
         let template = request.template;
         let begun = Instant::now();
-        let answer = self.exchange(request).instrument(span.clone()).await;
+        let answer = if may_send {
+            self.exchange(request).instrument(span.clone()).await
+        } else {
+            Err(Failure::unsent("this process does not own the connection now"))
+        };
         let took = begun.elapsed();
 
         let status = match &answer {

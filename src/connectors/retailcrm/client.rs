@@ -51,6 +51,10 @@ pub struct List<'a> {
 }
 
 impl Client {
+    pub fn limit_group(&self) -> &str {
+        self.http.limit_group()
+    }
+
     pub fn new(http: http::Client, key: SecretString) -> Self {
         Self { http, key }
     }

@@ -176,6 +176,10 @@ impl Connector for Account {
         fields::set_up(&self.client).await
     }
 
+    fn limit_group(&self) -> &str {
+        self.client.limit_group()
+    }
+
     fn pace(&self) -> f64 {
         self.config.requests_per_second
     }

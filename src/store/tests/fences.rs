@@ -9,8 +9,10 @@ async fn every_write_of_a_lost_job_is_refused() -> Tested {
     db.job("a", "call:1", &["x"], 0).await?;
     let (claimed, steps) = db.begun(&["create", "mark"], 0).await?;
     assert_eq!(db.store.sweep(at(14)).await?, 0, "the lease still runs");
-    db.store.renew("me", LEASE, at(10)).await?;
-    db.store.renew("somebody else", LEASE, at(1000)).await?;
+    let jobs = [claimed.fence.job];
+    db.store.renew("me", &jobs, LEASE, at(10)).await?;
+    db.store.renew("somebody else", &jobs, LEASE, at(1000)).await?;
+    db.store.renew("me", &[claimed.fence.job + 1], LEASE, at(1000)).await?;
     assert_eq!(db.store.sweep(at(16)).await?, 0, "it was renewed");
     assert_eq!(db.store.sweep(at(26)).await?, 1);
 

@@ -48,7 +48,7 @@ async fn closed_flows_wait_and_others_do_not() -> Tested {
     db.job("b", "call:2", &["y"], 2).await?;
     let closed = ["a".to_owned(), "elsewhere".to_owned()];
     assert_eq!(db.store.next_due(&closed).await?, Some(at(2)));
-    let claimed = db.store.claim("me", 9, &closed, LEASE, at(5)).await?;
+    let claimed = db.store.claim(&ME, 9, &closed, at(5)).await?;
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].flow, "b");
     assert_eq!(db.store.next_due(&closed).await?, None);
@@ -66,7 +66,7 @@ async fn a_hot_lane_does_not_hide_the_others() -> Tested {
     let mut events: Vec<Event> = (0..1500).map(|n| one(&format!("call:{n}"))).collect();
     events.push(one("call:calm"));
     db.store.accept(vec![raw("all")], None).await?;
-    let id = db.store.unrouted(1).await?[0].id;
+    let id = db.store.unrouted(1, &[]).await?[0].id;
     db.store.route(vec![(id, Reading::Events(events))], judge, at(0)).await?;
     let claimed = db.claim(2, 10).await?;
     let keys: Vec<_> = claimed.iter().map(|claimed| claimed.event.key.as_str()).collect();

@@ -1,7 +1,9 @@
-//! The store against real files, one for each test. Invariant: no test sleeps for its result or
-//! shares a database with another.
+//! The store against real databases, one for each test: a SQLite file, or a database of the server
+//! that `LEADLINK_TEST_POSTGRES` names. Invariant: no test sleeps for its result or shares a database
+//! with another.
 #![cfg(test)]
 
+mod copy;
 mod fences;
 mod inbox;
 mod lanes;
@@ -34,21 +36,22 @@ pub struct Db {
 impl Db {
     pub async fn new() -> Result<Self, Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
-        let store = Store::open_waiting(&url(&folder), at(0), Duration::from_millis(20)).await?;
+        let url = made(&folder).await?;
+        let store = Store::open_waiting(&url, at(0), Duration::from_millis(20)).await?;
         Ok(Self { folder, store })
     }
 
     /// Ends this process's hold without any farewell to the jobs, and opens again at `now`.
     pub async fn reopened(self, now: Timestamp) -> Result<Self, Box<dyn std::error::Error>> {
         self.store.close().await;
-        let store = Store::open(&url(&self.folder), now).await?;
+        let store = opened(&url(&self.folder), now).await?;
         Ok(Self { store, ..self })
     }
 
     /// One whole number that a statement answers.
     pub async fn number(&self, sql: &'static str) -> Result<i64, Error> {
         let mut reader = self.store.reader().await?;
-        reader.fetch_row(Statement { table: "test", sql }, args![]).await?.int("n")
+        reader.fetch_row(Statement::new("test", sql), args![]).await?.int("n")
     }
 
     /// A job of `flow` for a new event, due at second `due`.
@@ -67,14 +70,14 @@ impl Db {
     pub async fn routed_by(&self, event: &Event, judge: Judge) -> Result<Routed, Error> {
         let n = self.number("select count(*) as n from raw").await?;
         self.store.accept(vec![raw(&format!("{}#{n}", event.key))], None).await?;
-        let waiting = self.store.unrouted(1000).await?;
+        let waiting = self.store.unrouted(1000, &[]).await?;
         let batch =
             waiting.iter().map(|raw| (raw.id, Reading::Events(vec![event.clone()]))).collect();
         self.store.route(batch, judge, at(0)).await
     }
 
     pub async fn claim(&self, limit: u32, now: i64) -> Result<Vec<Claimed>, Error> {
-        self.store.claim("me", limit, &[], LEASE, at(now)).await
+        self.store.claim(&ME, limit, &[], at(now)).await
     }
 
     /// Claims the one job that must be claimable.
@@ -105,8 +108,43 @@ impl Db {
     }
 }
 
+pub const ME: Claimant<'_> = Claimant { owner: "me", needs: &[], lease: LEASE };
+
+/// The server that these tests run on, if not on files.
+pub fn server() -> Option<String> {
+    std::env::var("LEADLINK_TEST_POSTGRES").ok()
+}
+
+/// The URL of the database that belongs to a folder.
 pub fn url(folder: &tempfile::TempDir) -> String {
+    if let Some(server) = server() {
+        let name = folder.path().file_name().unwrap_or_default().to_string_lossy();
+        return format!("{server}/t{}", name.replace('.', "_"));
+    }
     format!("sqlite:{}", folder.path().join("data/leadlink.db").display())
+}
+
+/// The same, of a database that is there.
+pub async fn made(folder: &tempfile::TempDir) -> Result<String, Box<dyn std::error::Error>> {
+    use sqlx::{AssertSqlSafe, Connection as _, Executor};
+    let url = url(folder);
+    if let Some(server) = server() {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        let mut admin = sqlx::PgConnection::connect(&format!("{server}/postgres")).await?;
+        admin.execute(AssertSqlSafe(format!("create database \"{name}\""))).await?;
+    }
+    Ok(url)
+}
+
+/// Opens as the process that follows one that died: on PostgreSQL as if its leases had run out.
+pub async fn opened(url: &str, now: Timestamp) -> Result<Store, Error> {
+    let store = Store::open(url, now).await?;
+    if store.is_shared() {
+        store
+            .write(move |db| Box::pin(async move { super::jobs::take_back_all(db, now).await }))
+            .await?;
+    }
+    Ok(store)
 }
 
 /// A second of the test's day.

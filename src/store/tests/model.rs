@@ -232,7 +232,7 @@ impl Model {
             Happens::Restarts => {
                 self.db.store.close().await;
                 let (url, now) = (url(&self.db.folder), super::at(self.now));
-                self.db.store = Store::open(&url, now).await?;
+                self.db.store = super::opened(&url, now).await?;
                 self.take_back();
                 Ok(())
             }
@@ -305,7 +305,7 @@ impl Model {
         });
         let raw = raw(&format!("from {first}"));
         self.db.store.accept(vec![raw], None).await?;
-        let waiting = self.db.store.unrouted(1).await?;
+        let waiting = self.db.store.unrouted(1, &[]).await?;
         let batch = vec![(waiting[0].id, Reading::Events(events))];
         let routed = self.db.store.route(batch, judge, super::at(self.now)).await?;
         assert_eq!(routed.jobs, u64::try_from(jobs)?);
@@ -374,7 +374,7 @@ impl Model {
         expected.retain(|number| Some(self.jobs[number].flow) != closed);
         expected.truncate(limit as usize);
         let closed: Vec<String> = closed.map(flow_name).into_iter().collect();
-        let claimed = self.db.store.claim("me", limit, &closed, LEASE, super::at(self.now)).await?;
+        let claimed = self.db.store.claim(&super::ME, limit, &closed, super::at(self.now)).await?;
         let got: Vec<usize> = claimed
             .iter()
             .filter_map(|claimed| claimed.event.key.strip_prefix("call:")?.parse().ok())

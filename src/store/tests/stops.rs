@@ -25,11 +25,11 @@ async fn child() -> Tested {
     };
     store.accept(vec![raw("k1"), raw("k2")], None).await?;
     tell("accepted")?;
-    let rows = store.unrouted(9).await?;
+    let rows = store.unrouted(9, &[]).await?;
     let batch = rows.iter().map(|raw| (raw.id, Reading::Events(vec![one(&raw.dedupe_key)])));
     store.route(batch.collect(), judge, at(0)).await?;
     tell("routed")?;
-    let claimed = store.claim("child", 1, &[], LEASE, at(0)).await?.pop().ok_or("no job")?;
+    let claimed = store.claim(&ME, 1, &[], at(0)).await?.pop().ok_or("no job")?;
     tell("claimed")?;
     let begun = store.begin(claimed.fence, act(&["create"], &[]), at(0)).await?;
     let Fenced::Yes(Begun::Started(steps)) = begun else { return Err("not started".into()) };
@@ -46,9 +46,10 @@ async fn killed_at(
     db: &tempfile::TempDir,
 ) -> Result<String, Box<dyn std::error::Error>> {
     let (stopped, answered) = (db.path().join("stopped"), db.path().join("answered"));
+    let url = made(db).await?;
     let mut child = Process::new(std::env::current_exe()?)
         .args(["--exact", "store::tests::stops::child"])
-        .env(DATABASE, url(db))
+        .env(DATABASE, url)
         .env(ANSWERED, &answered)
         .env("LEADLINK_STOP_AT", place)
         .env("LEADLINK_STOP_FILE", &stopped)
@@ -72,7 +73,7 @@ async fn every_commit_is_all_or_nothing() -> Tested {
             let folder = tempfile::tempdir()?;
             let told = killed_at(&format!("{place}:{commit}"), &folder).await?;
             assert_eq!(told.lines().collect::<Vec<_>>(), parts[..commit - 1], "{place}:{commit}");
-            let store = Store::open(&url(&folder), at(100)).await?;
+            let store = opened(&url(&folder), at(100)).await?;
             let db = Db { folder, store };
             let kept = if place == "after" { commit } else { commit - 1 };
             let sees = |least: usize, n: i64| if kept >= least { n } else { 0 };

@@ -1,0 +1,75 @@
+//! Config and flows read anew while the daemon runs. Invariant: they are checked whole; a bad set
+//! keeps the old one running and says why; jobs that wait are decided by the flows as they are when
+//! they are due, plans under way end as they began.
+
+use super::{App, Read};
+use crate::connectors::Shared;
+use crate::diagnosis::{has_errors, render};
+use crate::pipeline::Pipeline;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Where the running set came from.
+#[derive(Clone)]
+pub struct Source {
+    pub file: Option<PathBuf>,
+    pub listen: String,
+    pub store_url: String,
+    pub shared: Shared,
+}
+
+/// Reads anew at every SIGHUP and at every call of `leadlink reload`, until `stop`.
+pub async fn forever(pipeline: Pipeline, mut source: Source, stop: CancellationToken) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return tracing::error!(%error, "no handler for SIGHUP"),
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = hangup.recv() => {}
+            () = pipeline.wake.reload.notified() => {}
+        }
+        let call = pipeline.wake.read();
+        let trouble = match once(&pipeline, &source).await {
+            Ok(shared) => {
+                source.shared = shared;
+                tracing::info!(flows = pipeline.setup().book.flows().len(), "reloaded");
+                None
+            }
+            Err(why) => {
+                tracing::error!(why, "the reload is refused; what ran before runs on");
+                Some(why)
+            }
+        };
+        pipeline.wake.hear(call);
+        pipeline.tell(trouble);
+    }
+}
+
+async fn once(pipeline: &Pipeline, source: &Source) -> Result<Shared, String> {
+    let file = source.file.clone();
+    let shared = source.shared.next();
+    let next = shared.clone();
+    // Reading files and running all cases takes a while; the doors go on.
+    let read = tokio::task::block_in_place(move || {
+        super::read_with(file.as_deref(), std::env::vars(), &next)
+    });
+    let Read { app, problems, .. } = read;
+    let text = render(&problems, false);
+    let Some(app) = app.filter(|_| !has_errors(&problems)) else { return Err(text) };
+    let App { listen, store_url, book, connectors, .. } = app;
+    for (what, was, is) in
+        [("server.listen", &source.listen, &listen), ("store.url", &source.store_url, &store_url)]
+    {
+        if was != is {
+            tracing::warn!("{what} has changed: that takes effect at the next start");
+        }
+    }
+    let adopted = pipeline.adopt(Arc::new(book), Arc::new(connectors)).await;
+    adopted.map_err(|error| error.to_string())?;
+    shared.limits.adopt();
+    Ok(shared)
+}

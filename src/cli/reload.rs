@@ -1,0 +1,66 @@
+//! `leadlink reload`: every running process reads config and flow files anew. Invariant: what is
+//! wrong with them is said here first, and a bad set changes nothing anywhere.
+
+use super::{beside, out, sound};
+use crate::clock::Clock;
+use crate::store::{Replica, Store};
+use anyhow::{Context, bail};
+use clap::Args;
+use jiff::SignedDuration;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A process looks for calls twice a second and shows itself at once when it has heard one.
+const PATIENCE: Duration = Duration::from_secs(30);
+const SEEN: SignedDuration = SignedDuration::from_secs(15);
+
+pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
+    let clock = Clock::default();
+    let store = Store::open_beside(&app.store_url).await.context("the store cannot be opened")?;
+    if !beside::is_running(&store, &clock).await? {
+        bail!("no daemon runs on this store; `leadlink run` reads the files when it starts");
+    }
+    let call = store.call_all(crate::pipeline::obey::RELOAD, clock.now()).await?;
+    let give_up = tokio::time::Instant::now() + PATIENCE;
+    let heard = loop {
+        let (replicas, now) = store.replicas(clock.now()).await?;
+        let live = |replica: &Replica| now.duration_since(replica.seen) < SEEN;
+        let live: Vec<Replica> = replicas.into_iter().filter(live).collect();
+        if live.iter().all(|replica| replica.heard >= call) {
+            break live;
+        }
+        if tokio::time::Instant::now() > give_up {
+            let silent = live.iter().filter(|replica| replica.heard < call);
+            let names: Vec<&str> = silent.map(|replica| replica.owner.as_str()).collect();
+            bail!("not heard by {} in {} s", names.join(", "), PATIENCE.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let refused = heard.iter().any(|replica| replica.trouble.is_some());
+    if arguments.json {
+        out::say(&json!({ "ok": !refused, "processes": heard }).to_string());
+    } else {
+        for replica in &heard {
+            match &replica.trouble {
+                None => out::say(&format!("{}: reloaded", replica.owner)),
+                Some(why) => {
+                    out::complain(&format!(
+                        "{}: refused, runs on as it did:\n{why}",
+                        replica.owner
+                    ));
+                }
+            }
+        }
+    }
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
