@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use support::{Daemon, Door, Far, at};
+use support::{Daemon, Database, Door, Far, Fleet, at};
 
 const CONNECTIONS: usize = 64;
 const SECONDS: u64 = 10;
@@ -23,7 +23,9 @@ const STARTS: usize = 10;
 async fn main() -> io::Result<()> {
     let mut starts = Vec::new();
     for _ in 0..STARTS {
-        starts.push(Daemon::start(&Far::nobody(), "1h", None)?.first_200().await?);
+        let database = Database::make().await?;
+        let daemon = Daemon::start_on(&database.url, &Far::nobody(), "1h", None)?;
+        starts.push(daemon.first_200().await?);
     }
     starts.sort_unstable();
     println!(
@@ -31,8 +33,8 @@ async fn main() -> io::Result<()> {
         at(&starts, 0.5),
         at(&starts, 1.0)
     );
-    let daemon = Daemon::start(&Far::nobody(), "1h", None)?;
-    daemon.first_200().await?;
+    let daemon = Fleet::start(&Far::nobody(), "1h", None).await?;
+    println!("on {}", daemon.word());
     tokio::time::sleep(Duration::from_secs(2)).await;
     println!("idle RSS: {:.1} MB", daemon.rss()?);
 
@@ -40,8 +42,8 @@ async fn main() -> io::Result<()> {
     let numbers = Arc::new(AtomicU64::new(1));
     let until = Instant::now() + Duration::from_secs(SECONDS);
     let mut clients = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let mut door = Door::open(daemon.address).await?;
+    for turn in 0..CONNECTIONS {
+        let mut door = Door::open(daemon.address(turn)).await?;
         let numbers = Arc::clone(&numbers);
         clients.push(tokio::spawn(async move {
             let mut waits = Vec::new();

@@ -16,7 +16,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use support::{Daemon, Door, Far, at};
+use support::{Door, Far, Fleet, at};
 
 const CONNECTIONS: usize = 16;
 /// Above this a connection has no limiter.
@@ -49,9 +49,9 @@ fn now(sandbox: &Sandbox) -> Timestamp {
 /// What one lead costs, by what the CRM knows of the caller.
 async fn cost() -> io::Result<()> {
     let sandbox = sandbox().await?;
-    let daemon = Daemon::start(&Far::of(&sandbox), "0s", Some(UNLIMITED))?;
-    daemon.first_200().await?;
-    let mut door = Door::open(daemon.address).await?;
+    let daemon = Fleet::start(&Far::of(&sandbox), "0s", Some(UNLIMITED)).await?;
+    println!("on {}", daemon.word());
+    let mut door = Door::open(daemon.address(0)).await?;
     // The references are read once and kept.
     door.call(1, "79000000000").await?;
     quiet(&sandbox).await;
@@ -106,15 +106,15 @@ async fn quiet(sandbox: &Sandbox) {
 /// Posts calls `1..=count` of new callers; when each was acknowledged.
 async fn post(
     sandbox: &Sandbox,
-    daemon: &Daemon,
+    daemon: &Fleet,
     count: u64,
     every: Option<Duration>,
 ) -> io::Result<HashMap<u64, Timestamp>> {
     let numbers = Arc::new(AtomicU64::new(1));
     let began = Instant::now();
     let mut clients = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let mut door = Door::open(daemon.address).await?;
+    for turn in 0..CONNECTIONS {
+        let mut door = Door::open(daemon.address(turn)).await?;
         let (numbers, clock) = (Arc::clone(&numbers), sandbox.clock());
         clients.push(tokio::spawn(async move {
             let mut acknowledged = Vec::new();
@@ -172,8 +172,7 @@ async fn written(
 async fn backlog(leads: u64) -> io::Result<()> {
     const DELAY: SignedDuration = SignedDuration::from_secs(30);
     let sandbox = sandbox().await?;
-    let daemon = Daemon::start(&Far::of(&sandbox), "30s", Some(UNLIMITED))?;
-    daemon.first_200().await?;
+    let daemon = Fleet::start(&Far::of(&sandbox), "30s", Some(UNLIMITED)).await?;
     let mut due = post(&sandbox, &daemon, leads, None).await?;
     due.values_mut().for_each(|time| *time += DELAY);
     let first = due.values().min().copied().unwrap_or_else(|| now(&sandbox));
@@ -197,8 +196,7 @@ async fn backlog(leads: u64) -> io::Result<()> {
 /// So many leads each second; how long each waits once it is due.
 async fn steady(per_second: u32, span: Duration) -> io::Result<()> {
     let sandbox = sandbox().await?;
-    let daemon = Daemon::start(&Far::of(&sandbox), "2s", Some(UNLIMITED))?;
-    daemon.first_200().await?;
+    let daemon = Fleet::start(&Far::of(&sandbox), "2s", Some(UNLIMITED)).await?;
     let count = u64::from(per_second) * span.as_secs();
     let mut due = post(&sandbox, &daemon, count, Some(Duration::from_secs(1) / per_second)).await?;
     due.values_mut().for_each(|time| *time += SignedDuration::from_secs(2));

@@ -1,12 +1,15 @@
 //! What the benches share: the release binary on an empty database, and a door to post hooks to.
 //! Invariant: nothing here measures; a bench says itself what it counts.
+//!
+//! The database is a SQLite file, or one of the PostgreSQL server that `LEADLINK_BENCH_POSTGRES` names
+//! (with fsync on, or the figures say nothing); there `LEADLINK_REPLICAS` says how many run on it.
 
 #![expect(dead_code, reason = "each bench uses its part")]
 
 use leadlink::sandbox::Sandbox;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -41,6 +44,80 @@ impl Far {
     }
 }
 
+/// A database of its own; dropped with it.
+pub struct Database {
+    pub url: String,
+    _dir: Option<TempDir>,
+}
+
+impl Database {
+    pub async fn make() -> io::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let Ok(server) = std::env::var("LEADLINK_BENCH_POSTGRES") else {
+            let url = format!("sqlite:{}", dir.path().join("leadlink.db").display());
+            return Ok(Self { url, _dir: Some(dir) });
+        };
+        let name = dir.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "b");
+        let admin = format!("{server}/postgres");
+        let mut admin = PgConnection::connect(&admin).await.map_err(io::Error::other)?;
+        let make = AssertSqlSafe(format!("create database \"{name}\""));
+        admin.execute(make).await.map_err(io::Error::other)?;
+        Ok(Self { url: format!("{server}/{name}"), _dir: None })
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self._dir.is_none()
+    }
+
+    /// What the figures are of.
+    pub fn word(&self) -> &'static str {
+        if self.is_postgres() { "PostgreSQL" } else { "SQLite" }
+    }
+}
+
+/// How many processes share the database.
+pub fn replicas() -> usize {
+    let asked = std::env::var("LEADLINK_REPLICAS").ok().and_then(|count| count.parse().ok());
+    let shared = std::env::var_os("LEADLINK_BENCH_POSTGRES").is_some();
+    asked.filter(|_| shared).unwrap_or(1)
+}
+
+/// Several processes on one database.
+pub struct Fleet {
+    pub daemons: Vec<Daemon>,
+    pub database: Database,
+}
+
+impl Fleet {
+    pub async fn start(far: &Far, delay: &str, rate: Option<u32>) -> io::Result<Self> {
+        let database = Database::make().await?;
+        let mut daemons = Vec::new();
+        for _ in 0..replicas() {
+            let daemon = Daemon::start_on(&database.url, far, delay, rate)?;
+            daemon.first_200().await?;
+            daemons.push(daemon);
+        }
+        Ok(Self { daemons, database })
+    }
+
+    /// The address of one of them; they take turns.
+    pub fn address(&self, turn: usize) -> SocketAddr {
+        self.daemons[turn % self.daemons.len()].address
+    }
+
+    pub fn word(&self) -> String {
+        format!("{}, {} process(es)", self.database.word(), self.daemons.len())
+    }
+
+    pub fn cpu(&self) -> io::Result<f64> {
+        self.daemons.iter().map(Daemon::cpu).sum()
+    }
+
+    pub fn rss(&self) -> io::Result<f64> {
+        self.daemons.iter().map(Daemon::rss).try_fold(0.0, |most: f64, rss| Ok(most.max(rss?)))
+    }
+}
+
 /// The release binary, running; killed when dropped.
 pub struct Daemon {
     pub address: SocketAddr,
@@ -61,9 +138,24 @@ impl Daemon {
     /// shipped).
     pub fn start(far: &Far, delay: &str, rate: Option<u32>) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
+        let url = format!("sqlite:{}", dir.path().join("leadlink.db").display());
+        Self::start_in(dir, &url, far, (delay, rate))
+    }
+
+    /// The same on a database that is there.
+    pub fn start_on(url: &str, far: &Far, delay: &str, rate: Option<u32>) -> io::Result<Self> {
+        Self::start_in(tempfile::tempdir()?, url, far, (delay, rate))
+    }
+
+    fn start_in(
+        dir: TempDir,
+        url: &str,
+        far: &Far,
+        (delay, rate): (&str, Option<u32>),
+    ) -> io::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = dir.path().join("leadlink.toml");
-        std::fs::write(&config, config_text(port, dir.path(), far, (delay, rate)))?;
+        std::fs::write(&config, config_text(port, url, far, (delay, rate)))?;
         let started = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_leadlink"))
             .args(["run", "--config"])
@@ -110,9 +202,8 @@ impl Daemon {
     }
 }
 
-fn config_text(port: u16, dir: &Path, far: &Far, (delay, rate): (&str, Option<u32>)) -> String {
+fn config_text(port: u16, url: &str, far: &Far, (delay, rate): (&str, Option<u32>)) -> String {
     let root = env!("CARGO_MANIFEST_DIR");
-    let dir = dir.display();
     let Far { crm, key, calltouch, token } = far;
     let rate = rate.map(|rate| format!("requests_per_second = {rate}")).unwrap_or_default();
     format!(
@@ -120,7 +211,7 @@ fn config_text(port: u16, dir: &Path, far: &Far, (delay, rate): (&str, Option<u3
 [server]
 listen = "127.0.0.1:{port}"
 [store]
-url = "sqlite:{dir}/leadlink.db"
+url = "{url}"
 [mappings]
 dir = "{root}/mappings"
 [roles]

@@ -9,6 +9,7 @@ mod migrate;
 mod out;
 mod poll;
 mod reload;
+mod retention;
 mod run;
 mod sandbox;
 mod setup;
@@ -50,7 +51,9 @@ enum Command {
     /// Has every running process read config and flow files anew; a bad set changes nothing
     Reload(reload::Arguments),
     /// Brings the database to this version
-    Migrate,
+    Migrate(migrate::Arguments),
+    /// Shows what has grown old and would be deleted now, and what the last run did
+    Retention(retention::Arguments),
     /// Runs stand-ins of RetailCRM and Calltouch, with faults to switch
     Sandbox(sandbox::Arguments),
     /// Runs the daemon against the sandbox on a temporary database and shows what becomes of leads
@@ -78,7 +81,8 @@ pub fn main() -> ExitCode {
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
             Command::Reload(arguments) => reload::run(config, arguments).await,
-            Command::Migrate => migrate::run(config).await,
+            Command::Migrate(arguments) => migrate::run(config, arguments).await,
+            Command::Retention(arguments) => retention::run(config, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,
         };

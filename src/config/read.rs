@@ -4,8 +4,9 @@
 use super::node::Node;
 use super::origin::{Origins, Part};
 use super::section::Section;
-use super::{Config, Connection, FlowSettings, Log, LogFormat};
+use super::{Config, Connection, FlowSettings, Log, LogFormat, retention};
 use crate::diagnosis::{Problem, suggest};
+use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 
 /// The shortest name that tells a person something.
@@ -19,6 +20,7 @@ pub(super) fn config(table: BTreeMap<String, Node>, origins: Origins) -> (Config
     store(&mut root, &mut config, &mut problems);
     mappings(&mut root, &mut config, &mut problems);
     log(&mut root, &mut config, &mut problems);
+    config.retention = retention::read(root.section("retention"), &mut problems);
     config.roles = root.table_of_texts("roles");
     let names = connections(root.section("connections"), &mut config, &mut problems);
     flows(root.section("flows"), &mut config, &mut problems);
@@ -44,7 +46,8 @@ fn server(root: &mut Section, config: &mut Config, problems: &mut Vec<Problem>) 
 
 fn store(root: &mut Section, config: &mut Config, problems: &mut Vec<Problem>) {
     let mut section = root.section("store");
-    if let Some(url) = section.text("url") {
+    // It may hold a password, and is read as secrets are.
+    if let Some(url) = section.secret("url").map(|url| url.expose_secret().to_owned()) {
         let known = ["sqlite:", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| url.starts_with(scheme)) {
             let problem = Problem::error("this is no address of a database");

@@ -272,4 +272,18 @@ fn the_shipped_files_hold_as_they_are_and_with_every_key_taken_in() {
     assert_eq!(config.store_url, defaults.store_url);
     assert_eq!(config.mappings_dir, defaults.mappings_dir);
     assert_eq!(config.log, defaults.log);
+    assert_eq!(config.retention, defaults.retention);
+}
+
+#[test]
+fn the_address_of_the_database_may_come_from_elsewhere() {
+    let env = [("LEADS_DB".to_owned(), "postgres://leads:hidden@db/leads".to_owned())];
+    let text = "[store]\nurl = \"env:LEADS_DB\"\n";
+    let (config, problems) = load_text("leadlink.toml", text, env.into_iter());
+    assert!(problems.is_empty(), "{problems:?}");
+    let config = config.expect("a config");
+    assert_eq!(config.store_url, "postgres://leads:hidden@db/leads");
+    assert!(!format!("{config:?}").contains("hidden"));
+    let (_, problems) = load_text("leadlink.toml", text, std::iter::empty());
+    assert!(problems[0].title.contains("LEADS_DB"), "{problems:?}");
 }

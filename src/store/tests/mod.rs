@@ -3,14 +3,17 @@
 //! with another.
 #![cfg(test)]
 
+mod chores;
 mod copy;
 mod fences;
 mod inbox;
 mod lanes;
 mod model;
 mod plans;
+mod retention;
 mod routing;
 mod statements;
+mod status;
 #[cfg(feature = "testing")]
 mod stops;
 mod stories;
