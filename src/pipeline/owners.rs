@@ -199,7 +199,7 @@ async fn bid(pipeline: &Pipeline, sign: &Sign, lease: Duration) -> Result<(), cr
     let before = pipeline.owners.changes().borrow().clone();
     for name in share.owned.difference(&before) {
         // What was wrong with it when it was ours before is not known to be wrong now.
-        pipeline.gates.success(name);
+        pipeline.gates.forget(name);
         if pipeline.store.is_shared() {
             tracing::info!(connection = %name, "the connection is ours");
         }

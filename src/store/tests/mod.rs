@@ -14,6 +14,7 @@ mod plans;
 mod retention;
 mod routing;
 mod statements;
+mod status;
 #[cfg(feature = "testing")]
 mod stops;
 mod stories;
