@@ -80,8 +80,9 @@ const STORE: Keys = Keys {
     about: "The database",
     keys: &[Key::may(
         "url",
-        Shape::Form("^(sqlite:|postgres://|postgresql://)"),
-        "sqlite:PATH or postgres://…; relative paths start where leadlink was started",
+        Shape::Form("^(sqlite:|postgres://|postgresql://|env:|file:)"),
+        "sqlite:PATH, or postgres://… that several processes may share; with a password better \
+         env:NAME or file:PATH. Relative paths start where leadlink was started",
     )
     .by_default("sqlite:data/leadlink.db")],
 };
