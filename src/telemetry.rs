@@ -40,9 +40,19 @@ pub const WAIT_SECONDS: &str = "leadlink_wait_seconds";
 /// 1 while a connection is paused, else 0. `connection`
 pub const CONNECTION_PAUSED: &str = "leadlink_connection_paused";
 
+/// Time since the last run of a chore was due. `chore`
+pub const CHORE_AGE: &str = "leadlink_chore_last_run_age_seconds";
+/// How long the last run of a chore took. `chore`
+pub const CHORE_TOOK: &str = "leadlink_chore_took_seconds";
+/// Rows that chores have deleted or written. `chore`, `table`
+pub const CHORE_ROWS: &str = "leadlink_chore_rows_total";
+
 /// Requests take 20 ms to 15 s; a wait for one's turn may take minutes.
 const BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 60.0, 300.0];
+
+/// Tells at every start, and to nobody's use, how it is put together.
+const QUIET: &str = "tokio_cron_scheduler=warn";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +114,7 @@ fn log_to<W>(writer: W, format: Format, level: &str) -> Result<Dispatch, Error>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(level)
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}"))
         .map_err(|source| Error::Level { level: level.to_owned(), source })?;
     let colors = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
@@ -135,6 +145,9 @@ fn describe() {
     describe_counter!(DECIDED, "Decisions by flow, verdict and reason.");
     describe_counter!(STEPS, "What came of steps.");
     describe_counter!(REQUESTS, "Requests to far sides.");
+    describe_counter!(CHORE_ROWS, "Rows that chores have deleted or written.");
+    describe_gauge!(CHORE_AGE, Unit::Seconds, "Time since the last run of a chore was due.");
+    describe_gauge!(CHORE_TOOK, Unit::Seconds, "How long the last run of a chore took.");
     describe_gauge!(WAITING_FOR_PERSON, "Items that wait for a person.");
     describe_gauge!(JOBS, "Jobs in each state.");
     describe_gauge!(CONNECTION_PAUSED, "1 while a connection is paused, else 0.");
@@ -205,10 +218,18 @@ mod tests {
         let telemetry = Telemetry { metrics: recorder.handle() };
         metrics::with_local_recorder(&recorder, || {
             describe();
-            for name in [ACCEPTED, DUPLICATES, UNREADABLE, DECIDED, STEPS, REQUESTS] {
+            for name in [ACCEPTED, DUPLICATES, UNREADABLE, DECIDED, STEPS, REQUESTS, CHORE_ROWS] {
                 metrics::counter!(name, "connection" => "shop").increment(2);
             }
-            for name in [WAITING_FOR_PERSON, OLDEST_DUE_LAG, JOBS, CURSOR_AGE, CONNECTION_PAUSED] {
+            for name in [
+                WAITING_FOR_PERSON,
+                OLDEST_DUE_LAG,
+                JOBS,
+                CURSOR_AGE,
+                CONNECTION_PAUSED,
+                CHORE_AGE,
+                CHORE_TOOK,
+            ] {
                 metrics::gauge!(name).set(3.0);
             }
             for name in [REQUEST_SECONDS, WAIT_SECONDS] {
@@ -219,7 +240,7 @@ mod tests {
         let text = telemetry.render_metrics();
         let help = text.lines().filter(|line| line.starts_with("# HELP")).count();
         let kinds = text.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!((help, kinds), (13, 13), "{text}");
+        assert_eq!((help, kinds), (16, 16), "{text}");
         assert!(text.contains("leadlink_accepted_total{connection=\"shop\"} 2"), "{text}");
         assert!(text.contains("leadlink_waiting_for_person 3"), "{text}");
         for (bound, count) in [("0.1", 0), ("0.25", 1), ("+Inf", 1)] {

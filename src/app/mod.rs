@@ -8,7 +8,7 @@ pub mod reload;
 pub mod serve;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, Log};
+use crate::config::{self, Config, Log, Retention};
 use crate::connectors::{self, Connector, Shared};
 use crate::diagnosis::Problem;
 use crate::mapping;
@@ -24,6 +24,7 @@ pub struct App {
     pub listen: String,
     pub store_url: String,
     pub log: Log,
+    pub retention: Retention,
     pub book: Book,
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
     /// What the connectors share, and those of the next configuration after them.
@@ -64,8 +65,17 @@ pub fn read_with(
 
 /// Makes the connectors, binds and checks the flows, runs their cases.
 pub fn assemble(config: Config, shared: &Shared) -> Read {
-    let Config { listen, store_url, mappings_dir, roles, connections, flows, log, origins } =
-        config;
+    let Config {
+        listen,
+        store_url,
+        mappings_dir,
+        roles,
+        connections,
+        flows,
+        log,
+        retention,
+        origins,
+    } = config;
     let mut problems = Vec::new();
     let built = connectors::build(connections, shared);
     problems.extend(built.problems);
@@ -83,6 +93,7 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
         listen,
         store_url,
         log,
+        retention,
         book,
         connectors: built.connectors,
         shared: shared.clone(),

@@ -3,21 +3,24 @@
 //! they are due, plans under way end as they began.
 
 use super::{App, Read};
+use crate::config::Retention;
 use crate::connectors::Shared;
 use crate::diagnosis::{has_errors, render};
 use crate::pipeline::Pipeline;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Where the running set came from.
-#[derive(Clone)]
 pub struct Source {
     pub file: Option<PathBuf>,
     pub listen: String,
     pub store_url: String,
     pub shared: Shared,
+    /// What the chores are done by.
+    pub retention: watch::Sender<Retention>,
 }
 
 /// Reads anew at every SIGHUP and at every call of `leadlink reload`, until `stop`.
@@ -60,7 +63,7 @@ async fn once(pipeline: &Pipeline, source: &Source) -> Result<Shared, String> {
     let Read { app, problems, .. } = read;
     let text = render(&problems, false);
     let Some(app) = app.filter(|_| !has_errors(&problems)) else { return Err(text) };
-    let App { listen, store_url, book, connectors, .. } = app;
+    let App { listen, store_url, book, connectors, retention, .. } = app;
     for (what, was, is) in
         [("server.listen", &source.listen, &listen), ("store.url", &source.store_url, &store_url)]
     {
@@ -71,5 +74,10 @@ async fn once(pipeline: &Pipeline, source: &Source) -> Result<Shared, String> {
     let adopted = pipeline.adopt(Arc::new(book), Arc::new(connectors)).await;
     adopted.map_err(|error| error.to_string())?;
     shared.limits.adopt();
+    source.retention.send_if_modified(|held| {
+        let changed = *held != retention;
+        *held = retention;
+        changed
+    });
     Ok(shared)
 }

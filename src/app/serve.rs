@@ -5,12 +5,13 @@ use super::{App, reload};
 use crate::clock::Clock;
 use crate::http::{Doors, router};
 use crate::pipeline::owners::Sign;
-use crate::pipeline::run;
+use crate::pipeline::{chores, run};
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Renders `/metrics`.
@@ -46,16 +47,19 @@ pub async fn serve_on(
     let address: SocketAddr = listener.local_addr().context("the listener has no address")?;
     #[cfg(feature = "testing")]
     super::control::listen(clock.clone(), stop.clone());
+    let (retention, settings) = watch::channel(app.retention.clone());
     let source = reload::Source {
         file: app.file.clone(),
         listen: app.listen.clone(),
         store_url: app.store_url.clone(),
         shared: app.shared.clone(),
+        retention,
     };
     let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
     let pipeline = pipeline.started().await.context("the store failed at the start")?;
     let sign = Sign { listen: address.to_string(), started: pipeline.clock.now() };
     let loops = tokio::spawn(run::run(pipeline.clone(), sign, stop.clone()));
+    let chores = tokio::spawn(chores::run(pipeline.clone(), settings, stop.clone()));
     tokio::spawn(reload::forever(pipeline.clone(), source, stop.clone()));
     let doors = router(Doors { pipeline: pipeline.clone(), metrics });
     tracing::info!(%address, "listening");
@@ -66,6 +70,7 @@ pub async fn serve_on(
         .context("the doors failed")?;
     stop.cancel();
     loops.await.context("the loops failed")?;
+    chores.await.context("the chores failed")?;
     pipeline.store.close().await;
     tracing::info!("stopped; nothing is under way");
     Ok(())

@@ -17,6 +17,7 @@ mod out;
 mod poll;
 mod reach;
 mod reload;
+mod retention;
 mod run;
 mod sandbox;
 mod schema;
@@ -59,7 +60,9 @@ enum Command {
     /// Has every running process read config and flow files anew; a bad set changes nothing
     Reload(reload::Arguments),
     /// Brings the database to this version
-    Migrate,
+    Migrate(migrate::Arguments),
+    /// Shows what has grown old and would be deleted now, and what the last run did
+    Retention(retention::Arguments),
     /// Lists codes and names from a far side: statuses, stores, methods, types, fields, users
     List(list::Arguments),
     /// Shows what flows may use of a connection: events, queries, operations
@@ -99,7 +102,8 @@ pub fn main() -> ExitCode {
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
             Command::Reload(arguments) => reload::run(config, arguments).await,
-            Command::Migrate => migrate::run(config).await,
+            Command::Migrate(arguments) => migrate::run(config, arguments).await,
+            Command::Retention(arguments) => retention::run(config, arguments).await,
             Command::List(arguments) => list::run(config, arguments).await,
             Command::Offers(arguments) => offers::run(config, arguments),
             Command::New(arguments) => new::run(config, arguments),

@@ -2,16 +2,20 @@
 //! Invariant: knows no other room but `diagnosis`; every problem is reported, each with its place
 //! in the file or the variable that it came from; no secret stands in a problem or a `Debug`.
 
+mod cron;
 pub mod keys;
 mod load;
 mod node;
 mod origin;
 mod read;
+mod retention;
 mod secret;
 mod section;
 
+pub use cron::Cron;
 pub use load::{DEFAULT_FILE, load, load_text};
 pub use origin::Origins;
+pub use retention::Retention;
 pub use section::Section;
 
 use crate::diagnosis::Problem;
@@ -31,6 +35,7 @@ pub struct Config {
     pub connections: Vec<Connection>,
     pub flows: BTreeMap<String, FlowSettings>,
     pub log: Log,
+    pub retention: Retention,
     /// Where each key was written, so that a later check can point at it.
     pub origins: Origins,
 }
@@ -90,6 +95,7 @@ impl Default for Config {
             connections: Vec::new(),
             flows: BTreeMap::new(),
             log: Log::default(),
+            retention: Retention::default(),
             origins: Origins::default(),
         }
     }
@@ -111,6 +117,7 @@ impl fmt::Debug for Config {
             .field("connections", &self.connections)
             .field("flows", &self.flows)
             .field("log", &self.log)
+            .field("retention", &self.retention)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@
 use super::node::Node;
 use super::origin::{Origins, Part};
 use super::section::Section;
-use super::{Config, Connection, FlowSettings, Log, LogFormat};
+use super::{Config, Connection, FlowSettings, Log, LogFormat, retention};
 use crate::diagnosis::{Problem, suggest};
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ pub(super) fn config(table: BTreeMap<String, Node>, origins: Origins) -> (Config
     store(&mut root, &mut config, &mut problems);
     mappings(&mut root, &mut config, &mut problems);
     log(&mut root, &mut config, &mut problems);
+    config.retention = retention::read(root.section("retention"), &mut problems);
     config.roles = root.table_of_texts("roles");
     let names = connections(root.section("connections"), &mut config, &mut problems);
     flows(root.section("flows"), &mut config, &mut problems);

@@ -2,6 +2,7 @@
 //! call, nothing is committed here and enqueued elsewhere, and there is no business `if` — if one
 //! is needed, the head lacks a word.
 
+pub mod chores;
 pub mod decide;
 pub mod explain;
 pub mod gate;
@@ -11,6 +12,7 @@ pub mod perform;
 pub mod poll;
 pub mod receive;
 pub mod resolve;
+pub mod retention;
 pub mod route;
 pub mod run;
 pub mod sweep;

@@ -4,7 +4,7 @@
 use super::events::{self, EventJob};
 use super::jobs::{self, Held};
 use super::sql::{Connection, args, statements};
-use super::{Error, Fence, Fenced, JobState, Store, lanes};
+use super::{Error, Fence, Fenced, JobState, Store, gone, lanes};
 use crate::domain::Event;
 use jiff::Timestamp;
 
@@ -42,6 +42,13 @@ async fn complete(
     let others = events::find(connection, &fuller).await?;
     fuller.fill_from(&events::load(connection, job.event).await?);
     let mut goes_on = true;
+    if others.iter().all(|other| *other == job.event) && gone::known(connection, &fuller).await? {
+        goes_on = connection.fetch_row(BEGUN, args![job.id]).await?.int("n")? > 0;
+        if !goes_on {
+            let why = Some("the same lead as one that retention deleted");
+            lanes::end(connection, job.id, JobState::Skipped, why, now).await?;
+        }
+    }
     for other in others.into_iter().filter(|other| *other != job.event) {
         let known = events::load(connection, other).await?;
         let theirs = events::jobs(connection, other).await?;

@@ -5,6 +5,7 @@
 //! after the commit; reads have a few connections of their own. A write that was answered is durable.
 //! The database is SQLite, of one process, or PostgreSQL, which several share (`home`).
 
+mod chores;
 mod claim;
 mod commands;
 mod complete;
@@ -12,6 +13,7 @@ mod copy;
 mod cursors;
 mod drafts;
 mod events;
+mod gone;
 mod hints;
 mod home;
 mod inbox;
@@ -22,8 +24,10 @@ mod open;
 mod owners;
 mod plans;
 mod postgres;
+mod retention;
 mod route;
 pub mod rows;
+mod space;
 mod sql;
 mod states;
 mod stories;
@@ -33,10 +37,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use chores::ChoreRow;
 pub use copy::Copied;
 pub use hints::{Hint, Hints};
 pub use owners::{Bid, Replica};
+pub use retention::{Deleted, Kept, Rows, Window};
 pub use rows::*;
+pub use space::Space;
 
 use crate::domain::Event;
 use futures_util::future::BoxFuture;
@@ -91,6 +98,15 @@ impl Store {
         T: Send + 'static,
         W: for<'a> FnOnce(&'a mut Connection) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
     {
+        self.write_weighing(0, work).await
+    }
+
+    /// As `write`, of work that changes about `weight` more rows than others.
+    async fn write_weighing<T, W>(&self, weight: usize, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: for<'a> FnOnce(&'a mut Connection) -> BoxFuture<'a, Result<T, Error>> + Send + 'static,
+    {
         let (answer, answered) = oneshot::channel();
         let task: Task = Box::new(move |connection| {
             Box::pin(async move {
@@ -100,6 +116,7 @@ impl Store {
                 };
                 Ran {
                     kept: done.is_ok(),
+                    weight,
                     settle: Box::new(move |committed| {
                         // The caller may have gone away; the work is done nevertheless.
                         let _gone = answer.send(done.and_then(|value| committed.map(|()| value)));

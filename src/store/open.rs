@@ -8,7 +8,9 @@ use super::writer::{self, Writer};
 use super::{Error, Readers, Store, jobs, postgres};
 use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, SqlSafeStr};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -33,7 +35,7 @@ const READERS: u32 = 3;
 pub(super) const STATEMENTS: usize = 256;
 
 /// Number, name, words for SQLite, words for PostgreSQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
     (
         1,
         "memory",
@@ -51,6 +53,12 @@ const MIGRATIONS: [(i64, &str, &str, &str); 3] = [
         "house",
         include_str!("../../migrations/sqlite/0003_house.sql"),
         include_str!("../../migrations/postgres/0003_house.sql"),
+    ),
+    (
+        4,
+        "retention",
+        include_str!("../../migrations/sqlite/0004_retention.sql"),
+        include_str!("../../migrations/postgres/0004_retention.sql"),
     ),
 ];
 
@@ -75,7 +83,9 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(|error| not_opened(&path, error))?;
         }
         let lock = lock(&path)?;
-        let options = options(&path, busy).create_if_missing(true);
+        // Free pages of a file that is made now can be cut off its end (`space`).
+        let incremental = SqliteAutoVacuum::Incremental;
+        let options = options(&path, busy).create_if_missing(true).auto_vacuum(incremental);
         let mut sqlite = options.connect().await.map_err(|error| not_opened(&path, error))?;
         let migrator = migrator(|(_, _, sqlite, _)| sqlite);
         migrator.run_direct(None, &mut sqlite, false).await.map_err(not_migrated)?;
@@ -101,6 +111,17 @@ impl Store {
         same_version(&mut connection).await?;
         Ok(start(connection, None, &path, BUSY))
     }
+}
+
+/// A connection under the lock, for what must have the file to itself.
+pub(super) async fn alone(url: &str) -> Result<(Connection, File), Error> {
+    let path = path_of(url)?;
+    if !path.is_file() {
+        return Err(not_opened(&path, "there is no such file yet"));
+    }
+    let lock = lock(&path)?;
+    let sqlite = options(&path, BUSY).connect().await.map_err(|error| not_opened(&path, error))?;
+    Ok((Connection::Sqlite(sqlite), lock))
 }
 
 /// The database is of the version that this program was written for.
@@ -138,6 +159,8 @@ fn options(path: &Path, busy: Duration) -> SqliteConnectOptions {
         .busy_timeout(busy)
         // The writer checkpoints when it suits it, never inside somebody's commit.
         .pragma("wal_autocheckpoint", "0")
+        // A log that grew is cut when it starts anew.
+        .pragma("journal_size_limit", "16777216")
         .pragma("temp_store", "memory")
         .pragma("cache_size", "-4000")
         .statement_cache_capacity(STATEMENTS)

@@ -3,7 +3,7 @@
 
 use super::events::{self, EventJob};
 use super::sql::{Connection, args, list, statements};
-use super::{Error, JobState, Judge, Reading, Routed, Store, drafts, lanes};
+use super::{Error, JobState, Judge, Reading, Routed, Store, drafts, gone, lanes};
 use crate::domain::Event;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -58,6 +58,7 @@ async fn route(
             Reading::Events(arrivals) => {
                 for arrival in &arrivals {
                     let met = meet(connection, arrival, &judge, &mut counts, now).await?;
+                    let Some(met) = met else { continue };
                     for loser in met.losers {
                         move_rows(&mut carried, loser, met.event);
                     }
@@ -87,20 +88,24 @@ fn move_rows(carried: &mut [[i64; 2]], loser: i64, winner: i64) {
     }
 }
 
-/// An arrival meets what is known of its fact.
+/// An arrival meets what is known of its fact; `None` where all of that is deleted already.
 async fn meet(
     connection: &mut Connection,
     arrival: &Event,
     judge: &Judge,
     counts: &mut Routed,
     now: Timestamp,
-) -> Result<Met, Error> {
+) -> Result<Option<Met>, Error> {
     let known = events::find(connection, arrival).await?;
     let Some(first) = known.first().copied() else {
+        if gone::known(connection, arrival).await? {
+            counts.repeats += 1;
+            return Ok(None);
+        }
         let id = events::insert(connection, arrival, now).await?;
         counts.events += 1;
         counts.jobs += drafts::apply(connection, id, &judge(arrival, &[]), now).await?;
-        return Ok(Met { event: id, losers: Vec::new() });
+        return Ok(Some(Met { event: id, losers: Vec::new() }));
     };
     let id = if known.len() > 1 { one_of(connection, &known, now).await? } else { first };
     let losers = known.into_iter().filter(|other| *other != id).collect();
@@ -118,7 +123,7 @@ async fn meet(
         changes = judge(&Event { registered: arrival.registered, ..merged }, &states);
     }
     counts.jobs += drafts::apply(connection, id, &changes, now).await?;
-    Ok(Met { event: id, losers })
+    Ok(Some(Met { event: id, losers }))
 }
 
 /// Stored events that turn out to be one: the one whose job has gone furthest stays, of equals the

@@ -54,6 +54,8 @@ pub(super) type Task =
 /// A task that ran: is its work to be kept, and how does its caller hear of the commit?
 pub(super) struct Ran {
     pub kept: bool,
+    /// Rows beyond the one that every task counts as, towards the next checkpoint.
+    pub weight: usize,
     pub settle: Settle,
 }
 
@@ -249,6 +251,7 @@ impl Writer {
             // A panic is a defect of the task; its caller hears that its answer was dropped.
             let kept = ran.as_ref().is_ok_and(|ran| ran.kept);
             if let Ok(ran) = ran {
+                self.since_checkpoint += ran.weight;
                 settles.push(ran.settle);
             }
             self.end_member(kept).await?;

@@ -7,6 +7,7 @@ mod support;
 
 mod answers;
 mod arrivals;
+mod chores;
 mod commands;
 mod crash;
 mod doors;

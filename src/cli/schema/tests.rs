@@ -236,8 +236,8 @@ fn the_commented_file_has_every_key_with_its_default() {
         if key.default.is_empty() || matches!(key.shape, Shape::Flag) {
             continue;
         }
-        let bare = format!("{start}{}", key.default.replace(' ', ""));
-        let quoted = format!("{start}\"{}\"", key.default);
+        let written_so = key.default.replace(' ', "");
+        let (bare, quoted) = (format!("{start}{written_so}"), format!("{start}\"{written_so}\""));
         let is_it = |line: &String| *line == bare || *line == quoted;
         assert!(written.any(is_it), "{}: the default is not {}", key.name, key.default);
     }
@@ -248,6 +248,9 @@ fn what_the_readers_refuse_of_a_config_the_schema_refuses() {
     assert_eq!(verdict(Files::Config, CONFIG), [""; 0]);
     for (from, to) in [
         ("listen =", "listne ="),
+        ("[server]", "[retention]\nraw = \"long\"\n[server]"),
+        ("[server]", "[retention]\nraw = 90\n[server]"),
+        ("[server]", "[retention]\nkeep = \"90d\"\n[server]"),
         ("[server]", "[servr]"),
         ("\"127.0.0.1:8080\"", "8080"),
         ("\"127.0.0.1:8080\"", "\"localhost\""),
@@ -292,6 +295,7 @@ fn what_the_readers_accept_the_schema_accepts() {
         ("[server]", &*format!("[store]\nurl = \"file:{file}\"\n[server]")),
         ("[server]", "[store]\nurl = \"postgresql://leadlink@db/leadlink\"\n[server]"),
         ("[server]", "[log]\nformat = \"json\"\nlevel = \"info,leadlink::store=debug\"\n[server]"),
+        ("[server]", "[retention]\nat = \"never\"\nraw = \"7d\"\nlinks = \"forever\"\n[server]"),
         ("\"127.0.0.1:8080\"", "\"[::1]:8080\""),
         ("\"0123456789abcdef\"", &*format!("\"file:{file}\"")),
         ("requests_per_second = 9.5", "requests_per_second = 10"),

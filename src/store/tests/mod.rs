@@ -3,12 +3,14 @@
 //! with another.
 #![cfg(test)]
 
+mod chores;
 mod copy;
 mod fences;
 mod inbox;
 mod lanes;
 mod model;
 mod plans;
+mod retention;
 mod routing;
 mod statements;
 #[cfg(feature = "testing")]

@@ -9,6 +9,7 @@ use sqlx::{
 
 fn all() -> Vec<Statement> {
     [
+        super::super::chores::ALL,
         claim::ALL,
         commands::ALL,
         complete::ALL,
@@ -16,6 +17,7 @@ fn all() -> Vec<Statement> {
         cursors::ALL,
         drafts::ALL,
         events::ALL,
+        gone::ALL,
         home::ALL,
         super::super::inbox::ALL,
         jobs::ALL,
@@ -24,7 +26,9 @@ fn all() -> Vec<Statement> {
         open::ALL,
         owners::ALL,
         super::super::plans::ALL,
+        super::super::retention::ALL,
         route::ALL,
+        space::ALL,
         sql::ALL,
         super::super::stories::ALL,
         views::ALL,
@@ -131,6 +135,16 @@ async fn the_hot_statements_use_their_indexes() -> Tested {
         let walks =
             plan.lines().any(|line| line.starts_with("SCAN job") && !line.contains("_count"));
         assert!(!walks, "{}\n{plan}", statement.sql);
+    }
+    // Retention walks by ids; who was not seen stands in tables of a few rows.
+    for statement in super::super::retention::ALL.iter().chain(super::super::gone::ALL) {
+        let plan = plan(&mut connection, *statement).await?;
+        let scans = plan.lines().any(|line| {
+            line.starts_with("SCAN")
+                && !line.contains("VIRTUAL TABLE")
+                && !["replica", "connection_state"].contains(&statement.table)
+        });
+        assert!(!scans && !plan.contains("TEMP B-TREE"), "{}\n{plan}", statement.sql);
     }
     let unrouted = plan(&mut connection, find("select id, connection, channel")?).await?;
     assert!(unrouted.contains("INDEX raw_new"), "{unrouted}");
