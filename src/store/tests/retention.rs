@@ -127,8 +127,9 @@ async fn raw_rows_go_when_they_are_old_and_read() -> Tested {
     comes(&db, "call:2", 20).await?;
     let row = Raw { received: at(5), ..raw("unreadable") };
     db.store.accept(vec![row, Raw { received: at(6), ..raw("new") }], None).await?;
-    let unreadable = db.store.unrouted(1, &[]).await?[0].id;
-    let batch = vec![(unreadable, Reading::Unreadable("no JSON".to_owned()))];
+    let waiting = db.store.unrouted(10, &[]).await?;
+    let found = waiting.iter().find(|raw| raw.dedupe_key == "unreadable").ok_or("it waits")?;
+    let batch = vec![(found.id, Reading::Unreadable("no JSON".to_owned()))];
     db.store.route(batch, judge(Vec::new(), 0), at(7)).await?;
 
     assert_eq!(retired(&db, Kept::Raw, 10).await?, Rows::new(), "as old as it may be");
