@@ -75,6 +75,8 @@ pub struct Wake {
     pub route: Notify,
     /// There are jobs to decide: new ones, a lane let go, a connection that answers again.
     pub decide: Notify,
+    /// Leases of others may have run out.
+    pub sweep: Notify,
     /// A command was left.
     pub command: Notify,
     /// Config and flows shall be read anew.

@@ -30,7 +30,10 @@ pub fn every() -> Duration {
 /// The store's; the next round tries again.
 pub async fn round(pipeline: &Pipeline) -> Result<(), Error> {
     let now = pipeline.clock.now();
-    pipeline.store.renew(&pipeline.owner, &pipeline.owners.jobs(), lease(), now).await?;
+    if !pipeline.store.is_shared() {
+        // Where it is shared the keeper does so, together with the connections' (`owners`).
+        pipeline.store.renew(&pipeline.owner, &pipeline.owners.jobs(), lease(), now).await?;
+    }
     let taken_back = pipeline.store.sweep(now).await?;
     if taken_back > 0 {
         tracing::warn!(jobs = taken_back, "leases ran out; the jobs are decided anew");

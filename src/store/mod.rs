@@ -46,7 +46,7 @@ pub use copy::Copied;
 pub use drift::DriftRow;
 pub use hints::{Hint, Hints};
 pub use mend::{Brief, Doubtful, LanesOf, Mended, Word};
-pub use owners::{Bid, Replica};
+pub use owners::{Bid, Replica, Share};
 pub use recorded::{Mark, Span};
 pub use retention::{Deleted, Kept, Rows, Window};
 pub use rows::*;

@@ -144,7 +144,7 @@ async fn unreadable(house: &House, rows: usize) {
             received: old,
         });
         store.accept(raws.collect(), None).await.expect("they are kept");
-        let waiting = store.unrouted(1000, &[]).await.expect("rows");
+        let waiting = store.unrouted(1000, None).await.expect("rows");
         let batch =
             waiting.iter().map(|raw| (raw.id, Reading::Unreadable("no form".to_owned()))).collect();
         store.route(batch, Arc::clone(&none), old).await.expect("they are routed");
