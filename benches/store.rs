@@ -9,6 +9,7 @@ use leadlink::store::{
     Next, Reading, StepState, Store,
 };
 use serde_json::{Map, json};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,6 +114,9 @@ async fn perform(store: &Store, claimed: Claimed) -> Done {
     };
     let decision = NewDecision {
         decision: Decision { verdict: Verdict::Act(Plan { steps: vec![step] }), reasons: vec![] },
+        at: at(1),
+        event: claimed.event.fields.clone(),
+        asked: BTreeMap::new(),
         facts: json!({}),
         flow_hash: "abc".to_owned(),
         lanes: Vec::new(),

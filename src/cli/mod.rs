@@ -17,12 +17,15 @@ mod out;
 mod poll;
 mod reach;
 mod reload;
+mod replay;
 mod retention;
+mod retry;
 mod run;
 mod sandbox;
 mod schema;
 mod setup;
 mod shipped;
+mod status;
 mod why;
 
 use crate::app::{self, App};
@@ -51,12 +54,18 @@ enum Command {
     Check(check::Arguments),
     /// Creates in the far sides what the flows need (order custom fields); repeatable
     Setup,
+    /// Tells how everything does: the daemon, connections, flows, and what waits for a person
+    Status(status::Arguments),
     /// Shows what a flow would do about an event: facts, decision, reasons, requests; writes nothing
     Explain(explain::Arguments),
     /// Tells the whole story of a lead or an order, from what came in to what was answered
     Why(why::Arguments),
     /// Reads a connection's journals now
     Poll(poll::Arguments),
+    /// Decides recorded events anew with other flows and shows what would differ
+    Replay(replay::Arguments),
+    /// Lets parked jobs be decided anew, or unreadable deliveries be read anew
+    Retry(retry::Arguments),
     /// Has every running process read config and flow files anew; a bad set changes nothing
     Reload(reload::Arguments),
     /// Brings the database to this version
@@ -98,9 +107,12 @@ pub fn main() -> ExitCode {
             Command::Run => run::run(config).await,
             Command::Check(arguments) => check::run(config, arguments).await,
             Command::Setup => setup::run(config).await,
+            Command::Status(arguments) => status::run(config, arguments).await,
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
+            Command::Replay(arguments) => replay::run(config, arguments).await,
+            Command::Retry(arguments) => retry::run(config, arguments).await,
             Command::Reload(arguments) => reload::run(config, arguments).await,
             Command::Migrate(arguments) => migrate::run(config, arguments).await,
             Command::Retention(arguments) => retention::run(config, arguments).await,

@@ -3,7 +3,7 @@
 
 use super::{out, sound};
 use crate::domain::{Effect, Verdict};
-use crate::store::{Attempt, DecisionStory, JobStory, Store, Story};
+use crate::store::{Attempt, DecisionStory, JobStory, Mend, Store, Story};
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
@@ -82,6 +82,18 @@ fn job(job: &JobStory) {
         out::say(&format!("    because {why}"));
     }
     job.decisions.iter().for_each(decision);
+    job.mends.iter().for_each(mend);
+}
+
+fn mend(mend: &Mend) {
+    let why = mend.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let step = mend.step.as_deref().unwrap_or_default();
+    let what = match mend.what.as_str() {
+        "arrived" => format!("a person said of step {step}: it had happened"),
+        "again" => format!("a person said of step {step}: it had not happened"),
+        what => format!("{what} by a person{why}"),
+    };
+    out::say(&format!("    {}  {what}", time(mend.at)));
 }
 
 fn decision(story: &DecisionStory) {

@@ -18,6 +18,24 @@ pub struct Query {
     pub known: Vec<KnownId>,
 }
 
+/// A question as it is kept with the decision that asked it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    pub connection: String,
+    pub name: String,
+    pub input: Map<String, Value>,
+}
+
+impl From<&Query> for Asked {
+    fn from(query: &Query) -> Self {
+        Self {
+            connection: query.connection.clone(),
+            name: query.name.clone(),
+            input: query.input.clone(),
+        }
+    }
+}
+
 /// An entity that we wrote ourselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownId {

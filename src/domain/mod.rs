@@ -8,11 +8,15 @@ pub mod job;
 pub mod offer;
 pub mod outcome;
 pub mod plan;
+pub mod recorded;
+pub mod uses;
 
 pub use contact::{EmailKey, Phone};
 pub use event::{Event, Raw};
-pub use fact::{Answer, KnownId, Link, Query};
+pub use fact::{Answer, Asked, KnownId, Link, Query};
 pub use job::{JobChange, JobDraft, JobState};
 pub use offer::{EventOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat};
 pub use outcome::{Delay, Look, Outcome, Whose};
 pub use plan::{Decision, Effect, Plan, Reason, Step, Verdict, Why};
+pub use recorded::Recorded;
+pub use uses::{Use, Uses, Way, What};

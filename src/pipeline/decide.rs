@@ -7,7 +7,7 @@ use crate::clock::plus;
 use crate::connectors::port::Completion;
 use crate::domain::offer::Kind;
 use crate::domain::{
-    Answer, Decision, Delay, Event, KnownId, Query, Verdict, contact::contact_key,
+    Answer, Asked, Decision, Delay, Event, KnownId, Query, Verdict, contact::contact_key,
 };
 use crate::mapping::Bound;
 use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
@@ -73,7 +73,7 @@ pub async fn job(pipeline: &Pipeline, claimed: Claimed) {
 async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     let book = &pipeline.book;
     let Some(bound) = book.flow(&claimed.flow) else {
-        return end(pipeline, claimed, guard::gone(&claimed.flow)).await;
+        return end(pipeline, claimed, &claimed.event, guard::gone(&claimed.flow)).await;
     };
     let (done, doubtful) = match resolve::unknowns(pipeline, claimed).await? {
         Unknowns::Clear { done, doubtful } => (done, doubtful),
@@ -98,11 +98,11 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     }
     match guard::decide(bound, &event, &knowledge) {
         Ok(None) => {}
-        Ok(Some(decision)) => return end(pipeline, claimed, decision).await,
+        Ok(Some(decision)) => return end(pipeline, claimed, &event, decision).await,
         Err(fault) => return park(pipeline, claimed, &fault.to_string()).await,
     }
     knowledge.now = now;
-    gather_facts(pipeline, claimed, bound, &mut knowledge).await?;
+    let asked = gather_facts(pipeline, claimed, bound, &mut knowledge).await?;
     let decided = rules::decide::decide(book, bound, &event, &knowledge);
     let lanes = rules::route::lanes(book, bound, &bound.flow.fact_lane, &knowledge);
     let (decision, lanes) = match both(decided, lanes) {
@@ -112,7 +112,17 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     if resolve::settle(pipeline, claimed, &decision, &doubtful).await? {
         return wait(pipeline, claimed, now, "a look found what an answer had lost").await;
     }
-    act(pipeline, claimed, &event, knowledge, (decision, lanes, bound)).await
+    let facts = knowledge.facts.into_iter().collect::<Map<String, Value>>();
+    let row = NewDecision {
+        decision,
+        at: now,
+        event: event.fields.clone(),
+        asked,
+        facts: Value::Object(facts),
+        flow_hash: bound.flow.hash.clone(),
+        lanes,
+    };
+    act(pipeline, claimed, &event, knowledge.done, row).await
 }
 
 fn both(
@@ -157,13 +167,14 @@ async fn complete(pipeline: &Pipeline, claimed: &Claimed, event: Event) -> Resul
     }
 }
 
-/// Asks until every fact of the flow is known.
+/// Asks until every fact of the flow is known; answers what was asked for which.
 async fn gather_facts(
     pipeline: &Pipeline,
     claimed: &Claimed,
     bound: &Bound,
     knowledge: &mut Knowledge,
-) -> Result<(), Stop> {
+) -> Result<BTreeMap<String, Asked>, Stop> {
+    let mut all = BTreeMap::new();
     loop {
         let queries = match gather::next(&pipeline.book, bound, knowledge) {
             Ok(queries) => queries,
@@ -173,8 +184,9 @@ async fn gather_facts(
             }
         };
         if queries.is_empty() {
-            return Ok(());
+            return Ok(all);
         }
+        all.extend(queries.iter().map(|(fact, query)| (fact.clone(), Asked::from(query))));
         let asked = queries.iter().map(|(_, query)| ask(pipeline, query));
         let answers = join_all(asked).await;
         for ((fact, query), answer) in queries.iter().zip(answers) {
@@ -236,38 +248,40 @@ async fn act(
     pipeline: &Pipeline,
     claimed: &Claimed,
     event: &Event,
-    knowledge: Knowledge,
-    (decision, lanes, bound): (Decision, Vec<String>, &Bound),
+    done: BTreeMap<String, Value>,
+    row: NewDecision,
 ) -> Result<(), Stop> {
-    let facts = knowledge.facts.into_iter().collect::<Map<String, Value>>();
-    let row = NewDecision {
-        decision: decision.clone(),
-        facts: Value::Object(facts),
-        flow_hash: bound.flow.hash.clone(),
-        lanes,
-    };
+    let decision = row.decision.clone();
     let now = pipeline.clock.now();
     let begun = fenced(pipeline.store.begin(claimed.fence, row, now).await?)?;
     report(claimed, &decision, &begun);
     match (begun, decision.verdict) {
         (Begun::Started(ids), Verdict::Act(plan)) => {
-            perform::plan(pipeline, claimed, event, perform::Run::new(plan, ids, knowledge.done))
-                .await
+            perform::plan(pipeline, claimed, event, perform::Run::new(plan, ids, done)).await
         }
         (Begun::Started(_) | Begun::Ended | Begun::LaneBusy, _) => Ok(()),
     }
 }
 
 /// Stores a decision that needs no facts.
-async fn end(pipeline: &Pipeline, claimed: &Claimed, decision: Decision) -> Result<(), Stop> {
+async fn end(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    event: &Event,
+    decision: Decision,
+) -> Result<(), Stop> {
+    let now = pipeline.clock.now();
     let flow_hash = pipeline.book.flow(&claimed.flow).map(|bound| bound.flow.hash.clone());
     let row = NewDecision {
         decision: decision.clone(),
+        at: now,
+        event: event.fields.clone(),
+        asked: BTreeMap::new(),
         facts: Value::Object(Map::new()),
         flow_hash: flow_hash.unwrap_or_default(),
         lanes: Vec::new(),
     };
-    let begun = fenced(pipeline.store.begin(claimed.fence, row, pipeline.clock.now()).await?)?;
+    let begun = fenced(pipeline.store.begin(claimed.fence, row, now).await?)?;
     report(claimed, &decision, &begun);
     Ok(())
 }

@@ -4,17 +4,21 @@
 
 pub mod chores;
 pub mod decide;
+pub mod drift;
 pub mod explain;
 pub mod gate;
+pub mod mend;
 pub mod obey;
 pub mod owners;
 pub mod perform;
 pub mod poll;
 pub mod receive;
+pub mod replay;
 pub mod resolve;
 pub mod retention;
 pub mod route;
 pub mod run;
+pub mod state;
 pub mod sweep;
 pub mod tend;
 
@@ -132,7 +136,7 @@ impl Pipeline {
             first_starts: Arc::default(),
             loaded: clock.now(),
         };
-        let gates = Gates::new(setup.connectors.keys().cloned());
+        let gates = Gates::new(setup.connectors.keys().cloned()).on(clock.clone());
         // Of a shared database nothing is ours before the first bid.
         let all = setup.connectors.keys().filter(|_| !store.is_shared()).cloned().collect();
         let owner = format!("{}-{}-{:08x}", host(), std::process::id(), fastrand::u32(..));

@@ -1,7 +1,7 @@
 //! Commands that other processes leave. Invariant: a command that names a connection is done by the
 //! connection's owner; whatever comes of it is answered.
 
-use super::{Pipeline, poll};
+use super::{Pipeline, mend, poll};
 use crate::connectors::port::Feed;
 use crate::store::Command;
 use jiff::Timestamp;
@@ -56,6 +56,7 @@ fn connection(command: &Command) -> &str {
 async fn obey(pipeline: &Pipeline, command: &Command) -> Value {
     match command.kind.as_str() {
         "poll" => poll(pipeline, connection(command)).await,
+        kind if mend::KINDS.contains(&kind) => mend::obey(pipeline, kind, &command.body).await,
         other => json!({ "error": format!("the daemon knows no command {other}") }),
     }
 }

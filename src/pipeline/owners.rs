@@ -296,7 +296,7 @@ fn settle(pipeline: &Pipeline, share: &Share, begun: &BTreeSet<String>) {
     let before = pipeline.owners.changes().borrow().clone();
     for name in begun {
         // What was wrong with it when it was ours before is not known to be wrong now.
-        pipeline.gates.success(name);
+        pipeline.gates.forget(name);
         if pipeline.store.is_shared() {
             tracing::info!(connection = %name, "the connection is ours");
         }

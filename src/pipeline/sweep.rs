@@ -1,7 +1,7 @@
 //! Keeps the leases, takes back what was left, and shows the state in metrics. Invariant: our own
 //! leases are lengthened before any is taken back, so a clock that jumps takes nothing from us.
 
-use super::Pipeline;
+use super::{Pipeline, state};
 use crate::store::{Counts, Error};
 use crate::telemetry;
 use jiff::Timestamp;
@@ -39,6 +39,7 @@ pub async fn round(pipeline: &Pipeline) -> Result<(), Error> {
         tracing::warn!(jobs = taken_back, "leases ran out; the jobs are decided anew");
         pipeline.wake.decide.notify_one();
     }
+    state::keep(pipeline).await?;
     show(&pipeline.store.counts(now).await?, now);
     Ok(())
 }

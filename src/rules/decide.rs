@@ -76,6 +76,7 @@ fn plan(
     let offer = book.operation(bound, &rule.role, &rule.operation).ok_or_else(|| Fault {
         about: about.clone(),
         why: format!("nobody offers {}.{}", rule.role, rule.operation),
+        pending: false,
     })?;
     let mut input = Map::new();
     for (name, phrase) in &rule.with {
@@ -85,7 +86,8 @@ fn plan(
         }
     }
     if let Some(field) = missing(offer, &input) {
-        return Err(Fault { about, why: format!("{field} is empty, and {} needs it", offer.name) });
+        let why = format!("{field} is empty, and {} needs it", offer.name);
+        return Err(Fault { about, why, pending: false });
     }
     let connection = bound.connection(&rule.role).unwrap_or_default().to_owned();
     let operation = rule.operation.clone();

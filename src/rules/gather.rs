@@ -56,6 +56,7 @@ fn question(
     let offer = book.query(bound, &rule.role, &rule.query).ok_or_else(|| Fault {
         about: about(),
         why: format!("nobody offers {}.{}", rule.role, rule.query),
+        pending: false,
     })?;
     let scope = knowledge.scope(bound);
     let mut input = Map::new();

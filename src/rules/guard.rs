@@ -10,6 +10,9 @@ use serde_json::Value;
 /// its due time, a minute later, and once more.
 pub const LOOKUPS: u32 = 3;
 
+/// Why a stopped flow skips.
+pub const STOPPED: &str = "the flow is stopped";
+
 /// Does the event have what the flow requires?
 ///
 /// # Errors
@@ -32,7 +35,7 @@ pub fn decide(
     knowledge: &Knowledge,
 ) -> Result<Option<Decision>, Fault> {
     if !bound.running {
-        return Ok(Some(skip("the flow is stopped")));
+        return Ok(Some(skip(STOPPED)));
     }
     let age = knowledge.now.duration_since(event.registered);
     if SignedDuration::try_from(bound.max_age).is_ok_and(|most| age > most) {
@@ -53,9 +56,12 @@ pub fn decide(
     }))
 }
 
+/// How the reason of a job begins whose flow is not there any more.
+pub const GONE: &str = "there is no flow";
+
 /// The decision about a job whose flow is not there any more.
 pub fn gone(flow: &str) -> Decision {
-    skip(&format!("there is no flow {flow}"))
+    skip(&format!("{GONE} {flow}"))
 }
 
 fn skip(word: &str) -> Decision {

@@ -3,8 +3,10 @@
 
 pub mod cases;
 pub mod decide;
+mod differ;
 pub mod gather;
 pub mod guard;
+pub mod replay;
 pub mod retry;
 pub mod route;
 
@@ -28,6 +30,8 @@ pub struct Fault {
     /// `step create`, `fact customer`, `lane`.
     pub about: String,
     pub why: String,
+    /// It only lacks a fact that has not been asked.
+    pub pending: bool,
 }
 
 impl Book {
@@ -120,5 +124,6 @@ impl Knowledge {
 }
 
 fn fault(about: impl Into<String>, error: &EvalError) -> Fault {
-    Fault { about: about.into(), why: error.to_string() }
+    let pending = matches!(error, EvalError::Pending(_));
+    Fault { about: about.into(), why: error.to_string(), pending }
 }

@@ -35,7 +35,7 @@ const READERS: u32 = 3;
 pub(super) const STATEMENTS: usize = 256;
 
 /// Number, name, words for SQLite, words for PostgreSQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
     (
         1,
         "memory",
@@ -59,6 +59,18 @@ const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
         "retention",
         include_str!("../../migrations/sqlite/0004_retention.sql"),
         include_str!("../../migrations/postgres/0004_retention.sql"),
+    ),
+    (
+        5,
+        "drift",
+        include_str!("../../migrations/sqlite/0005_drift.sql"),
+        include_str!("../../migrations/postgres/0005_drift.sql"),
+    ),
+    (
+        6,
+        "mend",
+        include_str!("../../migrations/sqlite/0006_mend.sql"),
+        include_str!("../../migrations/postgres/0006_mend.sql"),
     ),
 ];
 

@@ -134,21 +134,26 @@ impl Store {
     pub async fn replicas(&self, now: Timestamp) -> Result<(Vec<Replica>, Timestamp), Error> {
         let mut db = self.reader().await?;
         let clock = db.lease_clock(now).await?;
-        let rows = db.fetch(REPLICAS, args![]).await?;
-        let replicas = rows.iter().map(|row| {
-            Ok(Replica {
-                owner: row.owned("owner")?,
-                version: row.owned("version")?,
-                listen: row.owned("listen")?,
-                started: row.time("started")?,
-                seen: row.time("seen")?,
-                loaded: row.time("loaded")?,
-                heard: row.int("heard")?,
-                trouble: row.opt_text("trouble")?.map(str::to_owned),
-            })
-        });
-        Ok((replicas.collect::<Result<_, Error>>()?, clock))
+        Ok((shown(&mut db).await?, clock))
     }
+}
+
+/// The processes that have shown themselves.
+pub(super) async fn shown(db: &mut Connection) -> Result<Vec<Replica>, Error> {
+    let rows = db.fetch(REPLICAS, args![]).await?;
+    let replicas = rows.iter().map(|row| {
+        Ok(Replica {
+            owner: row.owned("owner")?,
+            version: row.owned("version")?,
+            listen: row.owned("listen")?,
+            started: row.time("started")?,
+            seen: row.time("seen")?,
+            loaded: row.time("loaded")?,
+            heard: row.int("heard")?,
+            trouble: row.opt_text("trouble")?.map(str::to_owned),
+        })
+    });
+    replicas.collect()
 }
 
 async fn free(

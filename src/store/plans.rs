@@ -13,9 +13,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 statements! {
-    DECIDE = "decision", "insert into decision (job_id, epoch, event, facts, flow_hash, decision, created) \
-        select j.id, j.epoch, e.fields, $2, $3, $4, $5 from job j join event e on e.id = j.event_id \
-        where j.id = $1 returning id";
+    DECIDE = "decision", "insert into decision (job_id, epoch, event, facts, asked, flow_hash, decision, created) \
+        select j.id, j.epoch, $2, $3, $4, $5, $6, $7 from job j where j.id = $1 returning id";
     PLAN = "step", "insert into step (decision_id, job_id, position, name, connection, operation, \
             input, key, state, created) values ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting', $9) \
         returning id";
@@ -118,7 +117,7 @@ async fn begin(
         Verdict::Incomplete => (JobState::Incomplete, &[]),
     };
     if steps.is_empty() {
-        store_decision(connection, job, new, now).await?;
+        store_decision(connection, job, new).await?;
         lanes::end(connection, job.id, state, None, now).await?;
         return Ok(Begun::Ended);
     }
@@ -132,7 +131,7 @@ async fn begin(
     }
     lanes::add(connection, job.id, &new.lanes, None, job.registered).await?;
     lanes::hold(connection, &[job.id]).await?;
-    let decision = store_decision(connection, job, new, now).await?;
+    let decision = store_decision(connection, job, new).await?;
     let mut ids = Vec::with_capacity(steps.len());
     for (position, step) in steps.iter().enumerate() {
         ids.push(plan(connection, (decision, job.id), position, step, now).await?);
@@ -160,10 +159,16 @@ async fn store_decision(
     connection: &mut Connection,
     job: &Held,
     new: &NewDecision,
-    now: Timestamp,
 ) -> Result<i64, Error> {
-    let decision = json("decision", &new.decision)?;
-    let args = args![job.id, &new.facts, &new.flow_hash, decision, now];
+    let args = args![
+        job.id,
+        json("decision", &new.event)?,
+        &new.facts,
+        json("decision", &new.asked)?,
+        &new.flow_hash,
+        json("decision", &new.decision)?,
+        new.at,
+    ];
     connection.fetch_row(DECIDE, args).await?.int("id")
 }
 

@@ -1,10 +1,11 @@
 //! What goes into the store and comes out of it. Invariant: plain data, the same for every database.
 
-use crate::domain::{Decision, Effect, Event, Link};
+use crate::domain::{Asked, Decision, Effect, Event, Link};
 pub use crate::domain::{JobChange, JobDraft, JobState};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A cursor as it shall stand after the rows are in.
@@ -110,6 +111,12 @@ pub struct StepRow {
 #[derive(Debug, Clone)]
 pub struct NewDecision {
     pub decision: Decision,
+    /// The time that its expressions saw as `now`.
+    pub at: Timestamp,
+    /// Fields of the event that was decided about.
+    pub event: Map<String, Value>,
+    /// Fact name → the question that was asked for it.
+    pub asked: BTreeMap<String, Asked>,
     /// Fact name → the fields that were kept.
     pub facts: Value,
     pub flow_hash: String,
@@ -199,6 +206,18 @@ pub struct JobStory {
     pub why: Option<String>,
     pub lanes: Vec<String>,
     pub decisions: Vec<DecisionStory>,
+    /// What persons did to it.
+    pub mends: Vec<Mend>,
+}
+
+/// A person's hand in a job.
+#[derive(Debug, Clone, Serialize)]
+pub struct Mend {
+    pub at: Timestamp,
+    /// `retried`, `replayed`; of a step: `arrived` (it had happened), `again` (it had not).
+    pub what: String,
+    pub step: Option<String>,
+    pub why: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]

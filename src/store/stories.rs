@@ -3,8 +3,8 @@
 
 use super::sql::{Connection, Row, args, list, statements};
 use super::{
-    Attempt, DecisionStory, Delivery, Error, JobStory, StepStory, Store, Story, claim, events,
-    links,
+    Attempt, DecisionStory, Delivery, Error, JobStory, Mend, StepStory, Store, Story, claim,
+    events, links,
 };
 use crate::domain::contact::contact_key;
 use std::collections::BTreeSet;
@@ -27,6 +27,7 @@ statements! {
     LANES = "job_lane", "select lane from job_lane where job_id = $1 order by lane";
     DECISIONS = "decision", "select id, created, flow_hash, facts, decision from decision \
         where job_id = $1 order by id";
+    MENDS = "mend", "select at, what, step, why from mend where job_id = $1 order by id";
     STEPS = "step", "select id, name, connection, operation, input, key, state, output from step \
         where decision_id = $1 order by position";
     ATTEMPTS = "attempt", "select started, ended, result, why from attempt \
@@ -112,6 +113,7 @@ async fn job(connection: &mut Connection, row: &Row) -> Result<JobStory, Error> 
     for row in connection.fetch(DECISIONS, args![id]).await? {
         decisions.push(decision(connection, &row).await?);
     }
+    let mends = connection.fetch(MENDS, args![id]).await?;
     Ok(JobStory {
         id,
         flow: row.owned("flow")?,
@@ -122,6 +124,16 @@ async fn job(connection: &mut Connection, row: &Row) -> Result<JobStory, Error> 
         why: row.opt_text("why")?.map(str::to_owned),
         lanes: lanes.iter().map(|row| row.owned("lane")).collect::<Result<_, _>>()?,
         decisions,
+        mends: mends.iter().map(mend).collect::<Result<_, _>>()?,
+    })
+}
+
+fn mend(row: &Row) -> Result<Mend, Error> {
+    Ok(Mend {
+        at: row.time("at")?,
+        what: row.owned("what")?,
+        step: row.opt_text("step")?.map(str::to_owned),
+        why: row.opt_text("why")?.map(str::to_owned),
     })
 }
 

@@ -240,6 +240,7 @@ async fn leads_of_one_person_at_one_moment_make_one_order() {
     let reasons = house.sql("select decision from decision").await;
     let marked = reasons.iter().filter(|reason| reason.contains("\"marked\"")).count();
     assert_eq!(marked, 3, "{reasons:?}");
+    house.assert_replays_the_same();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -306,6 +307,7 @@ async fn a_lead_without_contacts_is_decided_when_a_fuller_arrival_comes() {
     assert_eq!(house.post(&again).await, 200);
     house.ended().await;
     house.ledger().await.assert_one_of_each();
+    house.assert_replays_the_same();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -403,4 +403,5 @@ async fn every_lead_meets_every_state_once() {
     for seeded in cells.iter().flat_map(|cell| &cell.customers) {
         assert_eq!(ledger.customer(*seeded)["first_name"], "Старый клиент");
     }
+    house.assert_replays_the_same();
 }

@@ -109,6 +109,7 @@ async fn a_key_that_is_mended_in_the_config_does_what_waited() {
     house.run().await;
     house.ended().await;
     house.ledger().await.assert_one_of_each();
+    house.assert_replays_the_same();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,6 +125,7 @@ async fn missing_custom_fields_pause_until_setup_has_run() {
     assert!(house.command(&["setup"]).status.success());
     house.ended().await;
     house.ledger().await.assert_one_of_each();
+    house.assert_replays_the_same();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -217,4 +219,5 @@ async fn a_slow_crm_is_waited_for() {
     let counts = house.settled().await;
     assert_eq!(counts.acted, 1, "{counts:?} since {before}");
     house.ledger().await.assert_one_of_each();
+    house.assert_replays_the_same();
 }

@@ -101,6 +101,7 @@ async fn one_fault_doubles_nothing(#[case] path: &str, #[case] external_ids: boo
     }
     assert!(report.is_empty(), "{}\n{}", report.join("\n"), house.log());
     house.ledger().await.assert_no_customer_edited();
+    house.assert_replays_the_same();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,6 +143,7 @@ async fn faults_everywhere_double_nothing() {
     assert!(report.is_empty(), "{}\n{:#}", report.join("\n"), ledger.0["faults"]);
     assert_eq!(ledger.0["duplicates"], json!([]));
     assert_eq!(ledger.writes().len(), 25);
+    house.assert_replays_the_same();
 }
 
 /// Waits until the far side has begun to work on a request of this path, however it will answer.
@@ -177,6 +179,7 @@ async fn a_kill_during_a_request_doubles_nothing(#[case] path: &str, #[case] lin
     house.polled().await;
     house.ended().await;
     house.ledger().await.assert_one_of_each();
+    house.assert_replays_the_same();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -249,4 +252,5 @@ async fn what_the_crm_refuses_waits_for_a_person_and_lets_the_lane_go() {
     let ledger = house.ledger().await;
     assert_eq!(ledger.writes().len(), 1);
     ledger.assert_no_customer_edited();
+    house.assert_replays_the_same();
 }

@@ -7,6 +7,7 @@
 pub mod database;
 pub mod fleet;
 pub mod ledger;
+pub mod load;
 pub mod server;
 
 use database::Database;
@@ -16,6 +17,8 @@ use leadlink::store::{Counts, Store, Story};
 use ledger::Ledger;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -24,6 +27,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub const HOOK_SECRET: &str = "journey-secret-0123456789";
+/// Runs what follows with standard input as the socket that systemd would hand over.
+const HAND_OVER: [&str; 4] =
+    ["sh", "-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"", "sh"];
 /// Far longer than any journey takes; a test that gets here has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,6 +51,10 @@ pub struct Plan {
     pub env: Vec<(String, String)>,
     /// A program that runs the daemon, with its arguments.
     pub under: Option<Vec<&'static str>>,
+    /// A socket that every daemon of this house is handed, as systemd does it.
+    pub handed: Option<TcpListener>,
+    /// Where the daemon listens; by default a port of its own.
+    pub port: Option<u16>,
     /// The PostgreSQL server, where it is not that of all tests.
     pub server: Option<String>,
 }
@@ -61,6 +71,8 @@ impl Default for Plan {
             setup: true,
             env: Vec::new(),
             under: None,
+            handed: None,
+            port: None,
             server: None,
         }
     }
@@ -98,7 +110,8 @@ impl House {
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
         let dir = tempfile::tempdir().expect("a folder");
         let database = Database::make(dir.path(), plan.server.clone()).await;
-        let port = free_port();
+        let handed = plan.handed.as_ref().and_then(|socket| socket.local_addr().ok());
+        let port = handed.map(|address| address.port()).or(plan.port).unwrap_or_else(free_port);
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let house = Self { sandbox, dir, port, plan, database, daemon: None, shifted: 0, http };
         house
@@ -182,7 +195,9 @@ running = true
             .expect("a log file");
         let control = self.control_path();
         let _gone = std::fs::remove_file(&control);
-        let mut command = match &self.plan.under {
+        let under =
+            self.plan.under.clone().or(self.plan.handed.is_some().then(|| HAND_OVER.into()));
+        let mut command = match under {
             None => Command::new(env!("CARGO_BIN_EXE_leadlink")),
             Some(words) => {
                 let mut command = Command::new(words[0]);
@@ -190,6 +205,10 @@ running = true
                 command
             }
         };
+        if let Some(socket) = &self.plan.handed {
+            let socket = socket.try_clone().expect("the socket is shared");
+            command.stdin(Stdio::from(OwnedFd::from(socket)));
+        }
         let child = command
             .args(["run", "--config"])
             .arg(self.config())
@@ -242,10 +261,24 @@ running = true
 
     /// SIGTERM, and waits for the end; the exit code.
     pub fn stop(&mut self) -> Option<i32> {
-        let mut child = self.daemon.take()?;
-        let pid = child.id().to_string();
-        let _sent = Command::new("kill").args(["-TERM", &pid]).status();
-        child.wait().ok().and_then(|status| status.code())
+        self.terminate();
+        self.daemon.take()?.wait().ok().and_then(|status| status.code())
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let Some(child) = &self.daemon else { return };
+        let _sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    }
+
+    /// Waits until the daemon has ended, as it was told; the exit code.
+    pub async fn gone(&mut self) -> Option<i32> {
+        let began = Instant::now();
+        while self.is_running() {
+            assert!(began.elapsed() < PATIENCE, "the daemon does not end:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.daemon.take()?.wait().ok().and_then(|status| status.code())
     }
 
     /// Any other signal.
@@ -502,6 +535,20 @@ running = true
             .expect("the command runs")
     }
 
+    /// Rules that did not change decide everything that is recorded as they did.
+    #[track_caller]
+    pub fn assert_replays_the_same(&self) {
+        let arguments = ["replay", "--since", "2000-01-01", "--every", "--reasons", "--json"];
+        let output = self.command(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(told["decisions"], json!([]), "{told:#}\n{said}");
+        let summary = &told["summary"];
+        assert!(summary["decisions"].as_u64() > Some(0), "{summary:#}");
+        assert_eq!((&summary["differ"], &summary["gone"]), (&json!({}), &json!({})), "{summary:#}");
+    }
+
     /// The last lines of the daemon's log.
     pub fn log(&self) -> String {
         let whole = self.whole_log();
@@ -541,7 +588,7 @@ pub fn free_port() -> u16 {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let seed = u16::try_from(std::process::id() % 200).unwrap_or_default() * 100;
         let port = 11_000 + (seed + step) % 20_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }

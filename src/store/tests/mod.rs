@@ -8,11 +8,13 @@ mod copy;
 mod fences;
 mod inbox;
 mod lanes;
+mod mend;
 mod model;
 mod plans;
 mod retention;
 mod routing;
 mod statements;
+mod status;
 #[cfg(feature = "testing")]
 mod stops;
 mod stories;
@@ -23,6 +25,7 @@ use super::*;
 use crate::domain::{Decision, Effect, Plan, Raw, Reason, Step, Verdict, Why};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -212,6 +215,9 @@ pub fn decided(verdict: Verdict, lanes: &[&str]) -> NewDecision {
     };
     NewDecision {
         decision: Decision { verdict, reasons: vec![reason] },
+        at: at(0),
+        event: Map::from_iter([("phone".to_owned(), json!("79990000001"))]),
+        asked: BTreeMap::new(),
         facts: json!({ "customer": { "id": 1 } }),
         flow_hash: "abc".to_owned(),
         lanes: lanes.iter().map(|lane| (*lane).to_owned()).collect(),

@@ -56,6 +56,7 @@ pub async fn judge(lives: &Run<'_>) {
         }
     }
     println!("attempts of steps: {results:?}");
+    lives.house.assert_replays_the_same();
     let counts = lives.house.counts().await;
     if counts.stuck + counts.unknown_steps + counts.unreadable > 0 {
         complaints.push(Complaint { what: format!("left over: {counts:?}"), lead: None });
