@@ -28,6 +28,8 @@ pub struct App {
     pub log: Log,
     pub retention: Retention,
     pub book: Book,
+    /// Instances with a role that is bound to nothing.
+    pub off: Vec<mapping::Bound>,
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
     /// What the connectors share, and those of the next configuration after them.
     pub shared: Shared,
@@ -93,6 +95,7 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
     problems.extend(checked.problems);
     let app = App {
         server,
+        off: bound.off,
         store_url,
         log,
         retention,

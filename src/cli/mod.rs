@@ -25,6 +25,7 @@ mod sandbox;
 mod schema;
 mod setup;
 mod shipped;
+mod status;
 mod why;
 
 use crate::app::{self, App};
@@ -53,6 +54,8 @@ enum Command {
     Check(check::Arguments),
     /// Creates in the far sides what the flows need (order custom fields); repeatable
     Setup,
+    /// Tells how everything does: the daemon, connections, flows, and what waits for a person
+    Status(status::Arguments),
     /// Shows what a flow would do about an event: facts, decision, reasons, requests; writes nothing
     Explain(explain::Arguments),
     /// Tells the whole story of a lead or an order, from what came in to what was answered
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
             Command::Run => run::run(config).await,
             Command::Check(arguments) => check::run(config, arguments).await,
             Command::Setup => setup::run(config).await,
+            Command::Status(arguments) => status::run(config, arguments).await,
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,

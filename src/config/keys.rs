@@ -24,6 +24,8 @@ pub enum Shape {
     Secret,
     /// `30s`, `5m`, `1h 30m`, `7d`.
     Duration,
+    /// How long something is kept: a duration or `forever`.
+    Kept,
     /// A whole number above 0.
     Count,
     /// A number above 0.
@@ -61,7 +63,7 @@ pub struct Keys {
 }
 
 /// The tables at the top of the file whose keys are fixed.
-pub const TABLES: &[Keys] = &[SERVER, STORE, MAPPINGS, LOG];
+pub const TABLES: &[Keys] = &[SERVER, STORE, MAPPINGS, LOG, RETENTION];
 
 const SERVER: Keys = Keys {
     table: "server",
@@ -80,8 +82,9 @@ const STORE: Keys = Keys {
     about: "The database",
     keys: &[Key::may(
         "url",
-        Shape::Form("^(sqlite:|postgres://|postgresql://)"),
-        "sqlite:PATH or postgres://…; relative paths start where leadlink was started",
+        Shape::Form("^(sqlite:|postgres://|postgresql://|env:|file:)"),
+        "sqlite:PATH, or postgres://… that several processes may share; with a password better \
+         env:NAME or file:PATH. Relative paths start where leadlink was started",
     )
     .by_default("sqlite:data/leadlink.db")],
 };
@@ -109,6 +112,34 @@ const LOG: Keys = Keys {
             "off, error, warn, info, debug, trace; for one room: info,leadlink::store=debug",
         )
         .by_default("info"),
+    ],
+};
+
+const RETENTION: Keys = Keys {
+    table: "retention",
+    about: "What has grown old is deleted at night; `leadlink retention` shows what would go now",
+    keys: &[
+        Key::may(
+            "at",
+            Shape::Text,
+            "When: minute, hour, day of the month, month, day of the week; or never",
+        )
+        .by_default("17 3 * * *"),
+        Key::may("timezone", Shape::Text, "The zone of `at`").by_default("Europe/Moscow"),
+        Key::may("raw", Shape::Kept, "What came in, byte for byte: it holds personal data")
+            .by_default("90d"),
+        Key::may("unreadable", Shape::Kept, "What no parser could read").by_default("400d"),
+        Key::may(
+            "events",
+            Shape::Kept,
+            "Events with their jobs, decisions, steps and attempts, counted from their last change",
+        )
+        .by_default("400d"),
+        Key::may("links", Shape::Kept, "Which lead became which order").by_default("forever"),
+        Key::may("commands", Shape::Kept, "What commands left for the daemon, and the answers")
+            .by_default("30d"),
+        Key::may("replicas", Shape::Kept, "Processes and connections that were not seen any more")
+            .by_default("30d"),
     ],
 };
 

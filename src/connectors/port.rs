@@ -2,7 +2,7 @@
 //! (status *and* body) and never touches the store; parsing is pure and never panics on garbage.
 
 use crate::diagnosis::Problem;
-use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
+use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw, Uses};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -71,6 +71,17 @@ pub trait Connector: Send + Sync {
 
     /// Tests address, credentials, scopes and set-up without side effects.
     async fn check(&self) -> Vec<Problem>;
+
+    /// Compares what the flows use of it with what the far side has now: few requests, no side
+    /// effects. Errors among the problems are what a running flow's write would fail of; each names
+    /// flow, field, code and the mend.
+    ///
+    /// # Errors
+    /// Why the far side could not be asked; nothing is told then.
+    async fn drift(&self, glance: &Glance<'_>) -> Result<Sight, Delay> {
+        let _ = glance;
+        Ok(Sight::default())
+    }
 
     /// The cheapest request that shows whether the far side answers us again.
     ///
@@ -167,6 +178,23 @@ pub struct Page {
     pub cursor: Option<Value>,
     /// True when there is more to read at once.
     pub more: bool,
+}
+
+/// What a look for drift is given.
+#[derive(Debug)]
+pub struct Glance<'a> {
+    pub uses: &'a Uses,
+    /// What the last look saw; `None` at the first look of the connection's life.
+    pub before: Option<&'a Value>,
+    pub now: Timestamp,
+}
+
+/// What a look for drift found.
+#[derive(Debug, Default)]
+pub struct Sight {
+    pub problems: Vec<Problem>,
+    /// What the next look compares with.
+    pub seen: Value,
 }
 
 /// A request as a person reads it.

@@ -5,8 +5,10 @@
 //! The database is a SQLite file, or one of the PostgreSQL server that `LEADLINK_TEST_POSTGRES` names.
 
 pub mod database;
+pub mod fleet;
 pub mod ledger;
 pub mod load;
+pub mod server;
 
 use database::Database;
 use jiff::{SignedDuration, Timestamp};
@@ -53,6 +55,8 @@ pub struct Plan {
     pub handed: Option<TcpListener>,
     /// Where the daemon listens; by default a port of its own.
     pub port: Option<u16>,
+    /// The PostgreSQL server, where it is not that of all tests.
+    pub server: Option<String>,
 }
 
 impl Default for Plan {
@@ -69,6 +73,7 @@ impl Default for Plan {
             under: None,
             handed: None,
             port: None,
+            server: None,
         }
     }
 }
@@ -104,7 +109,7 @@ impl House {
         let options = Options { listen: "127.0.0.1:0".to_owned(), ..Options::default() };
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
         let dir = tempfile::tempdir().expect("a folder");
-        let database = Database::make(dir.path()).await;
+        let database = Database::make(dir.path(), plan.server.clone()).await;
         let handed = plan.handed.as_ref().and_then(|socket| socket.local_addr().ok());
         let port = handed.map(|address| address.port()).or(plan.port).unwrap_or_else(free_port);
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -330,12 +335,23 @@ running = true
 
     /// A control route of the sandbox.
     pub async fn control(&self, route: &str, body: Value) -> Value {
-        let url = format!("{}/_sandbox/{route}", self.sandbox.crm_url());
+        self.control_at(&self.sandbox.crm_url(), route, body).await
+    }
+
+    /// A control route of another sandbox.
+    pub async fn control_at(&self, crm: &str, route: &str, body: Value) -> Value {
+        let url = format!("{crm}/_sandbox/{route}");
         let answer = self.http.post(url).json(&body).send().await.expect("the sandbox answers");
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
         assert!(status.is_success(), "{route}: {status}: {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// The status of a `GET`; 0 where nobody answers.
+    pub async fn http_status(&self, url: &str) -> u16 {
+        let answer = self.http.get(url).timeout(Duration::from_secs(10)).send().await;
+        answer.map_or(0, |answer| answer.status().as_u16())
     }
 
     /// Something of the sandbox: `ledger`, `requests`.

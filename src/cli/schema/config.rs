@@ -82,6 +82,9 @@ fn property(key: &Key) -> Value {
         Shape::Form(pattern) => json!({ "type": "string", "pattern": pattern }),
         Shape::Secret => json!({ "type": "string", "examples": ["env:NAME", "file:PATH"] }),
         Shape::Duration => duration(),
+        Shape::Kept => json!({
+            "anyOf": [duration(), { "type": "string", "enum": ["forever", "never"] }],
+        }),
         Shape::Count => json!({ "type": "integer", "minimum": 1 }),
         Shape::Rate => json!({ "type": "number", "exclusiveMinimum": 0 }),
         Shape::Flag => json!({ "type": "boolean" }),
@@ -101,7 +104,12 @@ fn property(key: &Key) -> Value {
 fn default(key: &Key) -> Value {
     let is_text = matches!(
         key.shape,
-        Shape::Text | Shape::Form(_) | Shape::Secret | Shape::Duration | Shape::Choice(_)
+        Shape::Text
+            | Shape::Form(_)
+            | Shape::Secret
+            | Shape::Duration
+            | Shape::Kept
+            | Shape::Choice(_)
     );
     let parsed = if is_text { None } else { serde_json::from_str(key.default).ok() };
     parsed.unwrap_or_else(|| key.default.into())

@@ -1,6 +1,7 @@
 //! `leadlink schema config|flow|table`: JSON Schema of our files, so that editors complete and check
-//! them. Invariant: the readers are the judges; a schema refuses nothing that they accept, and knows
-//! every key that they know. `config/schema/` holds what is printed here.
+//! them. Invariant: the readers are the judges; a schema knows every key that they know, and refuses
+//! nothing that they accept but blank texts and what only a variable gives. `config/schema/` holds
+//! what is printed here.
 
 mod config;
 mod flow;

@@ -236,8 +236,8 @@ fn the_commented_file_has_every_key_with_its_default() {
         if key.default.is_empty() || matches!(key.shape, Shape::Flag) {
             continue;
         }
-        let bare = format!("{start}{}", key.default.replace(' ', ""));
-        let quoted = format!("{start}\"{}\"", key.default);
+        let written_so = key.default.replace(' ', "");
+        let (bare, quoted) = (format!("{start}{written_so}"), format!("{start}\"{written_so}\""));
         let is_it = |line: &String| *line == bare || *line == quoted;
         assert!(written.any(is_it), "{}: the default is not {}", key.name, key.default);
     }
@@ -248,6 +248,9 @@ fn what_the_readers_refuse_of_a_config_the_schema_refuses() {
     assert_eq!(verdict(Files::Config, CONFIG), [""; 0]);
     for (from, to) in [
         ("listen =", "listne ="),
+        ("[server]", "[retention]\nraw = \"long\"\n[server]"),
+        ("[server]", "[retention]\nraw = 90\n[server]"),
+        ("[server]", "[retention]\nkeep = \"90d\"\n[server]"),
         ("[server]", "[servr]"),
         ("\"127.0.0.1:8080\"", "8080"),
         ("\"127.0.0.1:8080\"", "\"localhost\""),
@@ -278,6 +281,44 @@ fn what_the_readers_refuse_of_a_config_the_schema_refuses() {
         assert_ne!(text, CONFIG, "{from}");
         assert!(has_errors(&config_problems(&text)), "the readers accept {to}");
         assert!(!verdict(Files::Config, &text).is_empty(), "the schema accepts {to}");
+    }
+}
+
+/// Other forms than those of the example.
+#[test]
+fn what_the_readers_accept_the_schema_accepts() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("secret");
+    std::fs::write(&file, "postgres://leadlink@db/leadlink").expect("written");
+    let file = file.display();
+    for (from, to) in [
+        ("[server]", &*format!("[store]\nurl = \"file:{file}\"\n[server]")),
+        ("[server]", "[store]\nurl = \"postgresql://leadlink@db/leadlink\"\n[server]"),
+        ("[server]", "[log]\nformat = \"json\"\nlevel = \"info,leadlink::store=debug\"\n[server]"),
+        ("[server]", "[retention]\nat = \"never\"\nraw = \"7d\"\nlinks = \"forever\"\n[server]"),
+        ("\"127.0.0.1:8080\"", "\"[::1]:8080\""),
+        ("\"0123456789abcdef\"", &*format!("\"file:{file}\"")),
+        ("requests_per_second = 9.5", "requests_per_second = 10"),
+        ("phone_spellings = [\"{national}\"]", "phone_spellings = \"{national}\""),
+        ("poll_every = \"1m\"", "poll_every = \"PT1M\""),
+        ("roles = { crm = \"shop\" }", "roles = { crm = [\"shop\", \"shop\"] }"),
+        ("[connections.calls]", "[connections.Calls_2]"),
+    ] {
+        let text = CONFIG.replace(from, to).replace("[\"calls\"]", "[\"shop\"]");
+        assert!(!has_errors(&config_problems(&text)), "{to}: {:?}", config_problems(&text));
+        assert_eq!(verdict(Files::Config, &text), [""; 0], "{to}");
+    }
+    for (from, to) in [
+        ("lane = \"{{ event.phone }}\"", "lane = [\"{{ event.phone }}\", \"{{ event.id }}\"]"),
+        ("needs = []", "needs = []\nunless = \"not known\""),
+        ("x = 5", "x = 1.5, d = 2026-01-15, z = { a = [1, [2]], b = false }"),
+        ("because = []", "because = \"create: known\", incomplete = false"),
+    ] {
+        let text = FLOW_FILE.replace(from, to);
+        assert_ne!(text, FLOW_FILE, "{from}");
+        let problems = flow_problems(&text);
+        assert!(!has_errors(&problems), "{to}: {problems:?}");
+        assert_eq!(verdict(Files::Flow, &text), [""; 0], "{to}");
     }
 }
 

@@ -22,7 +22,7 @@ pub use sites::Sites;
 
 use super::http;
 use super::port::{
-    Completion, Connector, Feed, ListOffer, Listing, Page, Poll, Preview, Unreadable,
+    Completion, Connector, Feed, Glance, ListOffer, Listing, Page, Poll, Preview, Sight, Unreadable,
 };
 use crate::config::Section;
 use crate::diagnosis::Problem;
@@ -188,6 +188,10 @@ impl Connector for Calltouch {
 
     async fn check(&self) -> Vec<Problem> {
         check::check(self).await
+    }
+
+    async fn drift(&self, glance: &Glance<'_>) -> Result<Sight, Delay> {
+        check::drift(self, glance).await
     }
 
     async fn probe(&self) -> Result<(), Delay> {

@@ -7,6 +7,7 @@ mod ask;
 mod check;
 mod client;
 mod config;
+mod drift;
 mod fields;
 mod keys;
 mod lists;
@@ -20,7 +21,7 @@ mod wire;
 pub use keys::KEYS;
 
 use super::http;
-use super::port::{Connector, ListOffer, Listing, Preview, Unreadable};
+use super::port::{Connector, Glance, ListOffer, Listing, Preview, Sight, Unreadable};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -163,6 +164,10 @@ impl Connector for Account {
 
     async fn check(&self) -> Vec<Problem> {
         check::check(self).await
+    }
+
+    async fn drift(&self, glance: &Glance<'_>) -> Result<Sight, Delay> {
+        drift::look(self, glance).await
     }
 
     async fn probe(&self) -> Result<(), Delay> {
