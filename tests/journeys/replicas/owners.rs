@@ -411,3 +411,39 @@ async fn a_reload_reaches_all_replicas() {
     assert!(troubles.iter().any(|why| text(why).contains("running")), "{said}");
     assert!(troubles.iter().any(|why| why.is_null()), "{said}");
 }
+
+/// A roll-out that is half done: one replica has a flow that the other does not know yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flow_that_only_another_knows_is_left_to_it() {
+    if !possible("a roll-out that is half done") {
+        return;
+    }
+    let mut fleet = Fleet::build(plan(), 2, LEASE, None).await;
+    make_fields(&fleet.house).await;
+    let newer = fleet.house.dir.path().join("newer.toml");
+    let before = std::fs::read_to_string(fleet.house.config()).expect("the config");
+    let after = before.replace("[flows.call-to-order]\nrunning = true", "")
+        + "[flows.calls-anew]\nuse = \"call-to-order\"\nrunning = true\ndelay = \"4s\"\n";
+    std::fs::write(&newer, after).expect("written");
+    fleet.configure(0, newer);
+    fleet.run(0).await;
+    assert_eq!(fleet.owned("shop").await, 0);
+    fleet.run(1).await;
+    fleet.advance(SignedDuration::from_secs(2)).await;
+    fleet.house.control("leads", call(&fleet, 1)).await;
+    fleet.house.routed().await;
+    fleet.kill(0);
+    followed(&fleet, 1).await;
+    fleet.advance(SignedDuration::from_secs(60)).await;
+    // A look at what is due, and more than one.
+    tokio::time::sleep(LEASE).await;
+    let counts = fleet.house.counts().await;
+    assert_eq!((counts.waiting, counts.skipped), (1, 0), "{}", fleet.log(1));
+    fleet.house.ledger().await.assert_nothing_written();
+    fleet.run(0).await;
+    fleet.terminate(1);
+    assert_eq!(fleet.gone(1).await, Some(0));
+    followed(&fleet, 0).await;
+    fleet.settled().await;
+    fleet.house.ledger().await.assert_one_of_each();
+}
