@@ -2,6 +2,8 @@
 //! release binary. It must list exactly the decisions that differ; prints the time and the peak of
 //! memory. Run: `cargo bench --bench replay`; `LEADLINK_BENCH_EVENTS` sets another number.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 use jiff::{SignedDuration, Timestamp};
 use leadlink::app;
 use leadlink::domain::{Asked, Decision, Event};

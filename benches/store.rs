@@ -93,7 +93,7 @@ async fn fill(store: &Store, from: u64, count: u64, lane: fn(u64) -> String) -> 
         let until = (n + 1000).min(from + count);
         store.accept(vec![raw(1_000_000_000 + n)], None).await?;
         let events = (n..until).map(event).collect();
-        let rows = store.unrouted(u32::MAX, &[]).await?;
+        let rows = store.unrouted(u32::MAX, None).await?;
         let id = rows.last().ok_or("no row")?.id;
         store.route(vec![(id, Reading::Events(events))], Arc::clone(&judge), at(0)).await?;
         n = until;

@@ -40,6 +40,8 @@ pub const WAIT_SECONDS: &str = "leadlink_wait_seconds";
 /// 1 while a connection is paused, else 0. `connection`
 pub const CONNECTION_PAUSED: &str = "leadlink_connection_paused";
 
+/// How much that the flows use of a connection has drifted away over there. `connection`
+pub const DRIFT: &str = "leadlink_drift";
 /// Time since the last run of a chore was due. `chore`
 pub const CHORE_AGE: &str = "leadlink_chore_last_run_age_seconds";
 /// How long the last run of a chore took. `chore`
@@ -151,6 +153,7 @@ fn describe() {
     describe_gauge!(WAITING_FOR_PERSON, "Items that wait for a person.");
     describe_gauge!(JOBS, "Jobs in each state.");
     describe_gauge!(CONNECTION_PAUSED, "1 while a connection is paused, else 0.");
+    describe_gauge!(DRIFT, "Things that flows use and a far side has no longer, or not as it was.");
     describe_gauge!(OLDEST_DUE_LAG, Unit::Seconds, "How long the oldest due job is due already.");
     describe_gauge!(CURSOR_AGE, Unit::Seconds, "Time since a feed was last read to its end.");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "How long far sides took to answer.");
@@ -229,6 +232,7 @@ mod tests {
                 CONNECTION_PAUSED,
                 CHORE_AGE,
                 CHORE_TOOK,
+                DRIFT,
             ] {
                 metrics::gauge!(name).set(3.0);
             }
@@ -240,7 +244,7 @@ mod tests {
         let text = telemetry.render_metrics();
         let help = text.lines().filter(|line| line.starts_with("# HELP")).count();
         let kinds = text.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!((help, kinds), (16, 16), "{text}");
+        assert_eq!((help, kinds), (17, 17), "{text}");
         assert!(text.contains("leadlink_accepted_total{connection=\"shop\"} 2"), "{text}");
         assert!(text.contains("leadlink_waiting_for_person 3"), "{text}");
         for (bound, count) in [("0.1", 0), ("0.25", 1), ("+Inf", 1)] {

@@ -44,7 +44,7 @@ fn sound(connector: &str) -> Arc<dyn Connector> {
 }
 
 fn every() -> impl Iterator<Item = &'static str> {
-    LIST.iter().map(|(name, _)| *name)
+    LIST.iter().map(|(name, ..)| *name)
 }
 
 #[test]

@@ -57,6 +57,12 @@ pub fn bind(
     bindings
 }
 
+/// The roles of an instance that are bound to nothing.
+pub fn unbound(bound: &Bound) -> Vec<String> {
+    let needed = needed(&bound.flow).into_iter();
+    needed.filter(|role| bound.connections(role).is_empty()).collect()
+}
+
 fn needed(flow: &Flow) -> BTreeSet<String> {
     let facts = flow.facts.iter().map(|fact| &fact.role);
     let steps = flow.steps.iter().map(|step| &step.role);

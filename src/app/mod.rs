@@ -4,11 +4,13 @@
 pub mod bind;
 #[cfg(feature = "testing")]
 pub mod control;
+pub mod doorway;
+pub mod notify;
 pub mod reload;
 pub mod serve;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, Log, Retention};
+use crate::config::{self, Config, Log, Retention, Server};
 use crate::connectors::{self, Connector, Shared};
 use crate::diagnosis::Problem;
 use crate::mapping;
@@ -21,11 +23,13 @@ use std::sync::Arc;
 
 /// Everything that config and flow files say, read and checked.
 pub struct App {
-    pub listen: String,
+    pub server: Server,
     pub store_url: String,
     pub log: Log,
     pub retention: Retention,
     pub book: Book,
+    /// Instances with a role that is bound to nothing.
+    pub off: Vec<mapping::Bound>,
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
     /// What the connectors share, and those of the next configuration after them.
     pub shared: Shared,
@@ -66,7 +70,7 @@ pub fn read_with(
 /// Makes the connectors, binds and checks the flows, runs their cases.
 pub fn assemble(config: Config, shared: &Shared) -> Read {
     let Config {
-        listen,
+        server,
         store_url,
         mappings_dir,
         roles,
@@ -90,7 +94,8 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
     let checked = bind::check(&book, &bound.off);
     problems.extend(checked.problems);
     let app = App {
-        listen,
+        server,
+        off: bound.off,
         store_url,
         log,
         retention,

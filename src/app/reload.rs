@@ -2,7 +2,7 @@
 //! keeps the old one running and says why; jobs that wait are decided by the flows as they are when
 //! they are due, plans under way end as they began.
 
-use super::{App, Read};
+use super::{App, Read, notify};
 use crate::config::Retention;
 use crate::connectors::Shared;
 use crate::diagnosis::{has_errors, render};
@@ -36,14 +36,17 @@ pub async fn forever(pipeline: Pipeline, mut source: Source, stop: CancellationT
             () = pipeline.wake.reload.notified() => {}
         }
         let call = pipeline.wake.read();
+        notify::reloading("reading configuration and flows anew");
         let trouble = match once(&pipeline, &source).await {
             Ok(shared) => {
                 source.shared = shared;
                 tracing::info!(flows = pipeline.setup().book.flows().len(), "reloaded");
+                notify::ready("accepting; reloaded");
                 None
             }
             Err(why) => {
                 tracing::error!(why, "the reload is refused; what ran before runs on");
+                notify::ready("accepting; the reload was refused, the log tells why");
                 Some(why)
             }
         };
@@ -63,10 +66,11 @@ async fn once(pipeline: &Pipeline, source: &Source) -> Result<Shared, String> {
     let Read { app, problems, .. } = read;
     let text = render(&problems, false);
     let Some(app) = app.filter(|_| !has_errors(&problems)) else { return Err(text) };
-    let App { listen, store_url, book, connectors, retention, .. } = app;
-    for (what, was, is) in
-        [("server.listen", &source.listen, &listen), ("store.url", &source.store_url, &store_url)]
-    {
+    let App { server, store_url, book, connectors, retention, .. } = app;
+    for (what, was, is) in [
+        ("server.listen", &source.listen, &server.listen),
+        ("store.url", &source.store_url, &store_url),
+    ] {
         if was != is {
             tracing::warn!("{what} has changed: that takes effect at the next start");
         }

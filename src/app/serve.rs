@@ -1,21 +1,36 @@
 //! The daemon: doors first, then the loops; at a signal the other way round. Invariant: `/healthz`
 //! answers before any far side is asked, and what was accepted is durable whatever happens next.
 
-use super::{App, reload};
+use super::doorway::Entrance;
+use super::{App, notify, reload};
 use crate::clock::Clock;
 use crate::http::{Doors, router};
 use crate::pipeline::owners::Sign;
 use crate::pipeline::{chores, run};
 use anyhow::Context;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Renders `/metrics`.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// How the daemon is told to end.
+#[derive(Clone, Default)]
+pub struct Stop {
+    /// No new work; the doors stay open for the drain.
+    pub begun: CancellationToken,
+    /// The doors close now, whatever is left of the drain.
+    pub hurry: CancellationToken,
+}
+
+impl From<CancellationToken> for Stop {
+    fn from(begun: CancellationToken) -> Self {
+        Self { begun, hurry: CancellationToken::new() }
+    }
+}
 
 /// Serves until `stop`; returns when all that was under way has come to its end.
 ///
@@ -25,72 +40,94 @@ pub async fn serve(
     app: App,
     clock: Clock,
     metrics: Metrics,
-    stop: CancellationToken,
+    stop: impl Into<Stop>,
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(&app.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", app.listen))?;
-    serve_on(listener, app, clock, metrics, stop).await
+    let entrance = Entrance::of(&app.server).await?;
+    serve_on(entrance, app, clock, metrics, stop).await
 }
 
-/// As [`serve`], on a listener that is bound already.
+/// As [`serve`], where the way to the address is known already.
 ///
 /// # Errors
-/// The store cannot be had.
+/// The store or a shared address cannot be had.
 pub async fn serve_on(
-    listener: TcpListener,
+    entrance: impl Into<Entrance>,
     app: App,
     clock: Clock,
     metrics: Metrics,
-    stop: CancellationToken,
+    stop: impl Into<Stop>,
 ) -> anyhow::Result<()> {
-    let address: SocketAddr = listener.local_addr().context("the listener has no address")?;
+    let (entrance, stop) = (entrance.into(), stop.into());
+    let drain = app.server.drain;
+    let store_is_inside = app.store_url.starts_with("sqlite:");
     #[cfg(feature = "testing")]
-    super::control::listen(clock.clone(), stop.clone());
+    super::control::listen(clock.clone(), CancellationToken::new());
     let (retention, settings) = watch::channel(app.retention.clone());
     let source = reload::Source {
         file: app.file.clone(),
-        listen: app.listen.clone(),
+        listen: app.server.listen.clone(),
         store_url: app.store_url.clone(),
         shared: app.shared.clone(),
         retention,
     };
     let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
     let pipeline = pipeline.started().await.context("the store failed at the start")?;
-    let sign = Sign { listen: address.to_string(), started: pipeline.clock.now() };
-    let loops = tokio::spawn(run::run(pipeline.clone(), sign, stop.clone()));
-    let chores = tokio::spawn(chores::run(pipeline.clone(), settings, stop.clone()));
-    tokio::spawn(reload::forever(pipeline.clone(), source, stop.clone()));
-    let doors = router(Doors { pipeline: pipeline.clone(), metrics });
-    tracing::info!(%address, "listening");
-    let stopped = stop.clone();
-    axum::serve(listener, doors)
-        .with_graceful_shutdown(async move { stopped.cancelled().await })
-        .await
-        .context("the doors failed")?;
-    stop.cancel();
+    let doorway = entrance.open().await?;
+    let sign = Sign { listen: doorway.address().to_string(), started: pipeline.clock.now() };
+    let loops = tokio::spawn(run::run(pipeline.clone(), sign, stop.begun.clone()));
+    let chores = tokio::spawn(chores::run(pipeline.clone(), settings, stop.begun.clone()));
+    tokio::spawn(reload::forever(pipeline.clone(), source, stop.begun.clone()));
+    let stopping = stop.begun.clone();
+    let doors = router(Doors { pipeline: pipeline.clone(), metrics, stopping });
+    tracing::info!(address = %doorway.address(), "listening");
+    let heart = tokio::spawn(notify::watch(pipeline.clone(), store_is_inside));
+    notify::ready(&format!("accepting on {}", doorway.address()));
+    doorway.serve(doors, drained(pipeline.clock.clone(), drain, stop.clone())).await?;
+    stop.begun.cancel();
     loops.await.context("the loops failed")?;
     chores.await.context("the chores failed")?;
     pipeline.store.close().await;
+    heart.abort();
     tracing::info!("stopped; nothing is under way");
     Ok(())
 }
 
-/// Cancels `stop` at the first SIGTERM or SIGINT.
+/// Ends when the doors are to close.
+async fn drained(clock: Clock, drain: Duration, stop: Stop) {
+    stop.begun.cancelled().await;
+    notify::stopping("what is under way comes to its end");
+    if drain.is_zero() {
+        return;
+    }
+    tracing::info!(?drain, "unready; the doors stay open for those who have not noticed yet");
+    tokio::select! {
+        () = clock.sleep(drain) => {}
+        () = stop.hurry.cancelled() => {}
+    }
+}
+
+/// Begins the stop at the first SIGTERM or SIGINT, and hurries at the second.
 ///
 /// # Errors
 /// The handlers cannot be installed.
-pub fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+pub fn stop_on_signal(stop: impl Into<Stop>) -> anyhow::Result<()> {
+    let stop = stop.into();
     let mut terminate = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            () = stop.cancelled() => {}
+            () = stop.begun.cancelled() => {}
         }
         tracing::info!("stopping: no new work, what is under way comes to its end");
-        stop.cancel();
+        stop.begun.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told again: the doors close now");
+        stop.hurry.cancel();
     });
     Ok(())
 }

@@ -2,8 +2,12 @@
 //! too. Invariant: without side effects anywhere.
 
 use super::{out, show};
-use crate::app;
+use crate::app::{self, App};
+use crate::clock::Clock;
+use crate::connectors::port::Glance;
 use crate::diagnosis::{Problem, has_errors, to_json};
+use crate::pipeline::drift;
+use crate::store::Store;
 use clap::Args;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -12,7 +16,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Also tests addresses, keys, scopes, stores, statuses and custom fields over the network
+    /// Also tests addresses, keys and rights over the network, and that the far sides have every store,
+    /// status, method, manager and custom field that the flows use
     #[arg(long)]
     online: bool,
     /// Prints one JSON object
@@ -28,11 +33,12 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         flows = app.book.flows().len();
         connections = app.connectors.len();
         if arguments.online {
-            let asked = app.connectors.iter().map(|(name, connector)| async move {
-                let found = connector.check().await;
-                found.into_iter().map(move |problem| named(name, problem))
-            });
+            let store = Store::open_beside(&app.store_url).await.ok();
+            let asked = app.connectors.keys().map(|name| online(&app, name, store.as_ref()));
             problems.extend(join_all(asked).await.into_iter().flatten());
+            if let Some(store) = store {
+                store.close().await;
+            }
         }
     }
     let failed = has_errors(&problems);
@@ -48,6 +54,28 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         ));
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the connection itself says, and what the flows use that it has no longer. What the daemon
+/// saw before is read where there is a database; nothing is written.
+async fn online(app: &App, name: &str, store: Option<&Store>) -> Vec<Problem> {
+    let Some(connector) = app.connectors.get(name) else { return Vec::new() };
+    let found = connector.check().await;
+    let uses = drift::uses(&app.book, name);
+    let last = match store {
+        Some(store) => store.drift(name).await.ok().flatten(),
+        None => None,
+    };
+    let before = last.as_ref().map(|last| &last.seen);
+    let glance = Glance { uses: &uses, before, now: Clock::default().now() };
+    // A far side that could not be asked is told by `check` already.
+    let drifted = connector.drift(&glance).await.map(|sight| sight.problems).unwrap_or_default();
+    let drifted: Vec<Problem> = drifted.into_iter().map(|problem| named(name, problem)).collect();
+    let mut all: Vec<Problem> = found.into_iter().map(|problem| named(name, problem)).collect();
+    // Of two that say the same the one with a place in a flow is kept.
+    all.retain(|problem| !drifted.iter().any(|held| held.title == problem.title));
+    all.extend(drifted);
+    all
 }
 
 fn named(connection: &str, problem: Problem) -> Problem {

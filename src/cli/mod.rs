@@ -3,23 +3,34 @@
 
 mod beside;
 mod check;
+mod columns;
+mod completion;
 mod demo;
 mod explain;
+mod init;
+mod list;
+mod man;
 mod migrate;
+mod new;
+mod offers;
 mod out;
 mod poll;
+mod reach;
 mod reload;
 mod replay;
 mod retention;
 mod retry;
 mod run;
 mod sandbox;
+mod schema;
 mod setup;
+mod shipped;
+mod status;
 mod why;
 
 use crate::app::{self, App};
 use crate::diagnosis::{Problem, has_errors, render};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,12 +46,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Asks for addresses and keys, tries them, writes a config and flows, sets the far sides up
+    Init(Box<init::Arguments>),
     /// Runs the daemon until SIGTERM or SIGINT
     Run,
     /// Checks config, flows and their cases; prints every problem with its place and the mend
     Check(check::Arguments),
     /// Creates in the far sides what the flows need (order custom fields); repeatable
     Setup,
+    /// Tells how everything does: the daemon, connections, flows, and what waits for a person
+    Status(status::Arguments),
     /// Shows what a flow would do about an event: facts, decision, reasons, requests; writes nothing
     Explain(explain::Arguments),
     /// Tells the whole story of a lead or an order, from what came in to what was answered
@@ -57,6 +72,18 @@ enum Command {
     Migrate(migrate::Arguments),
     /// Shows what has grown old and would be deleted now, and what the last run did
     Retention(retention::Arguments),
+    /// Lists codes and names from a far side: statuses, stores, methods, types, fields, users
+    List(list::Arguments),
+    /// Shows what flows may use of a connection: events, queries, operations
+    Offers(offers::Arguments),
+    /// Writes a new flow to start from
+    New(new::Arguments),
+    /// Prints the JSON Schema of config, flow or table files, for editors
+    Schema(schema::Arguments),
+    /// Prints the completion script of a shell
+    Completion(completion::Arguments),
+    /// Prints the manual, or writes one page for each command
+    Man(man::Arguments),
     /// Runs stand-ins of RetailCRM and Calltouch, with faults to switch
     Sandbox(sandbox::Arguments),
     /// Runs the daemon against the sandbox on a temporary database and shows what becomes of leads
@@ -76,9 +103,11 @@ pub fn main() -> ExitCode {
     };
     runtime.block_on(async {
         let done = match command {
+            Command::Init(arguments) => init::run(config, *arguments).await,
             Command::Run => run::run(config).await,
             Command::Check(arguments) => check::run(config, arguments).await,
             Command::Setup => setup::run(config).await,
+            Command::Status(arguments) => status::run(config, arguments).await,
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
@@ -87,6 +116,12 @@ pub fn main() -> ExitCode {
             Command::Reload(arguments) => reload::run(config, arguments).await,
             Command::Migrate(arguments) => migrate::run(config, arguments).await,
             Command::Retention(arguments) => retention::run(config, arguments).await,
+            Command::List(arguments) => list::run(config, arguments).await,
+            Command::Offers(arguments) => offers::run(config, arguments),
+            Command::New(arguments) => new::run(config, arguments),
+            Command::Schema(arguments) => Ok(schema::run(&arguments)),
+            Command::Completion(arguments) => completion::run(&arguments, Arguments::command()),
+            Command::Man(arguments) => man::run(arguments, Arguments::command()),
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,
         };

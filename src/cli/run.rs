@@ -1,7 +1,7 @@
 //! `leadlink run`: the daemon. Invariant: it does not start on a config or flows with errors.
 
 use super::{out, sound};
-use crate::app::serve;
+use crate::app::serve::{self, Stop};
 use crate::clock::Clock;
 use crate::config::{Log, LogFormat};
 use crate::telemetry::{self, Format, Telemetry};
@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 pub async fn run(config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let Some(app) = sound(config) else {
@@ -17,7 +16,7 @@ pub async fn run(config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     };
     let telemetry = observe(&app.log)?;
-    let stop = CancellationToken::new();
+    let stop = Stop::default();
     serve::stop_on_signal(stop.clone())?;
     let metrics = Arc::new(move || telemetry.render_metrics());
     serve::serve(app, Clock::default(), metrics, stop).await?;

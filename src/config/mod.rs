@@ -3,6 +3,7 @@
 //! in the file or the variable that it came from; no secret stands in a problem or a `Debug`.
 
 mod cron;
+pub mod keys;
 mod load;
 mod node;
 mod origin;
@@ -25,8 +26,7 @@ use std::time::Duration;
 
 /// The whole configuration, merged.
 pub struct Config {
-    /// Where the doors listen: `host:port`.
-    pub listen: String,
+    pub server: Server,
     pub store_url: String,
     pub mappings_dir: PathBuf,
     /// Role → connections (a role may bind a list).
@@ -37,6 +37,17 @@ pub struct Config {
     pub retention: Retention,
     /// Where each key was written, so that a later check can point at it.
     pub origins: Origins,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where the doors listen: `host:port`.
+    pub listen: String,
+    /// Another process may listen on the same address beside this one.
+    pub reuse_port: bool,
+    /// At a stop the doors stay open for so long, unready.
+    pub drain: Duration,
 }
 
 /// `[connections.NAME]`; its settings are read by the connector.
@@ -87,7 +98,7 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: "127.0.0.1:8080".into(),
+            server: Server::default(),
             store_url: "sqlite:data/leadlink.db".into(),
             mappings_dir: "mappings".into(),
             roles: BTreeMap::new(),
@@ -100,6 +111,12 @@ impl Default for Config {
     }
 }
 
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8080".into(), reuse_port: false, drain: Duration::ZERO }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { format: LogFormat::Text, level: "info".into() }
@@ -109,7 +126,7 @@ impl Default for Log {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("listen", &self.listen)
+            .field("server", &self.server)
             .field("store_url", &secret::without_password(&self.store_url))
             .field("mappings_dir", &self.mappings_dir)
             .field("roles", &self.roles)

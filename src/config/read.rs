@@ -16,8 +16,8 @@ pub(super) fn config(table: BTreeMap<String, Node>, origins: Origins) -> (Config
     let mut problems = Vec::new();
     let mut root = Section::new(Vec::new(), table, origins.clone());
     let mut config = Config { origins: origins.clone(), ..Config::default() };
-    server(&mut root, &mut config, &mut problems);
     store(&mut root, &mut config, &mut problems);
+    server(&mut root, &mut config, &mut problems);
     mappings(&mut root, &mut config, &mut problems);
     log(&mut root, &mut config, &mut problems);
     config.retention = retention::read(root.section("retention"), &mut problems);
@@ -39,7 +39,14 @@ fn server(root: &mut Section, config: &mut Config, problems: &mut Vec<Problem>) 
             let problem = Problem::error(format!("`{listen}` is no address"));
             section.problem("listen", problem.mend("write host:port: \"127.0.0.1:8080\""));
         }
-        config.listen = listen;
+        config.server.listen = listen;
+    }
+    config.server.reuse_port = section.flag("reuse_port", config.server.reuse_port);
+    config.server.drain = section.duration("drain", config.server.drain);
+    if config.server.reuse_port && config.store_url.starts_with("sqlite:") {
+        let problem = Problem::warning("with SQLite no second process can run beside this one")
+            .mend("use PostgreSQL, or a socket that systemd holds (config/deploy)");
+        section.problem("reuse_port", problem);
     }
     problems.extend(section.finish());
 }

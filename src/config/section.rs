@@ -251,6 +251,8 @@ impl Section {
     }
 
     fn ask(&mut self, key: &str) -> Option<Node> {
+        #[cfg(test)]
+        crate::diagnosis::asked::note(&self.path.join("."), key);
         self.asked.insert(key.to_owned());
         self.table.get(key).cloned()
     }

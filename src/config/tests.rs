@@ -59,7 +59,7 @@ fn shown(text: &str, pairs: &[(&str, &str)]) -> String {
 fn a_good_file_is_read_whole() {
     let (config, problems) = loaded(GOOD, &[("SHOP_API_KEY", "k"), ("LEADLINK_HOME", "/x")]);
     assert!(problems.is_empty(), "{}", render(&problems, false));
-    assert_eq!(config.listen, "127.0.0.1:9999");
+    assert_eq!(config.server.listen, "127.0.0.1:9999");
     assert_eq!(config.store_url, "sqlite:data/leadlink.db");
     assert_eq!(config.roles["calls"], ["calltouch-main"]);
     assert_eq!(config.flows["call-to-order"].delay, Some(Duration::from_secs(120)));
@@ -86,7 +86,7 @@ fn a_good_file_is_read_whole() {
 fn an_empty_file_is_the_defaults() {
     let (config, problems) = loaded("", &[]);
     assert!(problems.is_empty());
-    assert_eq!(config.listen, "127.0.0.1:8080");
+    assert_eq!(config.server.listen, "127.0.0.1:8080");
     assert_eq!(config.log, Log { format: LogFormat::Text, level: "info".into() });
     assert!(config.connections.is_empty());
 }
@@ -127,7 +127,7 @@ fn a_variable_wins_and_is_named() {
         ],
     );
     assert!(problems.is_empty(), "{}", render(&problems, false));
-    assert_eq!(config.listen, "0.0.0.0:80");
+    assert_eq!(config.server.listen, "0.0.0.0:80");
     assert_eq!(config.flows["call-to-order"].running, Some(false));
     assert_eq!(config.flows["deal-update"].running, Some(true));
     assert_eq!(config.roles["chat"], ["shop", "calltouch-main"]);
@@ -268,7 +268,7 @@ fn the_shipped_files_hold_as_they_are_and_with_every_key_taken_in() {
     }
     let (config, _) = loaded(&full, &[]);
     let defaults = Config::default();
-    assert_eq!(config.listen, defaults.listen);
+    assert_eq!(config.server, defaults.server);
     assert_eq!(config.store_url, defaults.store_url);
     assert_eq!(config.mappings_dir, defaults.mappings_dir);
     assert_eq!(config.log, defaults.log);
@@ -286,4 +286,17 @@ fn the_address_of_the_database_may_come_from_elsewhere() {
     assert!(!format!("{config:?}").contains("hidden"));
     let (_, problems) = load_text("leadlink.toml", text, std::iter::empty());
     assert!(problems[0].title.contains("LEADS_DB"), "{problems:?}");
+}
+
+#[test]
+fn the_doors_and_the_address_of_the_database_are_read() {
+    let text = "[server]\nreuse_port = true\ndrain = \"5s\"\n[store]\nurl = \"env:DATABASE\"\n";
+    let (config, problems) = loaded(text, &[("DATABASE", "postgres://leadlink:pw@db/leadlink")]);
+    assert!(problems.is_empty(), "{}", render(&problems, false));
+    assert_eq!(config.store_url, "postgres://leadlink:pw@db/leadlink");
+    assert_eq!((config.server.reuse_port, config.server.drain.as_secs()), (true, 5));
+    // A file has one owner: the port would be shared with nobody.
+    let (_, problems) = loaded(text, &[("DATABASE", "sqlite:data/leadlink.db")]);
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].title.contains("reuse_port") && !crate::diagnosis::has_errors(&problems));
 }

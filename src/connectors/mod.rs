@@ -15,6 +15,7 @@ pub mod retailcrm;
 
 pub use port::Connector;
 
+use crate::config::keys::Key;
 use crate::config::{Connection, Section};
 use crate::diagnosis::{Problem, suggest};
 use std::collections::BTreeMap;
@@ -41,12 +42,18 @@ impl Shared {
 /// then holds the problems).
 pub type Build = fn(&str, &mut Section, &Shared) -> Option<Arc<dyn Connector>>;
 
-/// THE LIST.
-pub const LIST: &[(&str, Build)] = &[
-    ("calltouch", |name, section, shared| {
-        calltouch::build(name, section, &shared.limits, &shared.sites)
-    }),
-    ("retailcrm", |name, section, shared| retailcrm::build(name, section, &shared.limits)),
+/// THE LIST: the name in `connector = "…"`, the maker, the keys that its settings may have.
+pub const LIST: &[(&str, Build, &[Key])] = &[
+    (
+        "calltouch",
+        |name, section, shared| calltouch::build(name, section, &shared.limits, &shared.sites),
+        calltouch::KEYS,
+    ),
+    (
+        "retailcrm",
+        |name, section, shared| retailcrm::build(name, section, &shared.limits),
+        retailcrm::KEYS,
+    ),
 ];
 
 /// The connectors of a configuration, and everything that is wrong with their settings.
@@ -60,8 +67,8 @@ pub struct Built {
 pub fn build(connections: Vec<Connection>, shared: &Shared) -> Built {
     let mut built = Built::default();
     for Connection { name, connector, mut section, .. } in connections {
-        let Some((_, build)) = LIST.iter().find(|(known, _)| *known == connector) else {
-            let known: Vec<&str> = LIST.iter().map(|(known, _)| *known).collect();
+        let Some((_, build, _)) = LIST.iter().find(|(known, ..)| *known == connector) else {
+            let known: Vec<&str> = LIST.iter().map(|(known, ..)| *known).collect();
             let title = format!("there is no connector `{connector}`");
             section.problem("connector", Problem::error(title).mend(suggest(&connector, &known)));
             built.problems.extend(

@@ -2,7 +2,7 @@
 //! (status *and* body) and never touches the store; parsing is pure and never panics on garbage.
 
 use crate::diagnosis::Problem;
-use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
+use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw, Uses};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -72,6 +72,17 @@ pub trait Connector: Send + Sync {
     /// Tests address, credentials, scopes and set-up without side effects.
     async fn check(&self) -> Vec<Problem>;
 
+    /// Compares what the flows use of it with what the far side has now: few requests, no side
+    /// effects. Errors among the problems are what a running flow's write would fail of; each names
+    /// flow, field, code and the mend.
+    ///
+    /// # Errors
+    /// Why the far side could not be asked; nothing is told then.
+    async fn drift(&self, glance: &Glance<'_>) -> Result<Sight, Delay> {
+        let _ = glance;
+        Ok(Sight::default())
+    }
+
     /// The cheapest request that shows whether the far side answers us again.
     ///
     /// # Errors
@@ -86,12 +97,42 @@ pub trait Connector: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The lists of codes and names that an author of flows may ask for.
+    fn lists(&self) -> &'static [ListOffer] {
+        &[]
+    }
+
+    /// Reads one of its lists from the far side, in the order in which people know it there.
+    ///
+    /// # Errors
+    /// Why it cannot be read now.
+    async fn list(&self, name: &str) -> Result<Listing, Delay> {
+        Err(Delay::setup(format!("there is no list `{name}`")))
+    }
+
     /// Connections of one group share a rate limit, and thus have one owner; see
     /// [`super::http::Client::limit_group`].
     fn limit_group(&self) -> &str;
 
     /// Requests per second that it may send; bounds how many decisions are worth having under way.
     fn pace(&self) -> f64;
+}
+
+/// A list that a connector can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListOffer {
+    /// A plural noun: `statuses`.
+    pub name: &'static str,
+    pub about: &'static str,
+}
+
+/// A list as read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// Names of the columns; the first is what a flow writes.
+    pub columns: &'static [&'static str],
+    /// One value for each column; none where the far side says nothing.
+    pub rows: Vec<Vec<Value>>,
 }
 
 /// What a look for the missing parts of an event found.
@@ -137,6 +178,23 @@ pub struct Page {
     pub cursor: Option<Value>,
     /// True when there is more to read at once.
     pub more: bool,
+}
+
+/// What a look for drift is given.
+#[derive(Debug)]
+pub struct Glance<'a> {
+    pub uses: &'a Uses,
+    /// What the last look saw; `None` at the first look of the connection's life.
+    pub before: Option<&'a Value>,
+    pub now: Timestamp,
+}
+
+/// What a look for drift found.
+#[derive(Debug, Default)]
+pub struct Sight {
+    pub problems: Vec<Problem>,
+    /// What the next look compares with.
+    pub seen: Value,
 }
 
 /// A request as a person reads it.

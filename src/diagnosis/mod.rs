@@ -2,6 +2,8 @@
 //! collected, never the first one thrown; every one names file, line, field and the mend.
 //! A leaf: it knows no other room; `config` and `mapping` speak through it.
 
+#[cfg(test)]
+pub mod asked;
 mod nearest;
 mod render;
 pub mod table;

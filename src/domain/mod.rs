@@ -9,6 +9,7 @@ pub mod offer;
 pub mod outcome;
 pub mod plan;
 pub mod recorded;
+pub mod uses;
 
 pub use contact::{EmailKey, Phone};
 pub use event::{Event, Raw};
@@ -18,3 +19,4 @@ pub use offer::{EventOffer, Field, Input, Kind, Need, Offer, OperationOffer, Que
 pub use outcome::{Delay, Look, Outcome, Whose};
 pub use plan::{Decision, Effect, Plan, Reason, Step, Verdict, Why};
 pub use recorded::Recorded;
+pub use uses::{Use, Uses, Way, What};

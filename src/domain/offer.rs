@@ -65,6 +65,9 @@ pub struct Field {
     pub name: &'static str,
     pub kind: Kind,
     pub about: &'static str,
+    /// The far side's list whose codes the values are (`statuses`); of an open table: whose codes its
+    /// keys are. The connector's `drift` knows the lists.
+    pub codes: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -73,6 +76,22 @@ pub struct Input {
     pub kind: Kind,
     pub need: Need,
     pub about: &'static str,
+    /// As of [`Field`].
+    pub codes: Option<&'static str>,
+}
+
+impl Field {
+    /// The same, its values being codes of this list of the far side.
+    pub const fn of(self, list: &'static str) -> Self {
+        Self { codes: Some(list), ..self }
+    }
+}
+
+impl Input {
+    /// The same, its values being codes of this list of the far side.
+    pub const fn of(self, list: &'static str) -> Self {
+        Self { codes: Some(list), ..self }
+    }
 }
 
 /// How much an input is needed.

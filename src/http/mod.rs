@@ -7,10 +7,14 @@ pub mod hooks;
 
 use crate::pipeline::Pipeline;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::map_response_with_state;
+use axum::response::Response;
 use axum::routing::get;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -25,6 +29,9 @@ pub struct Doors {
     pub pipeline: Pipeline,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Cancelled when the stop has begun: `/readyz` says so, and every answer is its connection's
+    /// last.
+    pub stopping: CancellationToken,
 }
 
 /// All routes.
@@ -40,5 +47,14 @@ pub fn router(doors: Doors) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, TIMEOUT))
         .layer(CatchPanicLayer::new())
+        .layer(map_response_with_state(doors.stopping.clone(), farewell))
         .with_state(doors)
+}
+
+/// Who keeps a connection is sent away from a door that closes with the answer, never before it.
+async fn farewell(State(stopping): State<CancellationToken>, mut answer: Response) -> Response {
+    if stopping.is_cancelled() {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }

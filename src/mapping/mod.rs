@@ -3,21 +3,24 @@
 
 mod case;
 pub mod check;
+mod constants;
 mod context;
 mod eval;
 pub mod expr;
 pub mod filters;
 pub mod flow;
-mod grammar;
+pub mod grammar;
 mod load;
 #[cfg(test)]
 mod offers;
 mod refer;
 mod scan;
 pub mod shape;
+mod uses;
 
 pub use check::check;
 pub use expr::{EvalError, Expr, FactState, Held, Phrase, Scope, StepState};
 pub use flow::{Bound, Case, Expect, FactRule, Flow, Roles, StepRule, Trigger};
 pub use load::{Loaded, load, load_all};
 pub use shape::shape;
+pub use uses::uses;

@@ -5,11 +5,11 @@ use crate::domain::offer::{EventOffer, Field, Input, Kind, Need, Offer, Operatio
 use crate::domain::{QueryOffer, Repeat};
 
 const fn field(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, about: "" }
+    Field { name, kind, about: "", codes: None }
 }
 
 const fn input(name: &'static str, kind: Kind, need: Need) -> Input {
-    Input { name, kind, need, about: "see the connector" }
+    Input { name, kind, need, about: "see the connector", codes: None }
 }
 
 const fn may(name: &'static str, kind: Kind) -> Input {
@@ -97,15 +97,15 @@ pub static RETAILCRM: Offer = Offer {
                 field("number", Kind::Text),
                 field("externalId", Kind::Text),
                 field("createdAt", Kind::Time),
-                field("status", Kind::Text),
-                field("status_group", Kind::Text),
+                field("status", Kind::Text).of("statuses"),
+                field("status_group", Kind::Text).of("groups"),
                 field("statusUpdatedAt", Kind::Time),
-                field("site", Kind::Text),
-                field("orderMethod", Kind::Text),
-                field("orderType", Kind::Text),
-                field("managerId", Kind::Number),
+                field("site", Kind::Text).of("sites"),
+                field("orderMethod", Kind::Text).of("methods"),
+                field("orderType", Kind::Text).of("types"),
+                field("managerId", Kind::Number).of("users"),
                 field("totalSumm", Kind::Money),
-                field("customFields", Kind::Open(&Kind::Text)),
+                field("customFields", Kind::Open(&Kind::Text)).of("fields"),
                 field("count", Kind::Number),
             ],
             known: Some("order"),
@@ -122,9 +122,9 @@ pub static RETAILCRM: Offer = Offer {
                 may("patronymic", Kind::Text),
                 may("phones", Kind::List(&Kind::Phone)),
                 may("email", Kind::Email),
-                may("site", Kind::Text),
-                may("managerId", Kind::Number),
-                may("customFields", Kind::Open(&Kind::Any)),
+                may("site", Kind::Text).of("sites"),
+                may("managerId", Kind::Number).of("users"),
+                may("customFields", Kind::Open(&Kind::Any)).of("fields"),
                 may("source", SOURCE),
             ],
             output: &[field("id", Kind::Number)],
@@ -143,14 +143,14 @@ pub static RETAILCRM: Offer = Offer {
                 may("patronymic", Kind::Text),
                 may("phone", Kind::Phone),
                 may("email", Kind::Email),
-                may("site", Kind::Text),
-                may("status", Kind::Text),
-                may("orderMethod", Kind::Text),
-                may("orderType", Kind::Text),
-                may("managerId", Kind::Number),
+                may("site", Kind::Text).of("sites"),
+                may("status", Kind::Text).of("statuses"),
+                may("orderMethod", Kind::Text).of("methods"),
+                may("orderType", Kind::Text).of("types"),
+                may("managerId", Kind::Number).of("users"),
                 may("customerComment", Kind::Text),
                 may("managerComment", Kind::Text),
-                may("customFields", Kind::Open(&Kind::Any)),
+                may("customFields", Kind::Open(&Kind::Any)).of("fields"),
                 may("source", SOURCE),
             ],
             output: &[field("id", Kind::Number), field("number", Kind::Text)],
@@ -165,11 +165,11 @@ pub static RETAILCRM: Offer = Offer {
             input: &[
                 input("order", Kind::Number, Need::Must),
                 may("customer", Kind::Number),
-                may("status", Kind::Text),
+                may("status", Kind::Text).of("statuses"),
                 may("managerComment", Kind::Text),
                 may("customerComment", Kind::Text),
-                may("managerId", Kind::Number),
-                may("customFields", Kind::Open(&Kind::Any)),
+                may("managerId", Kind::Number).of("users"),
+                may("customFields", Kind::Open(&Kind::Any)).of("fields"),
                 may("source", SOURCE),
             ],
             output: &[field("id", Kind::Number)],

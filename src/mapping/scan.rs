@@ -33,7 +33,7 @@ pub struct Word {
     pub argument: Option<(String, Range<usize>)>,
 }
 
-const KEYWORDS: &[&str] =
+pub(super) const KEYWORDS: &[&str] =
     &["and", "or", "not", "in", "is", "if", "else", "true", "false", "True", "False"];
 const NONES: &[&str] = &["none", "None", "null"];
 const OPERATORS: &[&str] =
@@ -41,7 +41,7 @@ const OPERATORS: &[&str] =
 const PAIRS: &[&str] = &["==", "!=", "<=", ">=", "//", "**"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Name,
     Text,
     Number,
@@ -49,21 +49,21 @@ enum Kind {
 }
 
 #[derive(Debug, Clone)]
-struct Token<'a> {
-    kind: Kind,
-    text: &'a str,
+pub(super) struct Token<'a> {
+    pub kind: Kind,
+    pub text: &'a str,
     at: usize,
 }
 
 impl Token<'_> {
-    fn is(&self, sign: &str) -> bool {
+    pub fn is(&self, sign: &str) -> bool {
         self.kind != Kind::Text && self.text == sign
     }
-    fn span(&self) -> Range<usize> {
+    pub fn span(&self) -> Range<usize> {
         self.at..self.at + self.text.len()
     }
     /// The contents of a quoted text.
-    fn unquoted(&self) -> String {
+    pub fn unquoted(&self) -> String {
         let inner = self.text.get(1..self.text.len().saturating_sub(1)).unwrap_or_default();
         inner.replace("\\'", "'").replace("\\\"", "\"").replace("\\\\", "\\")
     }
@@ -153,7 +153,7 @@ fn path(tokens: &[Token<'_>], start: usize, words: &mut Words) -> usize {
     at
 }
 
-fn tokens(text: &str) -> Vec<Token<'_>> {
+pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(first) = text[at..].chars().next() {

@@ -33,13 +33,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const SOURCE: &[Field] = &[Field { name: "medium", kind: Kind::Text, about: "" }];
+    const SOURCE: &[Field] = &[Field { name: "medium", kind: Kind::Text, about: "", codes: None }];
     const FIELDS: &[Field] = &[
-        Field { name: "id", kind: Kind::Number, about: "" },
-        Field { name: "name", kind: Kind::Text, about: "" },
-        Field { name: "source", kind: Kind::Record(SOURCE), about: "" },
-        Field { name: "items", kind: Kind::List(&Kind::Record(SOURCE)), about: "" },
-        Field { name: "custom", kind: Kind::Open(&Kind::Text), about: "" },
+        Field { name: "id", kind: Kind::Number, about: "", codes: None },
+        Field { name: "name", kind: Kind::Text, about: "", codes: None },
+        Field { name: "source", kind: Kind::Record(SOURCE), about: "", codes: None },
+        Field { name: "items", kind: Kind::List(&Kind::Record(SOURCE)), about: "", codes: None },
+        Field { name: "custom", kind: Kind::Open(&Kind::Text), about: "", codes: None },
     ];
 
     #[test]

@@ -24,8 +24,8 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
 /// How long a run belongs to a process that gives no sign of life.
-const LEASE: Duration = Duration::from_secs(60);
-const RENEW: Duration = Duration::from_secs(15);
+const LEASE: Duration = Duration::from_secs(15);
+const RENEW: Duration = Duration::from_secs(5);
 /// How often a chore is looked at.
 const LOOK: Duration = Duration::from_secs(60);
 

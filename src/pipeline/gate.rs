@@ -1,7 +1,7 @@
 //! Which connections answer, and how much is under way on each. Invariant: a connection in trouble
 //! gets probes, not jobs; it is probed for ever and opens by itself — nothing switches itself off.
 
-use crate::clock::plus;
+use crate::clock::{Clock, plus};
 use crate::domain::{Delay, Whose};
 use crate::rules::retry;
 use crate::telemetry;
@@ -14,10 +14,15 @@ use std::time::Duration;
 /// matter, a row of them is the connection's.
 const FAILURES: u32 = 3;
 
+/// Conditions that have not changed are told again after this, with the time of the last answer.
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
+
 /// The state of every connection.
-#[derive(Debug)]
 pub struct Gates {
     gates: Mutex<BTreeMap<String, Gate>>,
+    clock: Clock,
+    /// What `news` told last, and when.
+    told: Mutex<(Option<Timestamp>, Vec<Condition>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -30,11 +35,34 @@ struct Gate {
     /// an effect that is done can.
     unfinished: Option<Timestamp>,
     under_way: usize,
+    /// Since when it is open.
+    open_since: Timestamp,
+    /// The last proper answer.
+    answered: Option<Timestamp>,
+}
+
+/// How a connection does, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    pub connection: String,
+    /// `setting up`, `ready` or `paused`.
+    pub state: &'static str,
+    pub why: Option<String>,
+    pub since: Timestamp,
+    pub answered: Option<Timestamp>,
 }
 
 impl Gate {
-    fn open() -> Self {
-        Self { failures: 0, closed: None, hold: None, unfinished: None, under_way: 0 }
+    fn open(now: Timestamp) -> Self {
+        Self {
+            failures: 0,
+            closed: None,
+            hold: None,
+            unfinished: None,
+            under_way: 0,
+            open_since: now,
+            answered: None,
+        }
     }
 }
 
@@ -49,22 +77,50 @@ pub struct Closed {
 
 impl Gates {
     pub fn new(connections: impl Iterator<Item = String>) -> Self {
-        Self { gates: Mutex::new(connections.map(|name| (name, Gate::open())).collect()) }
+        let clock = Clock::default();
+        let now = clock.now();
+        let gates = connections.map(|name| (name, Gate::open(now))).collect();
+        Self { gates: Mutex::new(gates), clock, told: Mutex::default() }
+    }
+
+    /// The same, by another clock.
+    pub fn on(self, clock: Clock) -> Self {
+        let mut gates = self.gates.into_inner().unwrap_or_else(PoisonError::into_inner);
+        gates.values_mut().for_each(|gate| gate.open_since = clock.now());
+        Self { gates: Mutex::new(gates), clock, told: self.told }
     }
 
     /// These connections are there now; what is known of them stays.
     pub fn know(&self, connections: impl Iterator<Item = String>) {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         for name in connections {
-            gates.entry(name).or_insert_with(Gate::open);
+            gates.entry(name).or_insert_with(|| Gate::open(self.clock.now()));
+        }
+    }
+
+    /// What is known of a connection is of another time: it is open until it proves otherwise.
+    pub fn forget(&self, connection: &str) {
+        let now = self.clock.now();
+        let closed = self.with(connection, |gate| {
+            let under_way = gate.under_way;
+            std::mem::replace(gate, Gate { under_way, ..Gate::open(now) }).closed.is_some()
+        });
+        if closed == Some(true) {
+            paused(connection, 0.0);
         }
     }
 
     /// A request got a proper answer. Returns true when this opened the gate.
     pub fn success(&self, connection: &str) -> bool {
+        let now = self.clock.now();
         let opened = self.with(connection, |gate| {
             gate.failures = 0;
-            gate.closed.take().is_some()
+            gate.answered = Some(now);
+            let opens = gate.closed.take().is_some();
+            if opens {
+                gate.open_since = now;
+            }
+            opens
         });
         if opened == Some(true) {
             paused(connection, 0.0);
@@ -154,10 +210,42 @@ impl Gates {
         gates.iter().map(|(name, gate)| (name.clone(), gate.closed.clone())).collect()
     }
 
+    /// How every connection does, where that has changed since it was told last, or 30 s later; else
+    /// nothing.
+    pub fn news(&self, now: Timestamp) -> Vec<Condition> {
+        let conditions: Vec<Condition> = {
+            let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+            gates.iter().map(|(name, gate)| condition(name, gate)).collect()
+        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = told.1.len() == conditions.len()
+            && told.1.iter().zip(&conditions).all(|(then, now)| {
+                let answered = then.answered;
+                *then == Condition { answered, ..now.clone() }
+            });
+        let due = told.0.is_none_or(|then| plus(then, TOLD_AGAIN) <= now || then > now);
+        if same && !due {
+            return Vec::new();
+        }
+        *told = (Some(now), conditions.clone());
+        conditions
+    }
+
     fn with<T>(&self, connection: &str, act: impl FnOnce(&mut Gate) -> T) -> Option<T> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.get_mut(connection).map(act)
     }
+}
+
+fn condition(connection: &str, gate: &Gate) -> Condition {
+    let (state, why, since) = match &gate.closed {
+        None => ("ready", None, gate.open_since),
+        Some(closed) if closed.whose == Whose::Setup => {
+            ("setting up", Some(closed.why.clone()), closed.since)
+        }
+        Some(closed) => ("paused", Some(closed.why.clone()), closed.since),
+    };
+    Condition { connection: connection.to_owned(), state, why, since, answered: gate.answered }
 }
 
 fn paused(connection: &str, value: f64) {
@@ -167,7 +255,6 @@ fn paused(connection: &str, value: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
 
     fn gates() -> (Gates, Timestamp) {
         (Gates::new(["shop".to_owned()].into_iter()), Clock::default().now())
@@ -233,5 +320,24 @@ mod tests {
         gates.failure("shop", &delay, now);
         assert_eq!(gates.shut_until("shop", now), Some(plus(now, Duration::from_secs(7))));
         assert_eq!(gates.shut_until("shop", plus(now, Duration::from_secs(7))), None);
+    }
+
+    #[test]
+    fn news_are_told_when_something_changes_and_every_half_minute() {
+        let (gates, now) = gates();
+        assert_eq!(gates.news(now).len(), 1);
+        assert_eq!(gates.news(now)[..], []);
+        gates.success("shop");
+        assert_eq!(gates.news(plus(now, Duration::from_secs(29)))[..], [], "an answer can wait");
+        let later = plus(now, Duration::from_secs(30));
+        assert!(gates.news(later)[0].answered.is_some());
+        gates.failure("shop", &Delay::access("Wrong key"), later);
+        let told = gates.news(later);
+        assert_eq!((told[0].state, told[0].why.as_deref()), ("paused", Some("Wrong key")));
+        assert_eq!(told[0].since, later);
+        gates.failure("shop", &Delay::setup("run `leadlink setup`"), later);
+        assert_eq!(gates.news(later)[0].state, "setting up");
+        gates.success("shop");
+        assert_eq!(gates.news(later)[0].state, "ready");
     }
 }

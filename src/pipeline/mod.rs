@@ -4,6 +4,7 @@
 
 pub mod chores;
 pub mod decide;
+pub mod drift;
 pub mod explain;
 pub mod gate;
 pub mod mend;
@@ -17,6 +18,7 @@ pub mod resolve;
 pub mod retention;
 pub mod route;
 pub mod run;
+pub mod state;
 pub mod sweep;
 pub mod tend;
 
@@ -73,6 +75,8 @@ pub struct Wake {
     pub route: Notify,
     /// There are jobs to decide: new ones, a lane let go, a connection that answers again.
     pub decide: Notify,
+    /// Leases of others may have run out.
+    pub sweep: Notify,
     /// A command was left.
     pub command: Notify,
     /// Config and flows shall be read anew.
@@ -132,7 +136,7 @@ impl Pipeline {
             first_starts: Arc::default(),
             loaded: clock.now(),
         };
-        let gates = Gates::new(setup.connectors.keys().cloned());
+        let gates = Gates::new(setup.connectors.keys().cloned()).on(clock.clone());
         // Of a shared database nothing is ours before the first bid.
         let all = setup.connectors.keys().filter(|_| !store.is_shared()).cloned().collect();
         let owner = format!("{}-{}-{:08x}", host(), std::process::id(), fastrand::u32(..));

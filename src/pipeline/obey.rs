@@ -67,6 +67,7 @@ async fn poll(pipeline: &Pipeline, connection: &str) -> Value {
     else {
         return json!({ "error": format!("the daemon has no connection {connection}") });
     };
+    let _work = pipeline.owners.begin(vec![connection.to_owned()]);
     let mut answer = serde_json::Map::new();
     for feed in connector.feeds() {
         let told = read(pipeline, connection, connector, &feed, *first_start).await;

@@ -7,7 +7,7 @@
 use super::Pipeline;
 use crate::connectors::Connector;
 use crate::rules::Book;
-use crate::store::{Bid, Hint};
+use crate::store::{Bid, Hint, Share};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Sending stops so long before the lease ends (a short lease of a test: a fifth of it).
 const MARGIN: Duration = Duration::from_secs(1);
+/// A sign of life is given this often, and free connections are looked for.
+const LOOK: Duration = Duration::from_secs(5);
+/// So long after another's lease should have run out it is looked whether it did.
+const SOON: Duration = Duration::from_millis(20);
+const AFTER_TROUBLE: Duration = Duration::from_millis(500);
 /// After another's last request so long nothing is sent, so that no second holds both.
 const HANDOVER: Duration = Duration::from_millis(1100);
 
@@ -33,8 +38,11 @@ pub struct Owners {
     leaving: Mutex<BTreeSet<String>>,
     /// Connections on which a loop of ours still runs.
     tended: Mutex<BTreeSet<String>>,
-    /// Jobs under way: their leases are kept.
-    jobs: Mutex<BTreeSet<i64>>,
+    /// How much is under way on each connection.
+    work: Mutex<BTreeMap<String, usize>>,
+    /// Jobs under way: their leases are kept. One that was taken back from us may be ours again while
+    /// what we began with it ends.
+    jobs: Mutex<Vec<i64>>,
     /// Asks the keeper to bid at once.
     pub bid: Notify,
 }
@@ -46,6 +54,7 @@ impl Owners {
             owned: watch::Sender::new(all),
             leaving: Mutex::default(),
             tended: Mutex::default(),
+            work: Mutex::default(),
             jobs: Mutex::default(),
             bid: Notify::new(),
         }
@@ -77,16 +86,33 @@ impl Owners {
         }
     }
 
+    /// Work on these connections begins: until it ends none of them is given up.
+    pub fn begin(self: &Arc<Self>, connections: Vec<String>) -> Work {
+        let mut work = lock(&self.work);
+        for name in &connections {
+            *work.entry(name.clone()).or_default() += 1;
+        }
+        Work { owners: Arc::clone(self), connections }
+    }
+
+    /// Is anything under way there?
+    fn is_busy(&self, connection: &str) -> bool {
+        lock(&self.tended).contains(connection) || lock(&self.work).contains_key(connection)
+    }
+
     pub fn enter(&self, job: i64) {
-        lock(&self.jobs).insert(job);
+        lock(&self.jobs).push(job);
     }
 
     pub fn leave(&self, job: i64) {
-        lock(&self.jobs).remove(&job);
+        let mut jobs = lock(&self.jobs);
+        if let Some(at) = jobs.iter().position(|held| *held == job) {
+            jobs.swap_remove(at);
+        }
     }
 
     pub fn jobs(&self) -> Vec<i64> {
-        lock(&self.jobs).iter().copied().collect()
+        lock(&self.jobs).clone()
     }
 
     fn set(&self, owned: BTreeSet<String>, leaving: BTreeSet<String>) {
@@ -101,6 +127,32 @@ impl Owners {
             *held = owned;
             changed
         });
+    }
+}
+
+/// Work that is under way on connections, until it is dropped.
+pub struct Work {
+    owners: Arc<Owners>,
+    connections: Vec<String>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let mut work = lock(&self.owners.work);
+        let mut ended = false;
+        for name in &self.connections {
+            let left = work.get(name).copied().unwrap_or_default().saturating_sub(1);
+            if left == 0 {
+                work.remove(name);
+                ended |= lock(&self.owners.leaving).contains(name);
+            } else {
+                work.insert(name.clone(), left);
+            }
+        }
+        drop(work);
+        if ended {
+            self.owners.bid.notify_one();
+        }
     }
 }
 
@@ -139,29 +191,42 @@ pub fn crews(book: &Book, connectors: &BTreeMap<String, Arc<dyn Connector>>) -> 
     crews
 }
 
+/// How long after a bid was made its owner sends.
+fn sending(lease: Duration) -> Duration {
+    lease.saturating_sub(MARGIN.min(lease / 5))
+}
+
+/// What the keeper remembers from bid to bid.
+struct Keeper {
+    sign: Sign,
+    lease: Duration,
+    /// The answer to a bid got lost: what we own by now may be more than we know.
+    in_doubt: bool,
+}
+
 /// Keeps what is ours and takes what is free, until `stop`; the caller signs off when all is done.
 pub async fn keep(pipeline: Pipeline, sign: Sign, stop: CancellationToken) {
-    let lease = super::sweep::lease();
+    let mut keeper = Keeper { sign, lease: super::sweep::lease(), in_doubt: false };
     let mut hints = pipeline.store.hints();
     let mut kept_until = Instant::now();
     loop {
         let asked = Instant::now();
-        match bid(&pipeline, &sign, lease).await {
-            Ok(()) => {
-                kept_until = asked + (lease - MARGIN.min(lease / 5));
-                if pipeline.store.is_shared() {
-                    pipeline.leave.until(kept_until);
-                }
+        let pause = match keeper.bid(&pipeline).await {
+            Ok(soonest) => {
+                kept_until = asked + sending(keeper.lease);
+                let soonest = soonest.map_or(LOOK, |left| left + SOON);
+                (keeper.lease / 3).min(LOOK).min(soonest)
             }
             Err(error) => {
                 tracing::warn!(%error, "no sign of life could be given; it is tried again");
+                keeper.in_doubt = true;
                 if pipeline.store.is_shared() && Instant::now() >= kept_until {
                     // Others may have followed us: nothing new is begun.
                     pipeline.owners.set(BTreeSet::new(), BTreeSet::new());
                 }
+                AFTER_TROUBLE
             }
-        }
-        let pause = (lease / 3).min(Duration::from_secs(5));
+        };
         let again = Instant::now() + pause;
         loop {
             tokio::select! {
@@ -178,28 +243,51 @@ pub async fn keep(pipeline: Pipeline, sign: Sign, stop: CancellationToken) {
     }
 }
 
-async fn bid(pipeline: &Pipeline, sign: &Sign, lease: Duration) -> Result<(), crate::store::Error> {
-    let setup = pipeline.setup();
-    let crews = crews(&setup.book, &setup.connectors);
-    let bid = Bid {
-        owner: pipeline.owner.to_string(),
-        version: env!("CARGO_PKG_VERSION"),
-        listen: sign.listen.clone(),
-        started: sign.started,
-        loaded: setup.loaded,
-        trouble: pipeline.trouble(),
-        heard: pipeline.wake.heard(),
-        crews: crews.clone(),
-        lease,
-    };
-    let share = pipeline.store.own(bid, pipeline.clock.now()).await?;
-    if share.handed_over && pipeline.store.is_shared() {
-        pipeline.leave.not_before(Instant::now() + HANDOVER);
+impl Keeper {
+    /// One bid, and what follows from it. Answers when the soonest lease of another runs out.
+    async fn bid(&mut self, pipeline: &Pipeline) -> Result<Option<Duration>, crate::store::Error> {
+        let setup = pipeline.setup();
+        let crews = crews(&setup.book, &setup.connectors);
+        let bid = Bid {
+            owner: pipeline.owner.to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            listen: self.sign.listen.clone(),
+            started: self.sign.started,
+            loaded: setup.loaded,
+            trouble: pipeline.trouble(),
+            heard: pipeline.wake.heard(),
+            crews: crews.clone(),
+            jobs: pipeline.owners.jobs(),
+            lease: self.lease,
+        };
+        let asked = Instant::now();
+        let share = pipeline.store.own(bid, pipeline.clock.now()).await?;
+        let begun = if pipeline.store.is_shared() {
+            let first = share.handed_over || self.in_doubt;
+            let first = first.then(|| Instant::now() + HANDOVER);
+            pipeline.leave.hold(&share.owned, asked + sending(self.lease), first)
+        } else {
+            let before = pipeline.owners.changes().borrow().clone();
+            share.owned.difference(&before).cloned().collect()
+        };
+        self.in_doubt = false;
+        settle(pipeline, &share, &begun);
+        for crew in crews.iter().filter(|crew| crew.iter().any(|name| share.surplus.contains(name)))
+        {
+            if !crew.iter().any(|name| pipeline.owners.is_busy(name)) {
+                give_up(pipeline, crew).await?;
+            }
+        }
+        Ok(share.soonest)
     }
+}
+
+/// From now on this is ours.
+fn settle(pipeline: &Pipeline, share: &Share, begun: &BTreeSet<String>) {
     let before = pipeline.owners.changes().borrow().clone();
-    for name in share.owned.difference(&before) {
+    for name in begun {
         // What was wrong with it when it was ours before is not known to be wrong now.
-        pipeline.gates.success(name);
+        pipeline.gates.forget(name);
         if pipeline.store.is_shared() {
             tracing::info!(connection = %name, "the connection is ours");
         }
@@ -207,23 +295,25 @@ async fn bid(pipeline: &Pipeline, sign: &Sign, lease: Duration) -> Result<(), cr
     for name in before.difference(&share.owned) {
         tracing::info!(connection = %name, "the connection is another process's now");
     }
-    let gained = share.owned.difference(&before).next().is_some();
-    pipeline.owners.set(share.owned, share.surplus.clone());
-    if gained {
+    pipeline.owners.set(share.owned.clone(), share.surplus.clone());
+    if !begun.is_empty() {
+        // What its last owner had under way waits for nobody else.
+        pipeline.wake.sweep.notify_one();
         pipeline.wake.route.notify_one();
         pipeline.wake.decide.notify_one();
     }
-    for crew in crews.iter().filter(|crew| crew.iter().any(|name| share.surplus.contains(name))) {
-        let busy = crew.iter().any(|name| {
-            lock(&pipeline.owners.tended).contains(name) || pipeline.gates.under_way(name) > 0
-        });
-        if !busy {
-            tracing::info!(connections = ?crew, "given up: other processes have less to do");
-            pipeline.store.disown(&pipeline.owner, crew, pipeline.clock.now()).await?;
-            let left: BTreeSet<String> =
-                pipeline.owners.all().into_iter().filter(|name| !crew.contains(name)).collect();
-            pipeline.owners.set(left, BTreeSet::new());
-        }
-    }
-    Ok(())
+}
+
+async fn give_up(pipeline: &Pipeline, crew: &[String]) -> Result<(), crate::store::Error> {
+    tracing::info!(connections = ?crew, "given up: other processes have less to do");
+    pipeline.leave.give_up(crew);
+    let left = pipeline.owners.changes().borrow().clone();
+    let left = left.into_iter().filter(|name| !crew.contains(name)).collect();
+    let leaving = lock(&pipeline.owners.leaving)
+        .iter()
+        .filter(|name| !crew.contains(name))
+        .cloned()
+        .collect();
+    pipeline.owners.set(left, leaving);
+    pipeline.store.disown(&pipeline.owner, crew, pipeline.clock.now()).await
 }

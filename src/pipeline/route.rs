@@ -17,9 +17,12 @@ pub const BATCH: u32 = 32;
 /// # Errors
 /// The store's; nothing of the batch is lost, it is routed again.
 pub async fn batch(pipeline: &Pipeline) -> Result<bool, Error> {
-    let others = pipeline.connectors.keys().filter(|name| !pipeline.owners.works(name));
-    let others: Vec<String> = others.cloned().collect();
-    let rows = pipeline.store.unrouted(BATCH, &others).await?;
+    let ours = pipeline.connectors.keys().filter(|name| pipeline.owners.works(name));
+    let ours: Vec<String> = ours.cloned().collect();
+    // Of several processes each routes what is its own: a connection that is unknown here may be known
+    // to another, whose config is newer.
+    let ours = pipeline.store.is_shared().then_some(ours.as_slice());
+    let rows = pipeline.store.unrouted(BATCH, ours).await?;
     if rows.is_empty() {
         return Ok(false);
     }

@@ -8,6 +8,7 @@ use crate::mapping::Bound;
 use crate::store::{Claimant, Error};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -114,11 +115,13 @@ async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, 
         loop {
             let now = pipeline.clock.now();
             let room = room(pipeline, &connection).min(CLAIM);
+            // From here on nothing of this is given up; what is being given up is closed already.
+            let work = Arc::new(pipeline.owners.begin(needs(pipeline, &connection, &[])));
             let closed = closed(pipeline, &connection, now);
             if room == 0 || closed.len() == pipeline.book.flows().len() {
                 break;
             }
-            let needs = needs(pipeline, &closed);
+            let needs = needs(pipeline, &connection, &closed);
             let claimant =
                 Claimant { owner: &pipeline.owner, needs: &needs, lease: sweep::lease() };
             let jobs = pipeline.store.claim(&claimant, room, &closed, now).await?;
@@ -128,8 +131,10 @@ async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, 
                 let id = job.fence.job;
                 pipeline.owners.enter(id);
                 let (pipeline, connection) = (pipeline.clone(), connection.clone());
+                let work = Arc::clone(&work);
                 tracker.spawn(async move {
                     decide::job(&pipeline, job).await;
+                    drop(work);
                     pipeline.owners.leave(id);
                     pipeline.gates.leave(&connection);
                     pipeline.wake.decide.notify_one();
@@ -183,9 +188,12 @@ fn closed(pipeline: &Pipeline, connection: &str, now: Timestamp) -> Vec<String> 
     pipeline.book.flows().iter().filter(other).map(|bound| bound.name.clone()).collect()
 }
 
-/// The connections that the flows which are not closed need.
-fn needs(pipeline: &Pipeline, closed: &[String]) -> Vec<String> {
-    let open = pipeline.book.flows().iter().filter(|bound| !closed.contains(&bound.name));
+/// What the flows need that write to this connection and are not closed.
+fn needs(pipeline: &Pipeline, connection: &str, closed: &[String]) -> Vec<String> {
+    let open = pipeline.book.flows().iter().filter(|bound| {
+        pipeline.book.writes_to(bound).unwrap_or_default() == connection
+            && !closed.contains(&bound.name)
+    });
     let needs: BTreeSet<&str> = open.flat_map(|bound| pipeline.book.needs(bound)).collect();
     needs.into_iter().map(str::to_owned).collect()
 }
@@ -208,6 +216,7 @@ async fn sweep_loop(pipeline: Pipeline, stop: CancellationToken) {
         }
         tokio::select! {
             () = stop.cancelled() => {}
+            () = pipeline.wake.sweep.notified() => {}
             () = tokio::time::sleep(sweep::every()) => {}
         }
     }

@@ -1,7 +1,7 @@
 //! Keeps the leases, takes back what was left, and shows the state in metrics. Invariant: our own
 //! leases are lengthened before any is taken back, so a clock that jumps takes nothing from us.
 
-use super::Pipeline;
+use super::{Pipeline, state};
 use crate::store::{Counts, Error};
 use crate::telemetry;
 use jiff::Timestamp;
@@ -30,12 +30,16 @@ pub fn every() -> Duration {
 /// The store's; the next round tries again.
 pub async fn round(pipeline: &Pipeline) -> Result<(), Error> {
     let now = pipeline.clock.now();
-    pipeline.store.renew(&pipeline.owner, &pipeline.owners.jobs(), lease(), now).await?;
+    if !pipeline.store.is_shared() {
+        // Where it is shared the keeper does so, together with the connections' (`owners`).
+        pipeline.store.renew(&pipeline.owner, &pipeline.owners.jobs(), lease(), now).await?;
+    }
     let taken_back = pipeline.store.sweep(now).await?;
     if taken_back > 0 {
         tracing::warn!(jobs = taken_back, "leases ran out; the jobs are decided anew");
         pipeline.wake.decide.notify_one();
     }
+    state::keep(pipeline).await?;
     show(&pipeline.store.counts(now).await?, now);
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! The loops of each connection: its pollers and its prober. Invariant: they run for the connections
+//! The loops of each connection: its pollers, its prober, its look for drift. Invariant: they run for the connections
 //! that are ours, with the connector as it is now; what ended is said to `owners`.
 
-use super::{Pipeline, poll};
+use super::{Pipeline, drift, poll};
 use crate::clock::plus;
 use crate::connectors::Connector;
 use std::collections::BTreeMap;
@@ -86,6 +86,8 @@ fn tend(
         }
     }
     tracker.spawn(loops.track_future(probe(pipeline.clone(), name.to_owned(), stop.clone())));
+    let looking = drift::forever(pipeline.clone(), name.to_owned(), stop.clone());
+    tracker.spawn(loops.track_future(looking));
     loops.close();
     Tended { connector: Arc::clone(connector), stop, loops }
 }

@@ -271,12 +271,12 @@ mod tests {
     use std::time::Duration;
 
     const fn field(name: &'static str) -> Field {
-        Field { name, kind: Of::Any, about: "" }
+        Field { name, kind: Of::Any, codes: None, about: "" }
     }
 
     static ORDER: [Field; 3] = [
         field("id"),
-        Field { name: "paid", kind: Of::Record(&[field("sum")]), about: "" },
+        Field { name: "paid", kind: Of::Record(&[field("sum")]), codes: None, about: "" },
         field("number"),
     ];
 
@@ -287,8 +287,8 @@ mod tests {
             name: "order",
             about: "",
             input: &[
-                Input { name: "phone", kind: Of::Phone, need: Need::Must, about: "" },
-                Input { name: "pick", kind: Of::Text, need: Need::May, about: "" },
+                Input { name: "phone", kind: Of::Phone, need: Need::Must, codes: None, about: "" },
+                Input { name: "pick", kind: Of::Text, need: Need::May, codes: None, about: "" },
             ],
             output: &ORDER,
             known: None,
@@ -298,8 +298,8 @@ mod tests {
             name: "order.create",
             about: "",
             input: &[
-                Input { name: "name", kind: Of::Text, need: Need::Must, about: "" },
-                Input { name: "more", kind: Of::Any, need: Need::May, about: "" },
+                Input { name: "name", kind: Of::Text, need: Need::Must, codes: None, about: "" },
+                Input { name: "more", kind: Of::Any, need: Need::May, codes: None, about: "" },
             ],
             output: &[field("id")],
             repeat: Repeat::Check,

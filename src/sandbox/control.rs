@@ -5,6 +5,7 @@ use crate::sandbox::calltouch::hook::{self, Delivery};
 use crate::sandbox::calltouch::lead::LeadSpec;
 use crate::sandbox::crm::account::{Object, Origin, Store};
 use crate::sandbox::crm::customer_write::Stamp;
+use crate::sandbox::crm::lists::{self, Change};
 use crate::sandbox::crm::{fields, order_write};
 use crate::sandbox::faults::{Faults, Rule};
 use crate::sandbox::world::{World, powerless_key, site_key};
@@ -41,6 +42,14 @@ pub const HELP: &[(&str, &str)] = &[
         r#"{"entity": "order", "code": "x", "name": "X", "type": "string"}"#,
     ),
     (
+        "POST /_sandbox/lists",
+        r#"{"list": "statuses|groups|methods|types|users|fields", "code": "new", "state": "gone|inactive|active"}; of a field also "type""#,
+    ),
+    (
+        "POST /_sandbox/rights",
+        r#"{"scopes": ["order_read"], "sites": ["main"]}: what the key may do and see; null: all"#,
+    ),
+    (
         "POST /_sandbox/customers",
         "one customer or a list: createdAt, phones and customFields as given",
     ),
@@ -71,6 +80,8 @@ pub fn routes(door: Router, hub: Arc<Hub>) -> Router {
         .route("/_sandbox/switches", post(switches))
         .route("/_sandbox/stores", post(stores))
         .route("/_sandbox/custom-fields", post(custom_field))
+        .route("/_sandbox/lists", post(lists))
+        .route("/_sandbox/rights", post(rights))
         .route("/_sandbox/customers", post(customers))
         .route("/_sandbox/orders", post(orders))
         .route("/_sandbox/orders/{id}", post(edit_order))
@@ -218,6 +229,30 @@ async fn custom_field(State(hub): Shared, Json(body): Json<Object>) -> Response 
         Ok(code) => Json(json!({ "code": code })).into_response(),
         Err(refusal) => wrong(refusal.line()),
     }
+}
+
+async fn lists(State(hub): Shared, Json(change): Json<Change>) -> Response {
+    match lists::change(&mut hub.world().account, &change) {
+        Ok(()) => done(),
+        Err(why) => wrong(why),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rights {
+    scopes: Option<Vec<String>>,
+    sites: Option<Vec<String>>,
+}
+
+async fn rights(State(hub): Shared, Json(rights): Json<Rights>) -> Response {
+    let mut world = hub.world();
+    let own = world.account.keys.iter_mut().find(|key| key.key == hub.options.api_key);
+    if let Some(key) = own {
+        key.scopes = rights.scopes;
+        key.sites = rights.sites;
+    }
+    done()
 }
 
 #[derive(Deserialize)]

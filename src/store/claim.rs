@@ -85,15 +85,20 @@ impl Store {
         self.write(move |db| {
             Box::pin(async move {
                 let clock = db.lease_clock(now).await?;
-                if db.is_shared() && !owners::owns(db, &owner, &needs, clock).await? {
-                    return Ok(Vec::new());
+                let mut until = super::jobs::lease_end(clock, lease);
+                if db.is_shared() {
+                    let owned = owners::owned_until(db, &owner, &needs, clock).await?;
+                    let Some(owned) = owned else { return Ok(Vec::new()) };
+                    // No longer than the connections: who follows us there finds the jobs free too.
+                    if !needs.is_empty() {
+                        until = until.min(owned);
+                    }
                 }
                 let free = free(db, limit, &closed, now).await?;
                 if free.is_empty() {
                     return Ok(Vec::new());
                 }
                 let jobs = list(&free);
-                let until = super::jobs::lease_end(clock, lease);
                 db.execute(TAKE, args![jobs.clone(), now, owner, until]).await?;
                 db.execute(LEAVE, args![jobs.clone()]).await?;
                 lanes::hold(db, &free).await?;

@@ -22,7 +22,10 @@ statements! {
 }
 
 /// How a transaction of a writer of jobs begins. The number is the word `leadlink` in ASCII.
-pub(super) const IN_TURN: &str = "begin; select pg_advisory_xact_lock(7810756212687466091)";
+/// The level is told, whatever the server's default is: each statement must see what was committed
+/// before the lock was had.
+pub(super) const IN_TURN: &str = "begin isolation level read committed; \
+    select pg_advisory_xact_lock(7810756212687466091)";
 
 /// How long a writer tries to reach a database that went away before its callers hear of it. A
 /// restart of PostgreSQL takes less.
@@ -50,20 +53,22 @@ impl Home {
         let Self::Postgres { options, .. } = self else {
             return connection.execute(BEGIN, args![]).await.map(drop);
         };
-        if !broken && self.begin_shared(connection).await.is_ok() {
-            return Ok(());
+        if !broken {
+            let begun = tokio::time::timeout(LONGEST, self.begin_shared(connection)).await;
+            if matches!(begun, Ok(Ok(()))) {
+                return Ok(());
+            }
         }
         let steps = usize::try_from(REACH.as_millis() / STEP.as_millis()).unwrap_or_default();
         let reach = ConstantBuilder::default().with_delay(STEP).with_max_times(steps);
         let anew = || async {
-            let reached = tokio::time::timeout(REACH, options.connect()).await;
-            match reached {
-                Ok(Ok(reached)) => Ok(Connection::Postgres(Box::new(reached))),
-                Ok(Err(error)) => Err(super::sql::failed("the database", &error)),
-                Err(_) => Err(Error::Unavailable("the database does not answer".to_owned())),
-            }
+            let reached = options.connect().await;
+            let reached = reached.map_err(|error| super::sql::failed("the database", &error));
+            reached.map(|reached| Connection::Postgres(Box::new(reached)))
         };
-        *connection = anew.retry(reach).sleep(tokio::time::sleep).await?;
+        let reached = anew.retry(reach).sleep(tokio::time::sleep);
+        let silent = |_| Error::Unavailable("the database does not answer".to_owned());
+        *connection = tokio::time::timeout(REACH, reached).await.map_err(silent)??;
         tracing::info!("the database was reached anew");
         self.begin_shared(connection).await
     }

@@ -14,7 +14,9 @@ statements! {
         on conflict (connection, dedupe_key) do nothing returning connection, dedupe_key";
     INSERT_MANY = "raw", MANY;
     UNROUTED = "raw", "select id, connection, channel, content_type, body, dedupe_key, received \
-        from raw where state = 'new' and connection not in (select value from json_each($2)) \
+        from raw where state = 'new' order by id limit $1";
+    UNROUTED_OF = "raw", "select id, connection, channel, content_type, body, dedupe_key, received \
+        from raw where state = 'new' and connection in (select value from json_each($2)) \
         order by id limit $1";
 }
 
@@ -45,9 +47,13 @@ impl Store {
         answered.await.map_err(|_| super::dropped())?
     }
 
-    /// The oldest rows that are not routed yet, but for those of other processes' connections.
-    pub async fn unrouted(&self, limit: u32, others: &[String]) -> Result<Vec<Raw>, Error> {
-        let rows = self.reader().await?.fetch(UNROUTED, args![limit, list(others)]).await?;
+    /// The oldest rows that are not routed yet: all, or those of these connections.
+    pub async fn unrouted(&self, limit: u32, of: Option<&[String]>) -> Result<Vec<Raw>, Error> {
+        let mut db = self.reader().await?;
+        let rows = match of {
+            Some(connections) => db.fetch(UNROUTED_OF, args![limit, list(connections)]).await?,
+            None => db.fetch(UNROUTED, args![limit]).await?,
+        };
         rows.iter().map(raw).collect()
     }
 }

@@ -53,11 +53,11 @@ impl Store {
         lease: Duration,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (owner, jobs) = (owner.to_owned(), list(jobs));
+        let (owner, jobs) = (owner.to_owned(), jobs.to_vec());
         self.write(move |db| {
             Box::pin(async move {
                 let until = lease_end(db.lease_clock(now).await?, lease);
-                db.execute(RENEW, args![owner, until, jobs]).await.map(drop)
+                renew(db, &owner, &jobs, until).await
             })
         })
         .await
@@ -125,6 +125,15 @@ impl Store {
         })
         .await
     }
+}
+
+pub(super) async fn renew(
+    connection: &mut Connection,
+    owner: &str,
+    jobs: &[i64],
+    until: Timestamp,
+) -> Result<(), Error> {
+    connection.execute(RENEW, args![owner, until, list(jobs)]).await.map(drop)
 }
 
 /// The job of this fence, if it is still ours.

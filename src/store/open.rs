@@ -35,7 +35,7 @@ const READERS: u32 = 3;
 pub(super) const STATEMENTS: usize = 256;
 
 /// Number, name, words for SQLite, words for PostgreSQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
     (
         1,
         "memory",
@@ -61,10 +61,16 @@ const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
         include_str!("../../migrations/postgres/0004_retention.sql"),
     ),
     (
-        9,
+        5,
+        "drift",
+        include_str!("../../migrations/sqlite/0005_drift.sql"),
+        include_str!("../../migrations/postgres/0005_drift.sql"),
+    ),
+    (
+        6,
         "mend",
-        include_str!("../../migrations/sqlite/0009_mend.sql"),
-        include_str!("../../migrations/postgres/0009_mend.sql"),
+        include_str!("../../migrations/sqlite/0006_mend.sql"),
+        include_str!("../../migrations/postgres/0006_mend.sql"),
     ),
 ];
 

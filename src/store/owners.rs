@@ -27,8 +27,8 @@ statements! {
         on conflict (connection) do update set lease_until = excluded.lease_until, owner = excluded.owner, \
             epoch = connection_owner.epoch \
                 + case when connection_owner.owner = excluded.owner then 0 else 1 end";
-    HELD = "connection_owner", "select count(*) as n from connection_owner where owner = $1 \
-        and lease_until > $2 and connection in (select value from json_each($3))";
+    HELD = "connection_owner", "select count(*) as n, min(lease_until) as until from connection_owner \
+        where owner = $1 and lease_until > $2 and connection in (select value from json_each($3))";
     FREED = "connection_owner", "update connection_owner set owner = null, lease_until = $3 \
         where owner = $1 and connection in (select value from json_each($2))";
     GONE = "replica", "delete from replica where owner = $1";
@@ -51,6 +51,8 @@ pub struct Bid {
     /// Why the last reload was refused.
     pub trouble: Option<String>,
     pub crews: Vec<Vec<String>>,
+    /// Jobs under way, whose leases are kept too: they run out together with the connections'.
+    pub jobs: Vec<i64>,
     pub lease: Duration,
 }
 
@@ -64,6 +66,8 @@ pub struct Share {
     pub surplus: BTreeSet<String>,
     /// Some of it was another's a moment ago.
     pub handed_over: bool,
+    /// So long until the soonest lease of another runs out, unless it is kept.
+    pub soonest: Option<Duration>,
 }
 
 /// A process, as it showed itself.
@@ -95,15 +99,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         let (owner, connections) = (owner.to_owned(), connections.to_vec());
-        self.write(move |db| {
-            Box::pin(async move {
-                // From now on, so that the next owner knows how long ago our last request may be.
-                let clock = db.lease_clock(now).await?;
-                db.execute(FREED, args![owner, list(&connections), clock]).await?;
-                db.tell(FREE).await
-            })
-        })
-        .await
+        self.write(move |db| Box::pin(async move { free(db, &owner, &connections, now).await }))
+            .await
     }
 
     /// At the end of a process: it owns nothing and is no more.
@@ -113,10 +110,13 @@ impl Store {
         connections: &[String],
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.disown(owner, connections, now).await?;
-        let owner = owner.to_owned();
+        let (owner, connections) = (owner.to_owned(), connections.to_vec());
         self.write(move |db| {
-            Box::pin(async move { db.execute(GONE, args![owner]).await.map(drop) })
+            Box::pin(async move {
+                // Together: who hears that they are free must not count this process any more.
+                db.execute(GONE, args![&owner]).await?;
+                free(db, &owner, &connections, now).await
+            })
         })
         .await
     }
@@ -125,32 +125,51 @@ impl Store {
     pub async fn replicas(&self, now: Timestamp) -> Result<(Vec<Replica>, Timestamp), Error> {
         let mut db = self.reader().await?;
         let clock = db.lease_clock(now).await?;
-        let rows = db.fetch(REPLICAS, args![]).await?;
-        let replicas = rows.iter().map(|row| {
-            Ok(Replica {
-                owner: row.owned("owner")?,
-                version: row.owned("version")?,
-                listen: row.owned("listen")?,
-                started: row.time("started")?,
-                seen: row.time("seen")?,
-                loaded: row.time("loaded")?,
-                heard: row.int("heard")?,
-                trouble: row.opt_text("trouble")?.map(str::to_owned),
-            })
-        });
-        Ok((replicas.collect::<Result<_, Error>>()?, clock))
+        Ok((shown(&mut db).await?, clock))
     }
 }
 
-/// Does this process own all of these connections now? Asked in the transaction that claims.
-pub(super) async fn owns(
+/// The processes that have shown themselves.
+pub(super) async fn shown(db: &mut Connection) -> Result<Vec<Replica>, Error> {
+    let rows = db.fetch(REPLICAS, args![]).await?;
+    let replicas = rows.iter().map(|row| {
+        Ok(Replica {
+            owner: row.owned("owner")?,
+            version: row.owned("version")?,
+            listen: row.owned("listen")?,
+            started: row.time("started")?,
+            seen: row.time("seen")?,
+            loaded: row.time("loaded")?,
+            heard: row.int("heard")?,
+            trouble: row.opt_text("trouble")?.map(str::to_owned),
+        })
+    });
+    replicas.collect()
+}
+
+async fn free(
+    connection: &mut Connection,
+    owner: &str,
+    connections: &[String],
+    now: Timestamp,
+) -> Result<(), Error> {
+    // From now on, so that the next owner knows how long ago our last request may be.
+    let clock = connection.lease_clock(now).await?;
+    connection.execute(FREED, args![owner, list(connections), clock]).await?;
+    connection.tell(FREE).await
+}
+
+/// Until when does this process own all of these connections, if it does? Asked in the transaction
+/// that claims.
+pub(super) async fn owned_until(
     connection: &mut Connection,
     owner: &str,
     needs: &[String],
     clock: Timestamp,
-) -> Result<bool, Error> {
-    let held: i64 = connection.fetch_row(HELD, args![owner, clock, list(needs)]).await?.int("n")?;
-    Ok(usize::try_from(held).is_ok_and(|held| held == needs.len()))
+) -> Result<Option<Timestamp>, Error> {
+    let held = connection.fetch_row(HELD, args![owner, clock, list(needs)]).await?;
+    let all = usize::try_from(held.int("n")?).is_ok_and(|held| held == needs.len());
+    if all { Ok(Some(held.opt_time("until")?.unwrap_or(clock))) } else { Ok(None) }
 }
 
 async fn own(connection: &mut Connection, bid: Bid, now: Timestamp) -> Result<Share, Error> {
@@ -171,6 +190,8 @@ async fn own(connection: &mut Connection, bid: Bid, now: Timestamp) -> Result<Sh
     connection.execute(SIGN, args).await?;
     let lease = SignedDuration::try_from(bid.lease).unwrap_or(SignedDuration::MAX);
     let quiet = clock.saturating_sub(lease).unwrap_or(Timestamp::MIN);
+    let until = super::jobs::lease_end(clock, bid.lease);
+    super::jobs::renew(connection, &bid.owner, &bid.jobs, until).await?;
     let alike: usize = connection.fetch_row(ALIKE, args![quiet, &listed]).await?.count("n")?;
     let mut held = BTreeMap::new();
     for row in connection.fetch(OWNERS, args![]).await? {
@@ -183,7 +204,6 @@ async fn own(connection: &mut Connection, bid: Bid, now: Timestamp) -> Result<Sh
         // The lock of the file says that nobody else is there.
         Share { owned: bid.crews.iter().flatten().cloned().collect(), ..Share::default() }
     };
-    let until = super::jobs::lease_end(clock, bid.lease);
     for name in &share.owned {
         connection.execute(TAKE, args![name, &bid.owner, until]).await?;
     }
@@ -204,7 +224,12 @@ fn share(bid: &Bid, held: &Held, alike: usize, (clock, quiet): (Timestamp, Times
         Some((_, until)) => mine(name) || *until <= since,
     };
     let just_now = clock.saturating_sub(HANDOVER).unwrap_or(Timestamp::MIN);
-    let mut share = Share::default();
+    let others = held.values().filter(|(owner, until)| {
+        *until > clock && owner.as_ref().is_some_and(|owner| *owner != bid.owner)
+    });
+    let soonest = others.map(|(_, until)| until.duration_since(clock)).min();
+    let soonest = soonest.and_then(|left| Duration::try_from(left).ok());
+    let mut share = Share { soonest, ..Share::default() };
     let mut crews = 0;
     let keeps = |crew: &&Vec<String>| crew.iter().any(mine);
     let ours = bid.crews.iter().filter(keeps);
@@ -247,6 +272,7 @@ mod tests {
             heard: 0,
             trouble: None,
             crews: crews.collect(),
+            jobs: Vec::new(),
             lease: Duration::from_secs(15),
         }
     }
@@ -287,7 +313,9 @@ mod tests {
     fn a_dead_owner_is_followed_when_its_lease_is_out() {
         let rows = held(&[("calls", Some("b"), 35), ("shop", Some("b"), 35)]);
         let crews: &[&[&str]] = &[&["calls", "shop"]];
-        assert!(share(&bid("a", crews), &rows, 1, (at(34), at(19))).owned.is_empty());
+        let early = share(&bid("a", crews), &rows, 1, (at(34), at(19)));
+        assert!(early.owned.is_empty());
+        assert_eq!(early.soonest, Some(Duration::from_secs(1)), "then it is looked at again");
         let followed = share(&bid("a", crews), &rows, 1, (at(35), at(20)));
         assert_eq!(followed.owned.len(), 2);
         assert!(followed.handed_over, "the other may have sent a request just now");

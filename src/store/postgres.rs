@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections for reading, of each process.
 const READERS: u32 = 4;
+/// A connection that was used so lately is taken to be there still.
+const FRESH: Duration = Duration::from_millis(500);
 /// Opening fails after this, and says why.
 const OPENING: Duration = Duration::from_secs(10);
 /// A reader waits so long for a connection while the database is away.
@@ -34,7 +36,7 @@ pub(super) fn options(url: &str) -> Result<Option<PgConnectOptions>, Error> {
         .application_name("leadlink")
         .options([
             // Who stands still inside a transaction loses it: its locks are needed by others.
-            ("idle_in_transaction_session_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", standstill().as_str()),
             ("statement_timeout", "30s"),
             // A host that went away without a word is noticed.
             ("tcp_keepalives_idle", "5"),
@@ -65,6 +67,16 @@ pub(super) async fn open_beside(options: PgConnectOptions) -> Result<Store, Erro
     }
 }
 
+/// How long a process may stand still inside a transaction, well below a lease. Tests have short ones.
+fn standstill() -> String {
+    #[cfg(feature = "testing")]
+    if let Some(lease) = std::env::var("LEADLINK_LEASE").ok().and_then(|ms| ms.parse::<u64>().ok())
+    {
+        return format!("{}ms", (lease / 3).clamp(1, 5000));
+    }
+    "5s".to_owned()
+}
+
 /// One connection; the database's reason in the error.
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
     let place = || {
@@ -85,6 +97,16 @@ async fn start(tasks_by: PgConnection, options: PgConnectOptions) -> Result<Stor
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        // One that lay idle while the database was restarted is made anew, and nobody hears of it.
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for < FRESH {
+                    return Ok(true);
+                }
+                let ping = sqlx::Connection::ping(connection);
+                Ok(matches!(tokio::time::timeout(READING, ping).await, Ok(Ok(()))))
+            })
+        })
         .acquire_timeout(READING)
         .connect_lazy_with(options.clone());
     let (accepts, accepts_in) = mpsc::channel(QUEUE);

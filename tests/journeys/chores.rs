@@ -1,6 +1,7 @@
 //! Chores over nights. Invariant: each night runs them once, whatever is started, stopped or killed
 //! in it, and what they delete does not act again when it is delivered again.
 
+use crate::support::database::server;
 use crate::support::{House, Plan};
 use jiff::{SignedDuration, Timestamp};
 use leadlink::domain::Raw;
@@ -25,8 +26,9 @@ async fn chore(house: &House) -> Option<ChoreRow> {
 /// Waits until the chore is as wanted.
 async fn until(house: &House, what: &str, wanted: impl Fn(&ChoreRow) -> bool) -> ChoreRow {
     let began = Instant::now();
+    let store = house.store().await;
     loop {
-        let row = chore(house).await;
+        let row = store.chore("retention").await.expect("the store answers");
         match row {
             Some(row) if wanted(&row) => return row,
             row => assert!(began.elapsed() < PATIENCE, "not {what}: {row:?}\n{}", house.log()),
@@ -142,7 +144,7 @@ async fn unreadable(house: &House, rows: usize) {
             received: old,
         });
         store.accept(raws.collect(), None).await.expect("they are kept");
-        let waiting = store.unrouted(1000, &[]).await.expect("rows");
+        let waiting = store.unrouted(1000, None).await.expect("rows");
         let batch =
             waiting.iter().map(|raw| (raw.id, Reading::Unreadable("no form".to_owned()))).collect();
         store.route(batch, Arc::clone(&none), old).await.expect("they are routed");
@@ -156,7 +158,8 @@ async fn a_run_that_is_killed_in_the_middle_goes_on() {
     until(&house, "known", |_| true).await;
     house.stop();
     unreadable(&house, 30_000).await;
-    let size = || std::fs::metadata(house.dir.path().join("leadlink.db")).expect("a file").len();
+    let file = house.dir.path().join("leadlink.db");
+    let size = || std::fs::metadata(&file).map_or(0, |file| file.len());
     let full = size();
     house.run().await;
     let due = night(&mut house).await;
@@ -176,17 +179,24 @@ async fn a_run_that_is_killed_in_the_middle_goes_on() {
     assert!(held.owner.is_some() && held.last_run < due, "{held:?}");
 
     house.run().await;
-    // The lease of who died runs out.
-    house.advance(SignedDuration::from_secs(70)).await;
-    house.advance(SignedDuration::from_secs(70)).await;
-    let row = until(&house, "done", |row| row.last_run == due).await;
+    // The lease of who died runs out: by the database's own clock where several share it.
+    let row = loop {
+        house.advance(SignedDuration::from_secs(61)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let row = chore(&house).await.expect("it is known");
+        if row.last_run == due {
+            break row;
+        }
+        assert!(began.elapsed() < PATIENCE, "nobody goes on: {row:?}\n{}", house.log());
+    };
     assert_eq!(rows(&row, "raw"), after, "the rest");
     assert_eq!((house.counts().await.unreadable, runs(&house)), (0, 1));
     let given_back = row.report.as_ref().expect("a report")["bytes_given_back"].as_u64();
-    assert!(given_back > Some(5_000_000), "{row:?}");
     house.stop();
-    let on_disk = std::fs::metadata(house.dir.path().join("leadlink.db")).expect("a file").len();
-    assert!(on_disk < full / 2, "{on_disk} of {full}");
+    if server().is_none() {
+        assert!(given_back > Some(5_000_000), "{row:?}");
+        assert!(size() < full / 2, "{} of {full}", size());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -222,9 +232,13 @@ async fn the_command_tells_what_would_go_and_asks_the_daemon_for_it() {
     assert!(told["next"].is_string() && told["last"]["report"].is_null(), "{told}");
     assert_eq!(house.counts().await.unreadable, 1000, "it only looks");
     let asked = house.command(&["retention", "--now"]);
-    assert!(asked.status.success() && String::from_utf8_lossy(&asked.stdout).contains("daemon"));
-    house.advance(SignedDuration::from_secs(61)).await;
-    until(&house, "done", |row| row.report.is_some()).await;
+    assert!(asked.status.success(), "{asked:?}");
+    if server().is_none() {
+        // The file is the daemon's; a database that is shared may be written to by anybody.
+        assert!(String::from_utf8_lossy(&asked.stdout).contains("daemon"), "{asked:?}");
+        house.advance(SignedDuration::from_secs(61)).await;
+        until(&house, "done", |row| row.report.is_some()).await;
+    }
     assert_eq!(house.counts().await.unreadable, 0);
     house.stop();
     unreadable(&house, 1000).await;

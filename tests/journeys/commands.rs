@@ -36,7 +36,8 @@ async fn with_own_flows() -> (House, std::path::PathBuf) {
     (house, folder)
 }
 
-fn copy(from: &Path, to: &Path) {
+/// A folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("the folder") {
         let entry = entry.expect("an entry");

@@ -7,9 +7,9 @@
 //! fall where the real clock says.
 
 mod commits;
-mod dice;
-mod judge;
-mod leads;
+pub mod dice;
+pub mod judge;
+pub mod leads;
 mod lives;
 
 use dice::Dice;
@@ -40,14 +40,14 @@ async fn killed_at_random_moments_without_external_ids() {
     lives::run(lives::Settings { kills, external_ids: false }, dice("no external ids")).await;
 }
 
-fn dice(what: &str) -> Dice {
+pub fn dice(what: &str) -> Dice {
     let new = || RandomState::new().hash_one(what) % 1_000_000;
     let seed = number("LEADLINK_SEED").unwrap_or_else(new);
     println!("{what}: LEADLINK_SEED={seed}");
     Dice::new(seed)
 }
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     let text = std::env::var_os(name)?;
     Some(text.to_str().and_then(|text| text.parse().ok()).expect("a number"))
 }

@@ -16,8 +16,9 @@ pub fn server() -> Option<String> {
 
 impl Database {
     /// A new one: a file in the folder (which the daemon makes), or an empty database.
-    pub async fn make(folder: &Path) -> Self {
-        let Some(server) = server() else {
+    /// On the server of all tests, if no other is named.
+    pub async fn make(folder: &Path, other: Option<String>) -> Self {
+        let Some(server) = other.or_else(server) else {
             let path = folder.join("leadlink.db");
             return Self::File { url: format!("sqlite:{}", path.display()), path };
         };

@@ -5,7 +5,10 @@
 //! The database is a SQLite file, or one of the PostgreSQL server that `LEADLINK_TEST_POSTGRES` names.
 
 pub mod database;
+pub mod fleet;
 pub mod ledger;
+pub mod load;
+pub mod server;
 
 use database::Database;
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +17,8 @@ use leadlink::store::{Counts, Store, Story};
 use ledger::Ledger;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -22,6 +27,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub const HOOK_SECRET: &str = "journey-secret-0123456789";
+/// Runs what follows with standard input as the socket that systemd would hand over.
+const HAND_OVER: [&str; 4] =
+    ["sh", "-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"", "sh"];
 /// Far longer than any journey takes; a test that gets here has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -43,6 +51,12 @@ pub struct Plan {
     pub env: Vec<(String, String)>,
     /// A program that runs the daemon, with its arguments.
     pub under: Option<Vec<&'static str>>,
+    /// A socket that every daemon of this house is handed, as systemd does it.
+    pub handed: Option<TcpListener>,
+    /// Where the daemon listens; by default a port of its own.
+    pub port: Option<u16>,
+    /// The PostgreSQL server, where it is not that of all tests.
+    pub server: Option<String>,
 }
 
 impl Default for Plan {
@@ -57,6 +71,9 @@ impl Default for Plan {
             setup: true,
             env: Vec::new(),
             under: None,
+            handed: None,
+            port: None,
+            server: None,
         }
     }
 }
@@ -92,8 +109,9 @@ impl House {
         let options = Options { listen: "127.0.0.1:0".to_owned(), ..Options::default() };
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
         let dir = tempfile::tempdir().expect("a folder");
-        let database = Database::make(dir.path()).await;
-        let port = free_port();
+        let database = Database::make(dir.path(), plan.server.clone()).await;
+        let handed = plan.handed.as_ref().and_then(|socket| socket.local_addr().ok());
+        let port = handed.map(|address| address.port()).or(plan.port).unwrap_or_else(free_port);
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let house = Self { sandbox, dir, port, plan, database, daemon: None, shifted: 0, http };
         house
@@ -177,7 +195,9 @@ running = true
             .expect("a log file");
         let control = self.control_path();
         let _gone = std::fs::remove_file(&control);
-        let mut command = match &self.plan.under {
+        let under =
+            self.plan.under.clone().or(self.plan.handed.is_some().then(|| HAND_OVER.into()));
+        let mut command = match under {
             None => Command::new(env!("CARGO_BIN_EXE_leadlink")),
             Some(words) => {
                 let mut command = Command::new(words[0]);
@@ -185,6 +205,10 @@ running = true
                 command
             }
         };
+        if let Some(socket) = &self.plan.handed {
+            let socket = socket.try_clone().expect("the socket is shared");
+            command.stdin(Stdio::from(OwnedFd::from(socket)));
+        }
         let child = command
             .args(["run", "--config"])
             .arg(self.config())
@@ -237,10 +261,24 @@ running = true
 
     /// SIGTERM, and waits for the end; the exit code.
     pub fn stop(&mut self) -> Option<i32> {
-        let mut child = self.daemon.take()?;
-        let pid = child.id().to_string();
-        let _sent = Command::new("kill").args(["-TERM", &pid]).status();
-        child.wait().ok().and_then(|status| status.code())
+        self.terminate();
+        self.daemon.take()?.wait().ok().and_then(|status| status.code())
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let Some(child) = &self.daemon else { return };
+        let _sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    }
+
+    /// Waits until the daemon has ended, as it was told; the exit code.
+    pub async fn gone(&mut self) -> Option<i32> {
+        let began = Instant::now();
+        while self.is_running() {
+            assert!(began.elapsed() < PATIENCE, "the daemon does not end:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.daemon.take()?.wait().ok().and_then(|status| status.code())
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -297,12 +335,23 @@ running = true
 
     /// A control route of the sandbox.
     pub async fn control(&self, route: &str, body: Value) -> Value {
-        let url = format!("{}/_sandbox/{route}", self.sandbox.crm_url());
+        self.control_at(&self.sandbox.crm_url(), route, body).await
+    }
+
+    /// A control route of another sandbox.
+    pub async fn control_at(&self, crm: &str, route: &str, body: Value) -> Value {
+        let url = format!("{crm}/_sandbox/{route}");
         let answer = self.http.post(url).json(&body).send().await.expect("the sandbox answers");
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
         assert!(status.is_success(), "{route}: {status}: {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// The status of a `GET`; 0 where nobody answers.
+    pub async fn http_status(&self, url: &str) -> u16 {
+        let answer = self.http.get(url).timeout(Duration::from_secs(10)).send().await;
+        answer.map_or(0, |answer| answer.status().as_u16())
     }
 
     /// Something of the sandbox: `ledger`, `requests`.
@@ -527,13 +576,13 @@ fn id_of(made: &Value) -> u64 {
 }
 
 /// Below the ports that systems give out by themselves, so that nobody takes it before the daemon.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     for _ in 0..10_000 {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let seed = u16::try_from(std::process::id() % 200).unwrap_or_default() * 100;
         let port = 11_000 + (seed + step) % 20_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }

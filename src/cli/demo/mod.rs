@@ -6,6 +6,7 @@ mod crowd;
 mod show;
 
 use super::out;
+use super::shipped::FLOWS;
 use crate::app::{self, serve};
 use crate::clock::Clock;
 use crate::config;
@@ -27,25 +28,6 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// The shipped flows, so that the binary can show itself anywhere.
-const FILES: &[(&str, &str)] = &[
-    ("call-to-order.toml", include_str!("../../../mappings/call-to-order.toml")),
-    ("request-to-order.toml", include_str!("../../../mappings/request-to-order.toml")),
-    ("chat-to-order.toml", include_str!("../../../mappings/chat-to-order.toml")),
-    ("samples/call-finished.json", include_str!("../../../mappings/samples/call-finished.json")),
-    ("samples/request-phone.json", include_str!("../../../mappings/samples/request-phone.json")),
-    (
-        "samples/request-phone-email.json",
-        include_str!("../../../mappings/samples/request-phone-email.json"),
-    ),
-    ("samples/request-email.json", include_str!("../../../mappings/samples/request-email.json")),
-    ("samples/chat-phone.json", include_str!("../../../mappings/samples/chat-phone.json")),
-    (
-        "samples/chat-phone-email.json",
-        include_str!("../../../mappings/samples/chat-phone-email.json"),
-    ),
-    ("samples/chat-email.json", include_str!("../../../mappings/samples/chat-email.json")),
-];
 const CONFIG: &str = include_str!("../../../config/demo.toml");
 const HOOK_SECRET: &str = "sandbox-hook-secret-0123456789";
 /// What is under way when the stream ends has so long to come to its end; a customer whose answer
@@ -118,7 +100,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// Config and flows of the demo, with the sandbox's addresses and keys laid over by the environment.
 fn read(dir: &TempDir, sandbox: &Sandbox) -> anyhow::Result<app::App> {
     let mappings = dir.path().join("mappings");
-    for (name, text) in FILES {
+    for (name, text) in FLOWS {
         write(&mappings.join(name), text)?;
     }
     let set = |key: &str, value: String| (format!("LEADLINK_{key}"), value);

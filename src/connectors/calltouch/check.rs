@@ -2,8 +2,10 @@
 
 use super::Calltouch;
 use crate::clock::Clock;
-use crate::diagnosis::Problem;
-use crate::domain::{Delay, Whose};
+use crate::connectors::port::{Glance, Sight};
+use crate::diagnosis::{Problem, Severity};
+use crate::domain::{Delay, What, Whose};
+use serde_json::Value;
 
 /// Reads both journals: the calls of today (token, site, address) and the last minute's requests.
 pub async fn check(own: &Calltouch) -> Vec<Problem> {
@@ -35,6 +37,37 @@ pub async fn check(own: &Calltouch) -> Vec<Problem> {
 pub async fn probe(own: &Calltouch) -> Result<(), Delay> {
     let local = own.reader.site.zone.to_datetime(Clock::default().now());
     own.journals.last_minute(local).await.map(drop)
+}
+
+/// Do site and token still open both journals? A site that is gone and a token that was changed are
+/// told at the flows that listen; other trouble is not drift.
+///
+/// # Errors
+/// Calltouch could not be asked.
+pub async fn drift(own: &Calltouch, glance: &Glance<'_>) -> Result<Sight, Delay> {
+    let local = own.reader.site.zone.to_datetime(glance.now);
+    let today = local.date();
+    let calls = own.journals.calls((today, today), 1, 1).await.err();
+    let refused = match calls {
+        None => own.journals.last_minute(local).await.err().map(|delay| ("requests", delay)),
+        Some(delay) => Some(("calls", delay)),
+    };
+    let Some((journal, delay)) = refused else { return Ok(Sight::default()) };
+    if delay.whose != Whose::Access {
+        return Err(delay);
+    }
+    let mut told = problem(own, &format!("the journal of {journal}"), &delay);
+    let listens = |found: &&crate::domain::Use| matches!(found.what, What::Event(_));
+    let listening: Vec<_> = glance.uses.list.iter().filter(listens).collect();
+    if let Some(first) = listening.first() {
+        let flows: Vec<&str> = listening.iter().map(|found| found.flow.as_str()).collect();
+        told.place = Some(first.place.clone());
+        told = told.label(format!("{} would hear of no lost hook", flows.join(", ")));
+    }
+    if !listening.iter().any(|found| found.running) {
+        told.severity = Severity::Warning;
+    }
+    Ok(Sight { problems: vec![told], seen: Value::Null })
 }
 
 fn problem(own: &Calltouch, journal: &str, delay: &Delay) -> Problem {

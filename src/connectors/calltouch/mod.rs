@@ -8,17 +8,22 @@ mod config;
 mod fields;
 mod hook;
 mod journal;
+mod keys;
+mod lists;
 mod offer;
 mod parse;
 mod poll;
 mod sites;
 mod wire;
 
+pub use keys::KEYS;
 pub use offer::{CONNECTOR, OFFER};
 pub use sites::Sites;
 
 use super::http;
-use super::port::{Completion, Connector, Feed, Page, Poll, Preview, Unreadable};
+use super::port::{
+    Completion, Connector, Feed, Glance, ListOffer, Listing, Page, Poll, Preview, Sight, Unreadable,
+};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -185,8 +190,20 @@ impl Connector for Calltouch {
         check::check(self).await
     }
 
+    async fn drift(&self, glance: &Glance<'_>) -> Result<Sight, Delay> {
+        check::drift(self, glance).await
+    }
+
     async fn probe(&self) -> Result<(), Delay> {
         check::probe(self).await
+    }
+
+    fn lists(&self) -> &'static [ListOffer] {
+        &lists::LISTS
+    }
+
+    async fn list(&self, name: &str) -> Result<Listing, Delay> {
+        lists::read(self, name).await
     }
 
     fn limit_group(&self) -> &str {

@@ -37,7 +37,7 @@ pub static OFFER: Offer = Offer {
 };
 
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, kind, about }
+    Field { name, kind, about, codes: None }
 }
 
 const ID: Field = field("id", Kind::Text, "Calltouch's id of the lead");

@@ -2,13 +2,14 @@
 //! clients; waiters go in the order in which they came; no sliding second holds one request more
 //! than the rate allows.
 
+use super::leave::Leave;
 use governor::clock::{Clock, DefaultClock};
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The part of the allowed rate that is used. The rest keeps a second of the far side's clock from
 /// holding one request more when the network delivers two of them closer than they were sent.
@@ -37,30 +38,6 @@ pub(super) struct Bucket {
     /// Held while waiting: tokio's mutex is fair, governor's waiters are not.
     queue: tokio::sync::Mutex<()>,
     pace: Mutex<Pace>,
-    leave: Arc<Leave>,
-}
-
-/// When this process may send at all. Where several processes share a database, only the owner of a
-/// connection sends there: for the length of its lease, and a moment after another's last request.
-#[derive(Default)]
-pub struct Leave {
-    span: Mutex<(Option<Instant>, Option<Instant>)>,
-}
-
-impl Leave {
-    /// Nothing is sent after this instant, until it is set anew.
-    pub fn until(&self, last: Instant) {
-        self.span.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(last);
-    }
-
-    /// Nothing is sent before this instant.
-    pub fn not_before(&self, first: Instant) {
-        self.span.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(first);
-    }
-
-    fn get(&self) -> (Option<Instant>, Option<Instant>) {
-        *self.span.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 struct Pace {
@@ -110,28 +87,15 @@ impl Limits {
         *lowest = lowest.min(rate);
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = groups.entry(group.to_owned()).or_insert_with(|| {
-            Arc::new(Bucket {
-                queue: tokio::sync::Mutex::default(),
-                pace: Mutex::new(pace(rate)),
-                leave: Arc::clone(&self.leave),
-            })
+            Arc::new(Bucket { queue: tokio::sync::Mutex::default(), pace: Mutex::new(pace(rate)) })
         });
         Arc::clone(bucket)
     }
 }
 
 impl Bucket {
-    /// Waits for this caller's turn; false where this process may send no more.
-    pub(super) async fn turn(&self) -> bool {
-        if let (Some(first), _) = self.leave.get() {
-            tokio::time::sleep_until(first.into()).await;
-        }
-        self.paced().await;
-        // Asked last: a process that stood still in between must not send what is another's now.
-        self.leave.get().1.is_none_or(|last| Instant::now() < last)
-    }
-
-    async fn paced(&self) {
+    /// Waits for this caller's turn.
+    pub(super) async fn turn(&self) {
         let Some(limiter) = self.limiter() else { return };
         let _first = self.queue.lock().await;
         loop {
@@ -234,20 +198,6 @@ mod tests {
         assert!((bucket.pace.lock().unwrap().rate - 8.0).abs() < f64::EPSILON);
     }
 
-    #[tokio::test]
-    async fn who_owns_nothing_any_more_sends_nothing() {
-        let limits = Limits::default();
-        let bucket = limits.bucket("crm", 2000.0);
-        assert!(bucket.turn().await, "of SQLite a process owns all, for ever");
-        limits.leave().until(Instant::now());
-        assert!(!bucket.turn().await);
-        limits.leave().until(Instant::now() + Duration::from_secs(60));
-        assert!(bucket.turn().await);
-        let soon = Instant::now() + Duration::from_millis(30);
-        limits.leave().not_before(soon);
-        assert!(bucket.turn().await && Instant::now() >= soon);
-    }
-
     #[test]
     fn an_absurd_rate_is_slow_and_does_not_overflow() {
         let limiter = limiter(1e-300, FakeRelativeClock::default()).unwrap();
@@ -262,7 +212,7 @@ mod tests {
         let waiting = (0..20).map(|number| {
             let (bucket, order) = (Arc::clone(&bucket), Arc::clone(&order));
             async move {
-                assert!(bucket.turn().await);
+                bucket.turn().await;
                 order.lock().unwrap().push(number);
             }
         });

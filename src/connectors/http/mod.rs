@@ -3,17 +3,22 @@
 //! of it is a value.
 
 mod answer;
+mod leave;
 mod limits;
 
 pub use answer::{Failure, Response, Sent, Verdict};
-pub use limits::{Leave, Limits};
+pub use leave::Leave;
+pub use limits::Limits;
 
 use axum::body::Bytes;
+use leave::Pass;
 use limits::Bucket;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 
@@ -23,6 +28,7 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 /// A request must have ended before the lease of its step (15 s) can.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(14);
+const NOT_OURS: &str = "this process does not own the connection now";
 /// How long an idle connection is kept; shorter than what far sides keep theirs.
 const IDLE: Duration = Duration::from_secs(30);
 const USER_AGENT: &str = concat!("leadlink/", env!("CARGO_PKG_VERSION"));
@@ -32,6 +38,7 @@ const USER_AGENT: &str = concat!("leadlink/", env!("CARGO_PKG_VERSION"));
 pub struct Client {
     inner: reqwest::Client,
     bucket: Arc<Bucket>,
+    leave: Arc<Leave>,
     group: Arc<str>,
     connection: Arc<str>,
     base: Arc<str>,
@@ -98,6 +105,7 @@ impl Client {
         Ok(Self {
             inner: build(url.scheme() == "https", options.timeout)?,
             bucket: limits.bucket(&group, options.requests_per_second),
+            leave: limits.leave(),
             group: group.into(),
             connection: options.connection.into(),
             base: base.into(),
@@ -117,7 +125,7 @@ impl Client {
     pub async fn send(&self, request: Request) -> Result<Response, Failure> {
         let connection = self.connection.to_string();
         let waited = Instant::now();
-        let may_send = self.bucket.turn().await;
+        let pass = self.turn().await;
         metrics::histogram!("leadlink_wait_seconds", "connection" => connection.clone())
             .record(waited.elapsed().as_secs_f64());
 
@@ -130,10 +138,9 @@ impl Client {
         );
         let template = request.template;
         let begun = Instant::now();
-        let answer = if may_send {
-            self.exchange(request).instrument(span.clone()).await
-        } else {
-            Err(Failure::unsent("this process does not own the connection now"))
+        let answer = match pass {
+            Some(pass) => self.exchange(request, pass).instrument(span.clone()).await,
+            None => Err(Failure::unsent(NOT_OURS)),
         };
         let took = begun.elapsed();
 
@@ -152,10 +159,29 @@ impl Client {
         answer
     }
 
-    async fn exchange(&self, request: Request) -> Result<Response, Failure> {
+    /// Leave to send, once it is this request's turn.
+    async fn turn(&self) -> Option<Pass> {
+        let pass = self.leave.pass(&self.connection)?;
+        if let Some(first) = pass.first() {
+            tokio::time::sleep_until(first.into()).await;
+        }
+        self.bucket.turn().await;
+        self.leave.holds(&self.connection, &pass).then_some(pass)
+    }
+
+    async fn exchange(&self, request: Request, pass: Pass) -> Result<Response, Failure> {
         let prepared = self.prepare(request)?;
         let broken = |error: reqwest::Error| Failure::of(error, self.timeout);
-        let mut response = self.inner.execute(prepared).await.map_err(broken)?;
+        let mut sent = pin!(self.inner.execute(prepared));
+        // To connect may take a while, and so may a process that stands still: it is asked each time
+        // before the request comes one step further.
+        let sent = std::future::poll_fn(|context| {
+            if !self.leave.holds(&self.connection, &pass) {
+                return Poll::Ready(Err(Failure::maybe(NOT_OURS)));
+            }
+            sent.as_mut().poll(context).map_err(broken)
+        });
+        let mut response = sent.await?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| {
             // The answer had begun: whatever broke it, the request had arrived.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Without these no lead becomes an order.
-const NEEDED: [&str; 5] =
+pub(super) const NEEDED: [&str; 5] =
     ["order_read", "order_write", "customer_read", "customer_write", "reference_read"];
 /// Without these missing custom fields are neither noticed nor created.
 const USEFUL: [&str; 2] = ["custom_fields_read", "custom_fields_write"];
@@ -43,7 +43,7 @@ async fn read(account: &Account, path: &'static str) -> Result<Map<String, Value
     account.client.get(path, path.to_owned(), Vec::new()).await
 }
 
-fn named(account: &Account, problem: Problem) -> Problem {
+pub(super) fn named(account: &Account, problem: Problem) -> Problem {
     let title = format!("connections.{}: {}", account.config.name, problem.title);
     Problem { title, ..problem }
 }
@@ -87,7 +87,7 @@ fn scopes(rights: &Map<String, Value>) -> Vec<Problem> {
     problems
 }
 
-fn stores(account: &Account, rights: &Map<String, Value>) -> Vec<Problem> {
+pub(super) fn stores(account: &Account, rights: &Map<String, Value>) -> Vec<Problem> {
     let Some(seen) = sites_seen(rights) else { return Vec::new() };
     let list = seen.iter().cloned().collect::<Vec<_>>().join(", ");
     if seen.is_empty() {
@@ -102,7 +102,7 @@ fn stores(account: &Account, rights: &Map<String, Value>) -> Vec<Problem> {
     problems
 }
 
-fn codes(account: &Account, references: &References) -> Vec<Problem> {
+pub(super) fn codes(account: &Account, references: &References) -> Vec<Problem> {
     let config = &account.config;
     let mut problems = Vec::new();
     let stores = references.sites.iter().map(|code| (code.clone(), true)).collect();
@@ -168,7 +168,7 @@ fn custom_fields(references: &References) -> Vec<Problem> {
     problems
 }
 
-fn texts(value: Option<&Value>) -> Vec<String> {
+pub(super) fn texts(value: Option<&Value>) -> Vec<String> {
     let items = value.map(wire::listed).unwrap_or_default();
     items.into_iter().filter_map(|item| wire::text(Some(item))).collect()
 }

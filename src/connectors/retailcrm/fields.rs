@@ -35,15 +35,23 @@ pub fn is_ours(code: &str) -> bool {
 /// # Errors
 /// [`Stop`] as the list has it.
 pub async fn read(client: &Client) -> Result<BTreeMap<String, String>, Stop> {
+    read_of(client, "order").await
+}
+
+/// The custom fields of `order` or `customer`: code → type.
+///
+/// # Errors
+/// [`Stop`] as the list has it.
+pub async fn read_of(client: &Client, entity: &str) -> Result<BTreeMap<String, String>, Stop> {
     let list = List {
         template: "/api/v5/custom-fields",
         rows: "customFields",
-        filter: &[("filter[entity]", "order".to_owned())],
+        filter: &[("filter[entity]", entity.to_owned())],
         most_pages: 20,
     };
     let rows = client.all(&list).await?;
-    let of_orders = rows.iter().filter(|row| row.get("entity").is_none_or(|held| held == "order"));
-    Ok(of_orders
+    let of_entity = rows.iter().filter(|row| row.get("entity").is_none_or(|held| held == entity));
+    Ok(of_entity
         .filter_map(|row| {
             Some((wire::text(row.get("code"))?, wire::text(row.get("type")).unwrap_or_default()))
         })

@@ -7,7 +7,10 @@ mod ask;
 mod check;
 mod client;
 mod config;
+mod drift;
 mod fields;
+mod keys;
+mod lists;
 mod look;
 mod offer;
 mod references;
@@ -15,8 +18,10 @@ mod request;
 mod users;
 mod wire;
 
+pub use keys::KEYS;
+
 use super::http;
-use super::port::{Connector, Preview, Unreadable};
+use super::port::{Connector, Glance, ListOffer, Listing, Preview, Sight, Unreadable};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -161,6 +166,10 @@ impl Connector for Account {
         check::check(self).await
     }
 
+    async fn drift(&self, glance: &Glance<'_>) -> Result<Sight, Delay> {
+        drift::look(self, glance).await
+    }
+
     async fn probe(&self) -> Result<(), Delay> {
         let path = "/api/credentials";
         let asked = self.client.get(path, path.to_owned(), Vec::new()).await;
@@ -169,6 +178,14 @@ impl Connector for Account {
 
     async fn setup(&self) -> Result<Vec<String>, Delay> {
         fields::set_up(&self.client).await
+    }
+
+    fn lists(&self) -> &'static [ListOffer] {
+        &lists::LISTS
+    }
+
+    async fn list(&self, name: &str) -> Result<Listing, Delay> {
+        lists::read(&self.client, name).await
     }
 
     fn limit_group(&self) -> &str {

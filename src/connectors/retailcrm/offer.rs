@@ -4,19 +4,19 @@
 use crate::domain::{Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat};
 
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, kind, about }
+    Field { name, kind, about, codes: None }
 }
 
 const fn must(name: &'static str, kind: Kind, about: &'static str) -> Input {
-    Input { name, kind, need: Need::Must, about }
+    Input { name, kind, need: Need::Must, about, codes: None }
 }
 
 const fn one_of(name: &'static str, kind: Kind, about: &'static str) -> Input {
-    Input { name, kind, need: Need::OneOf, about }
+    Input { name, kind, need: Need::OneOf, about, codes: None }
 }
 
 const fn may(name: &'static str, kind: Kind, about: &'static str) -> Input {
-    Input { name, kind, need: Need::May, about }
+    Input { name, kind, need: Need::May, about, codes: None }
 }
 
 const CUSTOM_TEXTS: Kind = Kind::Open(&Kind::Text);
@@ -55,11 +55,12 @@ const CUSTOMER: QueryOffer = QueryOffer {
         field("patronymic", Kind::Text, "patronymic"),
         field("email", Kind::Email, "e-mail"),
         field("phones", Kind::List(&Kind::Phone), "as the CRM keeps them"),
-        field("site", Kind::Text, "code of the store"),
-        field("managerId", Kind::Number, "id of the responsible user"),
+        field("site", Kind::Text, "code of the store").of("sites"),
+        field("managerId", Kind::Number, "id of the responsible user").of("users"),
         field("ordersCount", Kind::Number, "as the CRM counts them"),
         field("matches", Kind::Number, "how many persons have this contact"),
-        field("customFields", CUSTOM_TEXTS, "custom fields of the customer, by code"),
+        field("customFields", CUSTOM_TEXTS, "custom fields of the customer, by code")
+            .of("customer fields"),
     ],
     known: Some("customer"),
     owner: None,
@@ -74,15 +75,16 @@ const ORDER: QueryOffer = QueryOffer {
         field("number", Kind::Text, "as people see it"),
         field("externalId", Kind::Text, "id that the maker of the order gave it"),
         field("createdAt", Kind::Time, "when the order was made"),
-        field("status", Kind::Text, "code of the status"),
-        field("status_group", Kind::Text, "code of the status's group: new … complete, cancel"),
+        field("status", Kind::Text, "code of the status").of("statuses"),
+        field("status_group", Kind::Text, "code of the status's group: new … complete, cancel")
+            .of("groups"),
         field("statusUpdatedAt", Kind::Time, "when the status changed last"),
-        field("site", Kind::Text, "code of the store"),
-        field("orderMethod", Kind::Text, "code of the way it was placed"),
-        field("orderType", Kind::Text, "code of the order's type"),
-        field("managerId", Kind::Number, "id of the responsible user"),
+        field("site", Kind::Text, "code of the store").of("sites"),
+        field("orderMethod", Kind::Text, "code of the way it was placed").of("methods"),
+        field("orderType", Kind::Text, "code of the order's type").of("types"),
+        field("managerId", Kind::Number, "id of the responsible user").of("users"),
         field("totalSumm", Kind::Money, "goods and delivery less discounts"),
-        field("customFields", CUSTOM_TEXTS, "custom fields of the order, by code"),
+        field("customFields", CUSTOM_TEXTS, "custom fields of the order, by code").of("fields"),
         field("count", Kind::Number, "how many orders the customer has"),
     ],
     known: Some("order"),
@@ -98,9 +100,11 @@ const CUSTOMER_CREATE: OperationOffer = OperationOffer {
         may("patronymic", Kind::Text, "patronymic"),
         may("phones", Kind::List(&Kind::Phone), "phones, as typed"),
         may("email", Kind::Email, "e-mail"),
-        may("site", Kind::Text, "code of the store; else the connection's, else the CRM's first"),
-        may("managerId", Kind::Number, "id of the responsible user; none by default"),
-        may("customFields", CUSTOM_ANY, "custom fields of the customer, by code"),
+        may("site", Kind::Text, "code of the store; else the connection's, else the CRM's first")
+            .of("sites"),
+        may("managerId", Kind::Number, "id of the responsible user; none by default").of("users"),
+        may("customFields", CUSTOM_ANY, "custom fields of the customer, by code")
+            .of("customer fields"),
         may("source", SOURCE, "the CRM's own marks"),
     ],
     output: &[field("id", Kind::Number, "internal id")],
@@ -120,14 +124,18 @@ const ORDER_CREATE: OperationOffer = OperationOffer {
         may("patronymic", Kind::Text, "patronymic"),
         may("phone", Kind::Phone, "phone, as typed"),
         may("email", Kind::Email, "e-mail"),
-        may("site", Kind::Text, "code of the store; else the connection's, else the CRM's first"),
-        may("status", Kind::Text, "code of the status; else the connection's, else the first"),
-        may("orderMethod", Kind::Text, "code; else the connection's, else the CRM's default"),
-        may("orderType", Kind::Text, "code; else the connection's, else the CRM's default"),
-        may("managerId", Kind::Number, "id of the responsible user; none by default"),
+        may("site", Kind::Text, "code of the store; else the connection's, else the CRM's first")
+            .of("sites"),
+        may("status", Kind::Text, "code of the status; else the connection's, else the first")
+            .of("statuses"),
+        may("orderMethod", Kind::Text, "code; else the connection's, else the CRM's default")
+            .of("methods"),
+        may("orderType", Kind::Text, "code; else the connection's, else the CRM's default")
+            .of("types"),
+        may("managerId", Kind::Number, "id of the responsible user; none by default").of("users"),
         may("customerComment", Kind::Text, "the customer's comment"),
         may("managerComment", Kind::Text, "the manager's comment"),
-        may("customFields", CUSTOM_ANY, "custom fields of the order, by code"),
+        may("customFields", CUSTOM_ANY, "custom fields of the order, by code").of("fields"),
         may("source", SOURCE, "the CRM's own marks"),
     ],
     output: &[
@@ -146,11 +154,11 @@ const ORDER_EDIT: OperationOffer = OperationOffer {
     input: &[
         must("order", Kind::Number, "internal id of the order"),
         may("customer", Kind::Number, "whose order it is: for our own links, not sent"),
-        may("status", Kind::Text, "code of the status"),
+        may("status", Kind::Text, "code of the status").of("statuses"),
         may("managerComment", Kind::Text, "the manager's comment"),
         may("customerComment", Kind::Text, "the customer's comment"),
-        may("managerId", Kind::Number, "id of the responsible user"),
-        may("customFields", CUSTOM_ANY, "custom fields of the order, by code"),
+        may("managerId", Kind::Number, "id of the responsible user").of("users"),
+        may("customFields", CUSTOM_ANY, "custom fields of the order, by code").of("fields"),
         may("source", SOURCE, "the CRM's own marks"),
     ],
     output: &[field("id", Kind::Number, "internal id")],

@@ -262,6 +262,22 @@ impl Cache {
         Ok(self.keep(read, now, REFRESH))
     }
 
+    /// Reads anew, however young what is held.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub async fn renew(
+        &self,
+        client: &Client,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<Arc<References>, Delay> {
+        match self.held() {
+            Some(held) => self.refresh(client, config, &held, now).await,
+            None => self.get(client, config, now).await,
+        }
+    }
+
     /// The group of a status; an unknown one is looked up once more in references read anew.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! scripted far side.
 
 mod double;
+mod drift;
 mod journeys;
 mod sandbox;
 

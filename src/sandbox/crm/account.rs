@@ -2,6 +2,7 @@
 //! written by `customer_write` and `order_write` alone, each with its origin.
 
 use crate::sandbox::crm::factory::{self, References};
+use crate::sandbox::crm::lists::Away;
 use crate::sandbox::crm::shelf::{Row, Shelf, exact_key};
 use crate::sandbox::switches::Switches;
 use jiff::civil::{Date, DateTime};
@@ -214,6 +215,8 @@ pub struct Account {
     pub keys: Vec<Key>,
     pub references: References,
     pub fields: Vec<Field>,
+    /// Entries of lists that a person took away.
+    pub away: Vec<Away>,
     pub customers: Shelf<Customer>,
     pub orders: Shelf<Order>,
     pub notes: Vec<Object>,
@@ -231,6 +234,7 @@ impl Account {
             keys,
             references: factory::references(),
             fields: Vec::new(),
+            away: Vec::new(),
             customers: Shelf::default(),
             orders: Shelf::default(),
             notes: Vec::new(),

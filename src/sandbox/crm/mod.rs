@@ -7,6 +7,7 @@ pub mod customer_write;
 pub mod customers;
 pub mod factory;
 pub mod fields;
+pub mod lists;
 pub mod order_write;
 pub mod orders;
 pub mod query;

@@ -68,7 +68,7 @@ async fn everything_is_copied_and_work_goes_on() -> Tested {
     assert_eq!((counts.acted, counts.waiting), (1, 1201));
     assert_eq!(to.cursor("calls", "journal").await?, Some(json!({ "day": "2026-11-20" })));
     assert_eq!(to.first_start("calls", at(99)).await?, at(0));
-    let (before, after) = (from.unrouted(9, &[]).await?, to.unrouted(9, &[]).await?);
+    let (before, after) = (from.unrouted(9, None).await?, to.unrouted(9, None).await?);
     let bodies = |rows: &[Raw]| rows.iter().map(|raw| raw.body.clone()).collect::<Vec<_>>();
     assert_eq!(bodies(&before), bodies(&after));
     assert_eq!(bodies(&after), [vec![], vec![0, 255, 7]]);

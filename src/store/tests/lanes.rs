@@ -66,7 +66,7 @@ async fn a_hot_lane_does_not_hide_the_others() -> Tested {
     let mut events: Vec<Event> = (0..1500).map(|n| one(&format!("call:{n}"))).collect();
     events.push(one("call:calm"));
     db.store.accept(vec![raw("all")], None).await?;
-    let id = db.store.unrouted(1, &[]).await?[0].id;
+    let id = db.store.unrouted(1, None).await?[0].id;
     db.store.route(vec![(id, Reading::Events(events))], judge, at(0)).await?;
     let claimed = db.claim(2, 10).await?;
     let keys: Vec<_> = claimed.iter().map(|claimed| claimed.event.key.as_str()).collect();

@@ -180,7 +180,7 @@ async fn unreadable_rows_are_new_again_once() -> Tested {
         })
         .collect();
     db.store.accept(rows, None).await?;
-    let unread = db.store.unrouted(2000, &[]).await?;
+    let unread = db.store.unrouted(2000, None).await?;
     let batch = unread.iter().map(|raw| (raw.id, Reading::Unreadable("garbage".to_owned())));
     let judge: Judge = Arc::new(|_, _| Vec::new());
     db.store.route(batch.collect(), judge, at(0)).await?;

@@ -14,6 +14,7 @@ mod plans;
 mod retention;
 mod routing;
 mod statements;
+mod status;
 #[cfg(feature = "testing")]
 mod stops;
 mod stories;
@@ -74,7 +75,7 @@ impl Db {
     pub async fn routed_by(&self, event: &Event, judge: Judge) -> Result<Routed, Error> {
         let n = self.number("select count(*) as n from raw").await?;
         self.store.accept(vec![raw(&format!("{}#{n}", event.key))], None).await?;
-        let waiting = self.store.unrouted(1000, &[]).await?;
+        let waiting = self.store.unrouted(1000, None).await?;
         let batch =
             waiting.iter().map(|raw| (raw.id, Reading::Events(vec![event.clone()]))).collect();
         self.store.route(batch, judge, at(0)).await

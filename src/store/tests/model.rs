@@ -305,7 +305,7 @@ impl Model {
         });
         let raw = raw(&format!("from {first}"));
         self.db.store.accept(vec![raw], None).await?;
-        let waiting = self.db.store.unrouted(1, &[]).await?;
+        let waiting = self.db.store.unrouted(1, None).await?;
         let batch = vec![(waiting[0].id, Reading::Events(events))];
         let routed = self.db.store.route(batch, judge, super::at(self.now)).await?;
         assert_eq!(routed.jobs, u64::try_from(jobs)?);

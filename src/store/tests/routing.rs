@@ -30,7 +30,7 @@ async fn a_new_event_makes_the_jobs_that_the_judge_wants() -> Tested {
     ];
     let routed = db.routed(&one("call:1"), changes).await?;
     assert_eq!(routed, Routed { events: 1, repeats: 0, jobs: 2, unreadable: 0 });
-    assert!(db.store.unrouted(10, &[]).await?.is_empty());
+    assert!(db.store.unrouted(10, None).await?.is_empty());
     assert_eq!(db.store.next_due(&[]).await?, Some(at(5)));
     assert_eq!(db.store.next_due(&["b".to_owned()]).await?, Some(at(60)));
     Ok(())
@@ -118,7 +118,7 @@ async fn a_merge_key_holds_among_jobs_that_were_not_started() -> Tested {
 async fn an_unreadable_row_keeps_its_reason_and_a_row_is_routed_once() -> Tested {
     let db = Db::new().await?;
     db.store.accept(vec![raw("bad"), raw("good")], None).await?;
-    let rows = db.store.unrouted(10, &[]).await?;
+    let rows = db.store.unrouted(10, None).await?;
     let batch = || {
         vec![
             (rows[0].id, Reading::Unreadable("not JSON".to_owned())),
@@ -154,7 +154,7 @@ async fn rows_of_one_batch_follow_the_event_that_stays() -> Tested {
     db.store.accept(vec![raw("1"), raw("2"), raw("3")], None).await?;
     let arrivals =
         [provisional("hook:p+t"), one("call:2"), alias(one("call:2"), "hook:p+t")].map(|a| vec![a]);
-    let rows = db.store.unrouted(10, &[]).await?;
+    let rows = db.store.unrouted(10, None).await?;
     let batch = rows.iter().zip(arrivals).map(|(raw, events)| (raw.id, Reading::Events(events)));
     let routed = db.store.route(batch.collect(), Arc::new(|_, _| Vec::new()), at(0)).await?;
     assert_eq!((routed.events, routed.repeats), (2, 1));

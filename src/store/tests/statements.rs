@@ -16,6 +16,7 @@ fn all() -> Vec<Statement> {
         super::super::copy::ALL,
         cursors::ALL,
         drafts::ALL,
+        super::super::drift::ALL,
         events::ALL,
         gone::ALL,
         home::ALL,
@@ -30,6 +31,7 @@ fn all() -> Vec<Statement> {
         super::super::recorded::ALL,
         super::super::retention::ALL,
         route::ALL,
+        super::super::status::ALL,
         space::ALL,
         sql::ALL,
         super::super::stories::ALL,
@@ -132,7 +134,7 @@ async fn the_hot_statements_use_their_indexes() -> Tested {
     let wake = plan(&mut connection, find("update job set ready = 1 where ready = 0 and")?).await?;
     assert!(wake.contains("SEARCH w USING COVERING INDEX job_lane_order (lane=?"), "{wake}");
     assert!(wake.contains("SEARCH job USING INTEGER PRIMARY KEY"), "{wake}");
-    for statement in views::ALL {
+    for statement in views::ALL.iter().chain(super::super::status::ALL) {
         let plan = plan(&mut connection, *statement).await?;
         let walks =
             plan.lines().any(|line| line.starts_with("SCAN job") && !line.contains("_count"));

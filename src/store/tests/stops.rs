@@ -25,7 +25,7 @@ async fn child() -> Tested {
     };
     store.accept(vec![raw("k1"), raw("k2")], None).await?;
     tell("accepted")?;
-    let rows = store.unrouted(9, &[]).await?;
+    let rows = store.unrouted(9, None).await?;
     let batch = rows.iter().map(|raw| (raw.id, Reading::Events(vec![one(&raw.dedupe_key)])));
     store.route(batch.collect(), judge, at(0)).await?;
     tell("routed")?;

@@ -58,7 +58,7 @@ async fn stories_are_bounded_and_newest_first() -> Tested {
     });
     let events: Vec<Event> = (0..60).map(|n| one(&format!("call:{n}"))).collect();
     db.store.accept(vec![raw("all")], None).await?;
-    let id = db.store.unrouted(1, &[]).await?[0].id;
+    let id = db.store.unrouted(1, None).await?[0].id;
     db.store.route(vec![(id, Reading::Events(events))], judge, at(0)).await?;
     let stories = db.store.story("89990000001").await?;
     assert_eq!(stories.len(), 50);

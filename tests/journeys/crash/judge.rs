@@ -2,7 +2,7 @@
 //! and the daemon's stories only for what became of each lead.
 
 use super::leads::{Person, Standing, field, key};
-use super::lives::Lives;
+use crate::support::House;
 use leadlink::sandbox::calltouch::lead::Lead;
 use leadlink::sandbox::ledger::{Ledger, OrderEntry};
 use leadlink::store::{JobState, Story};
@@ -22,7 +22,15 @@ struct Complaint {
     lead: Option<String>,
 }
 
-pub async fn judge(lives: &Lives) {
+/// A run that has ended.
+pub struct Run<'a> {
+    pub house: &'a House,
+    pub people: &'a [Person],
+    pub told: &'a [Told],
+    pub seed: u64,
+}
+
+pub async fn judge(lives: &Run<'_>) {
     let ledger = lives.house.sandbox.ledger();
     let mut complaints: Vec<Complaint> = ledger
         .duplicates()
@@ -38,7 +46,7 @@ pub async fn judge(lives: &Lives) {
     }
     let store = lives.house.store().await;
     let mut results: BTreeMap<String, usize> = BTreeMap::new();
-    for told in &lives.told {
+    for told in lives.told {
         let stories = store.story(&key(&told.lead)).await.expect("the store answers");
         count(&stories, &mut results);
         if let Err(what) = lead_is_decided(&stories) {
@@ -137,8 +145,8 @@ fn count(stories: &[Story], results: &mut BTreeMap<String, usize>) {
     }
 }
 
-fn told_whole(lives: &Lives, complaints: &[Complaint]) -> String {
-    let mut text = format!("LEADLINK_SEED={}: {} wrong\n", lives.dice.seed, complaints.len());
+fn told_whole(lives: &Run<'_>, complaints: &[Complaint]) -> String {
+    let mut text = format!("LEADLINK_SEED={}: {} wrong\n", lives.seed, complaints.len());
     for complaint in complaints.iter().take(10) {
         text.push_str(&format!("- {}\n", complaint.what));
     }

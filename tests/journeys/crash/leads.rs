@@ -163,13 +163,17 @@ pub struct Sender {
 
 impl Sender {
     pub fn new(house: &House) -> Self {
+        Self::to(house.hook_url())
+    }
+
+    pub fn to(url: String) -> Self {
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(5))
             // A connection that a dead process held is not worth keeping.
             .pool_max_idle_per_host(0)
             .build();
-        Self { client: client.expect("a client"), url: house.hook_url() }
+        Self { client: client.expect("a client"), url }
     }
 
     /// Was it acknowledged?

@@ -2,7 +2,7 @@
 //! fast. Invariant: at the end the faults are gone and everything that began has ended.
 
 use super::dice::Dice;
-use super::judge::{Told, judge};
+use super::judge::{Run, Told, judge};
 use super::leads::{Person, STANDINGS, Sender, form, make_fields};
 use crate::support::{House, Plan};
 use jiff::SignedDuration;
@@ -52,7 +52,8 @@ pub async fn run(settings: Settings, dice: Dice) {
         lives.people.len(),
         began.elapsed(),
     );
-    judge(&lives).await;
+    let Lives { house, people, told, dice, .. } = &lives;
+    judge(&Run { house, people, told, seed: dice.seed }).await;
 }
 
 impl Lives {

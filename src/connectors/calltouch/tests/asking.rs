@@ -216,3 +216,31 @@ async fn a_request_without_contacts_is_found_by_its_id() {
     assert_eq!(own.complete(&event, now()).await, Ok(Completion::Never));
     assert!(double.asked().is_empty());
 }
+
+#[tokio::test]
+async fn a_token_that_opens_nothing_any_more_is_drift_and_a_broken_server_is_none() {
+    use crate::connectors::port::Glance;
+    use crate::diagnosis::{Place, Severity, Source};
+    use crate::domain::{Use, Uses, What};
+    let place = Place { source: Source::new("mappings/a.toml", "on"), span: 0..2 };
+    let listens = Use {
+        what: What::Event("call.finished".to_owned()),
+        flow: "call-to-order".to_owned(),
+        part: "on".to_owned(),
+        field: String::new(),
+        running: true,
+        place,
+    };
+    let uses = Uses { list: vec![listens], of: String::new() };
+    let glance = Glance { uses: &uses, before: None, now: now() };
+    let refused = connection(&double(|_| (401, JSON, "{}".to_owned())).await.url);
+    let sight = refused.drift(&glance).await.expect("it was asked");
+    assert_eq!(sight.problems.len(), 1, "{:?}", sight.problems);
+    let problem = &sight.problems[0];
+    assert_eq!(problem.severity, Severity::Error);
+    assert!(problem.place.is_some() && problem.label.contains("call-to-order"), "{problem:?}");
+    assert!(problem.mend.contains("`token` and `site_id`"), "{problem:?}");
+    let broken = connection(&double(|_| (500, JSON, "{}".to_owned())).await.url);
+    let told = broken.drift(&glance).await.err();
+    assert_eq!(told.map(|delay| delay.whose), Some(Whose::Connection));
+}

@@ -1,0 +1,197 @@
+//! `leadlink offers CONNECTION`: what a flow may use of it. Invariant: shows the connector's offer
+//! whole, as the checks of flows see it; asks nobody.
+
+use super::columns::prose;
+use super::{out, reach};
+use crate::domain::{Field, Input, Kind, Need, Offer, Repeat};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Name of the connection, as in the config
+    connection: String,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let name = arguments.connection;
+    let Some(reached) = reach::connection(config, &name) else { return Ok(ExitCode::FAILURE) };
+    let offer = reached.own.offer();
+    if arguments.json {
+        out::say(&as_json(&name, offer).to_string());
+    } else {
+        out::say(as_text(&name, &reached.role, offer).trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_text(name: &str, role: &str, offer: &Offer) -> String {
+    let mut text = format!("{name} ({}) offers flows:\n", offer.connector);
+    for event in offer.events {
+        text.push_str(&format!(
+            "\nevent {}: {}\n  on = {{ from = \"{role}\", event = \"{}\" }}\n",
+            event.kind, event.about, event.kind
+        ));
+        text.push_str(&table(&fields("event.", event.fields)));
+    }
+    for query in offer.queries {
+        text.push_str(&format!(
+            "\nquery {}: {}\n  NAME = {{ ask = \"{role}.{}\", … }} with these inputs:\n",
+            query.name, query.about, query.name
+        ));
+        text.push_str(&table(&inputs(query.input)));
+        text.push_str("  and then:\n");
+        text.push_str(&table(&fields("facts.NAME.", query.output)));
+    }
+    for operation in offer.operations {
+        text.push_str(&format!(
+            "\noperation {}: {}\n  {}\n  do = \"{role}.{}\" with these inputs:\n",
+            operation.name,
+            operation.about,
+            repeat(operation.repeat).1,
+            operation.name
+        ));
+        text.push_str(&table(&inputs(operation.input)));
+        text.push_str("  and then:\n");
+        text.push_str(&table(&fields("steps.NAME.", operation.output)));
+    }
+    for (what, none) in [
+        ("events", offer.events.is_empty()),
+        ("queries", offer.queries.is_empty()),
+        ("operations", offer.operations.is_empty()),
+    ] {
+        if none {
+            text.push_str(&format!("\nno {what}\n"));
+        }
+    }
+    text
+}
+
+/// Indented by four, wrapped at 100 columns.
+fn table(rows: &[Vec<String>]) -> String {
+    let lines = prose(&[], rows);
+    lines.lines().map(|line| format!("    {line}\n")).collect()
+}
+
+fn fields(prefix: &str, fields: &[Field]) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for field in fields {
+        let path = format!("{prefix}{}", field.name);
+        rows.push(vec![path.clone(), kind(&field.kind), field.about.to_owned()]);
+        if let Kind::Record(inner) = field.kind {
+            rows.extend(self::fields(&format!("{path}."), inner));
+        }
+    }
+    rows
+}
+
+fn inputs(inputs: &[Input]) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for input in inputs {
+        let needed = match input.need {
+            Need::Must => "needed",
+            Need::OneOf => "one of them",
+            Need::May => "",
+        };
+        rows.push(vec![
+            input.name.to_owned(),
+            kind(&input.kind),
+            needed.to_owned(),
+            input.about.to_owned(),
+        ]);
+        if let Kind::Record(inner) = input.kind {
+            let inner = fields(&format!("{}.", input.name), inner).into_iter();
+            rows.extend(inner.map(|mut row| {
+                row.insert(2, String::new());
+                row
+            }));
+        }
+    }
+    rows
+}
+
+fn kind(kind: &Kind) -> String {
+    match kind {
+        Kind::Text => "text".to_owned(),
+        Kind::Number => "number".to_owned(),
+        Kind::Flag => "true/false".to_owned(),
+        Kind::Money => "money".to_owned(),
+        Kind::Phone => "phone".to_owned(),
+        Kind::Email => "e-mail".to_owned(),
+        Kind::Time => "time".to_owned(),
+        Kind::Record(_) => "table".to_owned(),
+        Kind::List(inner) => format!("list of {}", self::kind(inner)),
+        Kind::Open(inner) => format!("table of {}", self::kind(inner)),
+        Kind::Any => "any value".to_owned(),
+    }
+}
+
+/// Word and sentence.
+fn repeat(repeat: Repeat) -> (&'static str, &'static str) {
+    match repeat {
+        Repeat::Safe => ("safe", "repeat: safe, as often as need be"),
+        Repeat::Check => ("check", "repeat: check, after a lost answer it is looked for first"),
+        Repeat::Once => ("once", "repeat: once, after a lost answer only a person repeats it"),
+    }
+}
+
+fn as_json(name: &str, offer: &Offer) -> Value {
+    let events = offer.events.iter().map(|event| {
+        json!({ "event": event.kind, "about": event.about, "fields": fields_json(event.fields) })
+    });
+    let queries = offer.queries.iter().map(|query| {
+        json!({
+            "query": query.name, "about": query.about,
+            "input": inputs_json(query.input), "output": fields_json(query.output),
+        })
+    });
+    let operations = offer.operations.iter().map(|operation| {
+        json!({
+            "operation": operation.name, "about": operation.about,
+            "repeat": repeat(operation.repeat).0,
+            "input": inputs_json(operation.input), "output": fields_json(operation.output),
+        })
+    });
+    json!({
+        "connection": name,
+        "connector": offer.connector,
+        "events": events.collect::<Vec<_>>(),
+        "queries": queries.collect::<Vec<_>>(),
+        "operations": operations.collect::<Vec<_>>(),
+    })
+}
+
+fn fields_json(fields: &[Field]) -> Vec<Value> {
+    let field = |field: &Field| {
+        let mut told =
+            json!({ "name": field.name, "kind": kind(&field.kind), "about": field.about });
+        if let Kind::Record(inner) = field.kind {
+            told["fields"] = fields_json(inner).into();
+        }
+        told
+    };
+    fields.iter().map(field).collect()
+}
+
+fn inputs_json(inputs: &[Input]) -> Vec<Value> {
+    let input = |input: &Input| {
+        let need = match input.need {
+            Need::Must => "must",
+            Need::OneOf => "one of",
+            Need::May => "may",
+        };
+        let mut told = json!({
+            "name": input.name, "kind": kind(&input.kind), "need": need, "about": input.about,
+        });
+        if let Kind::Record(inner) = input.kind {
+            told["fields"] = fields_json(inner).into();
+        }
+        told
+    };
+    inputs.iter().map(input).collect()
+}

@@ -1,0 +1,42 @@
+//! The shipped flows within the binary, so that it can show itself and start anywhere. Invariant:
+//! every flow and sample of `mappings/` is here.
+
+/// Path below `mappings/`, and the text.
+pub const FLOWS: &[(&str, &str)] = &[
+    ("call-to-order.toml", include_str!("../../mappings/call-to-order.toml")),
+    ("request-to-order.toml", include_str!("../../mappings/request-to-order.toml")),
+    ("chat-to-order.toml", include_str!("../../mappings/chat-to-order.toml")),
+    ("samples/call-finished.json", include_str!("../../mappings/samples/call-finished.json")),
+    ("samples/request-phone.json", include_str!("../../mappings/samples/request-phone.json")),
+    (
+        "samples/request-phone-email.json",
+        include_str!("../../mappings/samples/request-phone-email.json"),
+    ),
+    ("samples/request-email.json", include_str!("../../mappings/samples/request-email.json")),
+    ("samples/chat-phone.json", include_str!("../../mappings/samples/chat-phone.json")),
+    ("samples/chat-phone-email.json", include_str!("../../mappings/samples/chat-phone-email.json")),
+    ("samples/chat-email.json", include_str!("../../mappings/samples/chat-email.json")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn nothing_of_the_folder_is_forgotten() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
+        let mut held = BTreeSet::new();
+        for folder in ["", "samples/", "tables/"] {
+            for entry in std::fs::read_dir(root.join(folder)).into_iter().flatten() {
+                let entry = entry.expect("an entry");
+                if entry.path().is_file() {
+                    held.insert(format!("{folder}{}", entry.file_name().to_string_lossy()));
+                }
+            }
+        }
+        let known: BTreeSet<String> = FLOWS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(known, held);
+    }
+}
