@@ -63,13 +63,13 @@ impl Database {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
                 let mut connection = options.connect().await.expect("the database opens");
                 for change in changes {
-                    sqlx::query(change).execute(&mut connection).await.expect("changed");
+                    sqlx::query(*change).execute(&mut connection).await.expect("changed");
                 }
             }
             Self::Postgres { url } => {
                 let mut connection = PgConnection::connect(url).await.expect("the server answers");
                 for change in changes {
-                    sqlx::query(change).execute(&mut connection).await.expect("changed");
+                    sqlx::query(*change).execute(&mut connection).await.expect("changed");
                 }
             }
         }
