@@ -7,7 +7,6 @@ use crate::support::{House, Plan};
 use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::{Value, json};
-use sqlx::ConnectOptions;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -176,17 +175,14 @@ async fn doubtful() -> (House, u64) {
     house.advance(SignedDuration::from_secs(61)).await;
     house.until("unknown", |counts| counts.unknown_steps == 1).await;
     house.kill();
-    let path = house.dir.path().join("leadlink.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut connection = options.connect().await.expect("the database opens");
-    for change in [
-        "update job set state = 'stuck', ready = 0, lease_owner = null, lease_until = null",
-        "update job_lane set due = null",
-        "delete from lane_hold",
-        "update step set operation = 'order.once' where state = 'unknown'",
-    ] {
-        sqlx::query(change).execute(&mut connection).await.expect("changed");
-    }
+    house
+        .change(&[
+            "update job set state = 'stuck', ready = 0, lease_owner = null, lease_until = null",
+            "update job_lane set due = null",
+            "delete from lane_hold",
+            "update step set operation = 'order.once' where state = 'unknown'",
+        ])
+        .await;
     let order = house.ledger().await.made_orders()[0]["id"].as_u64().expect("an id");
     (house, order)
 }

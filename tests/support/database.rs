@@ -56,6 +56,25 @@ impl Database {
         }
     }
 
+    /// What no command of ours would do to the rows.
+    pub async fn change(&self, changes: &[&'static str]) {
+        match self {
+            Self::File { path, .. } => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                let mut connection = options.connect().await.expect("the database opens");
+                for change in changes {
+                    sqlx::query(*change).execute(&mut connection).await.expect("changed");
+                }
+            }
+            Self::Postgres { url } => {
+                let mut connection = PgConnection::connect(url).await.expect("the server answers");
+                for change in changes {
+                    sqlx::query(*change).execute(&mut connection).await.expect("changed");
+                }
+            }
+        }
+    }
+
     /// As before the first start.
     pub async fn forget(&self) {
         match self {
