@@ -9,7 +9,7 @@ create table replica (
     started bigint  not null,
     seen    bigint  not null,                  -- its last sign of life
     loaded  bigint  not null,                  -- when the config and flows that it runs were read
-    connections text not null,                 -- JSON list: which it is set up to own
+    connections text not null,                 -- JSON: which it is set up to own, and the flows it knows
     heard   bigint  not null,                  -- the last call to all (a command) that it has acted upon
     trouble text                               -- why the last reload was refused
 );

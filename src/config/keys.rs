@@ -68,13 +68,28 @@ pub const TABLES: &[Keys] = &[SERVER, STORE, MAPPINGS, LOG, RETENTION];
 const SERVER: Keys = Keys {
     table: "server",
     about: "The doors: hooks, /healthz, /readyz, /metrics",
-    keys: &[Key::may(
-        "listen",
-        Shape::Form("^.+:[0-9]{1,5}$"),
-        "Where the doors listen, host:port. Put a proxy with TLS in front when it is to be reached \
-         from elsewhere",
-    )
-    .by_default("127.0.0.1:8080")],
+    keys: &[
+        Key::may(
+            "listen",
+            Shape::Form("^.+:[0-9]{1,5}$"),
+            "Where the doors listen, host:port. Put a proxy with TLS in front when it is to be \
+             reached from elsewhere",
+        )
+        .by_default("127.0.0.1:8080"),
+        Key::may(
+            "reuse_port",
+            Shape::Flag,
+            "Lets the next process listen beside this one, for a restart that refuses nobody; needs \
+             PostgreSQL",
+        )
+        .by_default("false"),
+        Key::may(
+            "drain",
+            Shape::Duration,
+            "At a stop /readyz says 503 at once, while the doors accept for so long",
+        )
+        .by_default("0s"),
+    ],
 };
 
 const STORE: Keys = Keys {

@@ -38,6 +38,8 @@ pub struct Owners {
     leaving: Mutex<BTreeSet<String>>,
     /// Connections on which a loop of ours still runs.
     tended: Mutex<BTreeSet<String>>,
+    /// Flows that others know and this process does not.
+    foreign: Mutex<BTreeSet<String>>,
     /// How much is under way on each connection.
     work: Mutex<BTreeMap<String, usize>>,
     /// Jobs under way: their leases are kept. One that was taken back from us may be ours again while
@@ -54,6 +56,7 @@ impl Owners {
             owned: watch::Sender::new(all),
             leaving: Mutex::default(),
             tended: Mutex::default(),
+            foreign: Mutex::default(),
             work: Mutex::default(),
             jobs: Mutex::default(),
             bid: Notify::new(),
@@ -74,6 +77,11 @@ impl Owners {
     pub fn all(&self) -> BTreeSet<String> {
         let leaving = lock(&self.leaving);
         self.owned.borrow().difference(&leaving).cloned().collect()
+    }
+
+    /// Flows whose jobs are left to others.
+    pub fn foreign(&self) -> Vec<String> {
+        lock(&self.foreign).iter().cloned().collect()
     }
 
     /// A loop for the connection runs, or has ended.
@@ -257,6 +265,7 @@ impl Keeper {
             trouble: pipeline.trouble(),
             heard: pipeline.wake.heard(),
             crews: crews.clone(),
+            flows: setup.book.flows().iter().map(|bound| bound.name.clone()).collect(),
             jobs: pipeline.owners.jobs(),
             lease: self.lease,
         };
@@ -295,6 +304,7 @@ fn settle(pipeline: &Pipeline, share: &Share, begun: &BTreeSet<String>) {
     for name in before.difference(&share.owned) {
         tracing::info!(connection = %name, "the connection is another process's now");
     }
+    lock(&pipeline.owners.foreign).clone_from(&share.foreign);
     pipeline.owners.set(share.owned.clone(), share.surplus.clone());
     if !begun.is_empty() {
         // What its last owner had under way waits for nobody else.

@@ -117,10 +117,11 @@ async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, 
             let room = room(pipeline, &connection).min(CLAIM);
             // From here on nothing of this is given up; what is being given up is closed already.
             let work = Arc::new(pipeline.owners.begin(needs(pipeline, &connection, &[])));
-            let closed = closed(pipeline, &connection, now);
+            let mut closed = closed(pipeline, &connection, now);
             if room == 0 || closed.len() == pipeline.book.flows().len() {
                 break;
             }
+            closed.extend(pipeline.owners.foreign());
             let needs = needs(pipeline, &connection, &closed);
             let claimant =
                 Claimant { owner: &pipeline.owner, needs: &needs, lease: sweep::lease() };
@@ -152,7 +153,8 @@ async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, 
         let connection = pipeline.book.writes_to(bound).unwrap_or_default();
         !idle.contains(connection) || !may_begin(pipeline, bound, now)
     });
-    let full: Vec<String> = full.map(|bound| bound.name.clone()).collect();
+    let full = full.map(|bound| bound.name.clone()).chain(pipeline.owners.foreign());
+    let full: Vec<String> = full.collect();
     let due = pipeline.store.next_due(&full).await?;
     let soonest = plus(now, Duration::from_millis(20));
     let latest = plus(now, Duration::from_secs(3600));

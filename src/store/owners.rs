@@ -19,6 +19,7 @@ statements! {
         on conflict (owner) do update set seen = excluded.seen, loaded = excluded.loaded, \
             connections = excluded.connections, heard = excluded.heard, trouble = excluded.trouble";
     ALIKE = "replica", "select count(*) as n from replica where seen > $1 and connections = $2";
+    KNOWN = "replica", "select connections from replica where owner <> $1";
     REPLICAS = "replica", "select owner, version, listen, started, seen, loaded, heard, trouble from replica \
         order by started, owner";
     OWNERS = "connection_owner", "select connection, owner, lease_until from connection_owner";
@@ -31,9 +32,12 @@ statements! {
         where owner = $1 and lease_until > $2 and connection in (select value from json_each($3))";
     FREED = "connection_owner", "update connection_owner set owner = null, lease_until = $3 \
         where owner = $1 and connection in (select value from json_each($2))";
+    FORGOTTEN = "replica", "delete from replica where seen <= $1";
     GONE = "replica", "delete from replica where owner = $1";
 }
 
+/// A process that ended without a word may come back with its flows for so long.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// An owner that gave up this lately may have sent a request as lately.
 const HANDOVER: SignedDuration = SignedDuration::from_millis(1500);
 
@@ -51,6 +55,8 @@ pub struct Bid {
     /// Why the last reload was refused.
     pub trouble: Option<String>,
     pub crews: Vec<Vec<String>>,
+    /// The flows that it knows.
+    pub flows: Vec<String>,
     /// Jobs under way, whose leases are kept too: they run out together with the connections'.
     pub jobs: Vec<i64>,
     pub lease: Duration,
@@ -66,6 +72,9 @@ pub struct Share {
     pub surplus: BTreeSet<String>,
     /// Some of it was another's a moment ago.
     pub handed_over: bool,
+    /// Flows that this process does not know and another does, whose config may be newer: their jobs
+    /// are not this one's to end, even while the other is away.
+    pub foreign: BTreeSet<String>,
     /// So long until the soonest lease of another runs out, unless it is kept.
     pub soonest: Option<Duration>,
 }
@@ -175,7 +184,7 @@ pub(super) async fn owned_until(
 async fn own(connection: &mut Connection, bid: Bid, now: Timestamp) -> Result<Share, Error> {
     let clock = connection.lease_clock(now).await?;
     let names: BTreeSet<&String> = bid.crews.iter().flatten().collect();
-    let listed = serde_json::json!(names).to_string();
+    let listed = serde_json::json!({ "connections": names, "flows": bid.flows }).to_string();
     let args = args![
         &bid.owner,
         bid.version,
@@ -199,7 +208,8 @@ async fn own(connection: &mut Connection, bid: Bid, now: Timestamp) -> Result<Sh
         held.insert(row.owned("connection")?, (owner, row.time("lease_until")?));
     }
     let share = if connection.is_shared() {
-        share(&bid, &held, alike, (clock, quiet))
+        let foreign = foreign(connection, &bid, clock).await?;
+        Share { foreign, ..share(&bid, &held, alike, (clock, quiet)) }
     } else {
         // The lock of the file says that nobody else is there.
         Share { owned: bid.crews.iter().flatten().cloned().collect(), ..Share::default() }
@@ -208,6 +218,25 @@ async fn own(connection: &mut Connection, bid: Bid, now: Timestamp) -> Result<Sh
         connection.execute(TAKE, args![name, &bid.owner, until]).await?;
     }
     Ok(share)
+}
+
+async fn foreign(
+    connection: &mut Connection,
+    bid: &Bid,
+    clock: Timestamp,
+) -> Result<BTreeSet<String>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Listed {
+        flows: Vec<String>,
+    }
+    let since = clock.saturating_sub(REMEMBERED).unwrap_or(Timestamp::MIN);
+    connection.execute(FORGOTTEN, args![since]).await?;
+    let mut foreign = BTreeSet::new();
+    for row in connection.fetch(KNOWN, args![&bid.owner]).await? {
+        foreign.extend(row.json::<Listed>("connections")?.flows);
+    }
+    foreign.retain(|flow| !bid.flows.contains(flow));
+    Ok(foreign)
 }
 
 /// Connection → its owner, and until when.
@@ -272,6 +301,7 @@ mod tests {
             heard: 0,
             trouble: None,
             crews: crews.collect(),
+            flows: Vec::new(),
             jobs: Vec::new(),
             lease: Duration::from_secs(15),
         }

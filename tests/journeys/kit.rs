@@ -381,7 +381,12 @@ async fn offers_show_everything_on_a_hundred_columns() {
     for (connection, words) in [
         (
             "shop",
-            ["query order", "facts.NAME.status_group", "do = \"crm.order.edit\"", "repeat: check"],
+            [
+                "query order",
+                "facts.NAME.status_group",
+                "do = \"crm.order.edit\"",
+                "(list statuses)",
+            ],
         ),
         (
             "calltouch-main",

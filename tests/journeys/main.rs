@@ -17,6 +17,7 @@ mod kit;
 mod matrix;
 mod mend;
 mod outages;
+mod reload;
 mod replicas;
 mod restart;
 mod status;

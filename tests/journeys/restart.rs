@@ -310,7 +310,14 @@ async fn the_service_manager_is_told() {
     for _ in 0..3 {
         told(&manager, "WATCHDOG=1");
     }
-    assert!(house.command(&["reload"]).status.success());
+    // `reload` speaks to processes that have signed on.
+    let began = Instant::now();
+    while house.sql("select owner from replica").await.is_empty() {
+        assert!(began.elapsed() < PATIENCE, "no process has signed on:\n{}", house.log());
+    }
+    let asked = house.command(&["reload"]);
+    let answer = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert!(asked.status.success(), "{answer}\n{}", house.log());
     let reload = told(&manager, "RELOADING=1");
     assert!(reload.iter().any(|line| line.starts_with("MONOTONIC_USEC=")), "{reload:?}");
     told(&manager, "READY=1");

@@ -281,6 +281,12 @@ running = true
         self.daemon.take()?.wait().ok().and_then(|status| status.code())
     }
 
+    /// Any other signal.
+    pub fn signal(&self, signal: &str) {
+        let Some(child) = &self.daemon else { return };
+        let _sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.daemon.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
@@ -329,7 +335,12 @@ running = true
 
     /// Posts a form to the hook; the status.
     pub async fn post(&self, fields: &[(&str, &str)]) -> u16 {
-        let answer = self.http.post(self.hook_url()).form(fields).send().await;
+        self.post_to(&self.hook_url(), fields).await
+    }
+
+    /// Posts a form; the status.
+    pub async fn post_to(&self, url: &str, fields: &[(&str, &str)]) -> u16 {
+        let answer = self.http.post(url).form(fields).send().await;
         answer.expect("the door answers").status().as_u16()
     }
 

@@ -224,7 +224,9 @@ fn waiting(house: &House) -> Vec<Group> {
     let cut = house.unreadable.len() >= SHOWN;
     for raw in &house.unreadable {
         let why = raw.why.as_deref().unwrap_or("no reason was kept");
-        add(&mut groups, ("delivery", &raw.connection, why), raw.id, cut, Vec::new);
+        let commands =
+            || vec![format!("leadlink retry --unreadable --connection {}", raw.connection)];
+        add(&mut groups, ("delivery", &raw.connection, why), raw.id, cut, commands);
     }
     for step in house.unknown.iter().filter(|step| step.state != "stuck" && !still_open(step.state))
     {
@@ -320,6 +322,9 @@ mod tests {
         assert_eq!((groups[0].count, groups[0].ids.as_slice()), (2, [17, 15].as_slice()));
         assert_eq!(groups[0].why, "managerId: no user 12");
         assert_eq!(groups[0].commands, ["leadlink why call:17", "leadlink retry 17"]);
+        let delivery = groups.iter().find(|group| group.what == "delivery");
+        let words = delivery.map(|group| group.commands.join(" "));
+        assert_eq!(words.as_deref(), Some("leadlink retry --unreadable --connection calls"));
         let rest: Vec<_> = groups[1..].iter().map(|group| (group.what, group.count)).collect();
         assert_eq!(rest, [("job", 1), ("step", 1), ("delivery", 1)]);
     }

@@ -193,11 +193,7 @@ impl Page {
             if group.what == "delivery" { "raw" } else { "job" },
             ids.join(", ")
         );
-        if group.commands.is_empty() {
-            self.line(4, &format!("{ids} · kept byte for byte"), Tone::Faint);
-        } else {
-            self.line(4, &format!("→ {}   ({ids})", group.commands.join("  ·  ")), Tone::Plain);
-        }
+        self.line(4, &format!("→ {}   ({ids})", group.commands.join("  ·  ")), Tone::Plain);
     }
 
     /// In the zone of whoever reads it.

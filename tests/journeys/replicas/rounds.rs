@@ -80,7 +80,7 @@ impl Rounds {
         let mut fleet = Fleet::build(plan, COUNT, LEASE, Some(&server)).await;
         make_fields(&fleet.house).await;
         fleet.house.sandbox.set_switches(|switches| switches.search_lag_ms = 3000);
-        let people = (0..(count * 4).max(10))
+        let people = (0..(count * 8).max(16))
             .map(|number| {
                 let standing = STANDINGS[number as usize % STANDINGS.len()];
                 Person::seed(&fleet.house, number, standing, &mut dice)
@@ -168,7 +168,7 @@ impl Rounds {
             let tick = Instant::now();
             let ms = i64::try_from(TICK * (SPEED - 1)).expect("small");
             self.fleet.advance(SignedDuration::from_millis(ms)).await;
-            if self.dice.percent(13) {
+            if self.dice.percent(20) {
                 self.lead().await;
             }
             tokio::time::sleep(Duration::from_millis(TICK).saturating_sub(tick.elapsed())).await;
