@@ -58,7 +58,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
 
 /// What the connection itself says, and what the flows use that it has no longer. What the daemon
 /// saw before is read where there is a database; nothing is written.
-async fn online(app: &App, name: &str, store: Option<&Store>) -> Vec<Problem> {
+pub async fn online(app: &App, name: &str, store: Option<&Store>) -> Vec<Problem> {
     let Some(connector) = app.connectors.get(name) else { return Vec::new() };
     let found = connector.check().await;
     let uses = drift::uses(&app.book, name);

@@ -5,8 +5,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use std::io::IsTerminal;
 
-/// For those who read on paper and in logs, and for terminals that are wider than eyes.
-const WIDEST: u16 = 100;
+/// Indented by four it is 100: for paper, logs, and terminals that are wider than eyes.
+const WIDEST: u16 = 96;
 
 /// Rows under their header, two spaces apart.
 pub fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
@@ -19,7 +19,7 @@ pub fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
     fill(table, header, rows)
 }
 
-/// As [`columns`], wrapped at 100 columns wherever it goes: for prose in cells.
+/// As [`columns`], wrapped at 96 columns wherever it goes: for prose in cells.
 pub fn prose(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).force_no_tty();

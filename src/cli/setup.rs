@@ -1,6 +1,7 @@
 //! `leadlink setup`: creates in the far sides what the flows need. Invariant: repeatable; a second
 //! run creates nothing.
 
+use super::reach::patiently;
 use super::{out, sound};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ pub async fn run(config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
     let mut code = ExitCode::SUCCESS;
     for (name, connector) in &app.connectors {
-        match connector.setup().await {
+        match patiently(async || connector.setup().await).await {
             Ok(lines) => lines.iter().for_each(|line| out::say(&format!("{name}: {line}"))),
             Err(delay) => {
                 out::complain(&format!("{name}: {}", delay.why));

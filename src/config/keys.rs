@@ -81,12 +81,12 @@ const SERVER: Keys = Keys {
             Shape::Flag,
             "Lets the next process listen beside this one, for a restart that refuses nobody; needs \
              PostgreSQL",
-        ),
+        )
+        .by_default("false"),
         Key::may(
             "drain",
             Shape::Duration,
-            "At a stop /readyz says 503 at once, while the doors accept for so long: the time that a \
-             balancer needs to notice",
+            "At a stop /readyz says 503 at once, while the doors accept for so long",
         )
         .by_default("0s"),
     ],

@@ -6,7 +6,7 @@ use crate::domain::{Delay, Whose};
 use crate::rules::retry;
 use crate::telemetry;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -210,18 +210,20 @@ impl Gates {
         gates.iter().map(|(name, gate)| (name.clone(), gate.closed.clone())).collect()
     }
 
-    /// How every connection does, where that has changed since it was told last, or 30 s later; else
-    /// nothing.
-    pub fn news(&self, now: Timestamp) -> Vec<Condition> {
+    /// How these connections do, where that has changed since it was told last (a first answer is a
+    /// change, a later one is not), or 30 s later; else nothing.
+    pub fn news(&self, of: &BTreeSet<String>, now: Timestamp) -> Vec<Condition> {
         let conditions: Vec<Condition> = {
             let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-            gates.iter().map(|(name, gate)| condition(name, gate)).collect()
+            let ours = gates.iter().filter(|(name, _)| of.contains(*name));
+            ours.map(|(name, gate)| condition(name, gate)).collect()
         };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let same = told.1.len() == conditions.len()
             && told.1.iter().zip(&conditions).all(|(then, now)| {
                 let answered = then.answered;
-                *then == Condition { answered, ..now.clone() }
+                answered.is_some() == now.answered.is_some()
+                    && *then == Condition { answered, ..now.clone() }
             });
         let due = told.0.is_none_or(|then| plus(then, TOLD_AGAIN) <= now || then > now);
         if same && !due {
@@ -229,6 +231,11 @@ impl Gates {
         }
         *told = (Some(now), conditions.clone());
         conditions
+    }
+
+    /// What was told last was not heard.
+    pub fn unheard(&self) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = (None, Vec::new());
     }
 
     fn with<T>(&self, connection: &str, act: impl FnOnce(&mut Gate) -> T) -> Option<T> {
@@ -325,19 +332,27 @@ mod tests {
     #[test]
     fn news_are_told_when_something_changes_and_every_half_minute() {
         let (gates, now) = gates();
-        assert_eq!(gates.news(now).len(), 1);
-        assert_eq!(gates.news(now)[..], []);
+        let none = BTreeSet::new();
+        let shop = BTreeSet::from(["shop".to_owned()]);
+        assert_eq!(gates.news(&none, now)[..], [], "what is another's is not told");
+        assert_eq!(gates.news(&shop, now).len(), 1);
+        assert_eq!(gates.news(&shop, now)[..], []);
+        gates.unheard();
+        assert_eq!(gates.news(&shop, now).len(), 1);
         gates.success("shop");
-        assert_eq!(gates.news(plus(now, Duration::from_secs(29)))[..], [], "an answer can wait");
+        assert!(gates.news(&shop, now)[0].answered.is_some(), "the first answer");
+        gates.success("shop");
+        let soon = plus(now, Duration::from_secs(29));
+        assert_eq!(gates.news(&shop, soon)[..], [], "a later answer can wait");
         let later = plus(now, Duration::from_secs(30));
-        assert!(gates.news(later)[0].answered.is_some());
+        assert_eq!(gates.news(&shop, later).len(), 1);
         gates.failure("shop", &Delay::access("Wrong key"), later);
-        let told = gates.news(later);
+        let told = gates.news(&shop, later);
         assert_eq!((told[0].state, told[0].why.as_deref()), ("paused", Some("Wrong key")));
         assert_eq!(told[0].since, later);
         gates.failure("shop", &Delay::setup("run `leadlink setup`"), later);
-        assert_eq!(gates.news(later)[0].state, "setting up");
+        assert_eq!(gates.news(&shop, later)[0].state, "setting up");
         gates.success("shop");
-        assert_eq!(gates.news(later)[0].state, "ready");
+        assert_eq!(gates.news(&shop, later)[0].state, "ready");
     }
 }

@@ -11,13 +11,11 @@ use crate::store::status::ConnectionRow;
 /// The store's; a later round writes it.
 pub async fn keep(pipeline: &Pipeline) -> Result<(), Error> {
     let now = pipeline.clock.now();
-    let news = pipeline.gates.news(now);
+    let news = pipeline.gates.news(&pipeline.owners.all(), now);
     if news.is_empty() {
         return Ok(());
     }
-    let ours = pipeline.owners.all();
-    let news = news.into_iter().filter(|condition| ours.contains(&condition.connection));
-    let rows = news.map(|condition| ConnectionRow {
+    let rows = news.into_iter().map(|condition| ConnectionRow {
         connection: condition.connection,
         state: condition.state.to_owned(),
         why: condition.why,
@@ -25,5 +23,9 @@ pub async fn keep(pipeline: &Pipeline) -> Result<(), Error> {
         answered: condition.answered,
         seen: now,
     });
-    pipeline.store.keep_states(rows.collect()).await
+    let kept = pipeline.store.keep_states(rows.collect()).await;
+    if kept.is_err() {
+        pipeline.gates.unheard();
+    }
+    kept
 }

@@ -8,7 +8,7 @@ mod text;
 mod write;
 
 use super::reach::patiently;
-use super::{out, show};
+use super::{check, out, show};
 use crate::app;
 use crate::diagnosis::has_errors;
 use anyhow::Context;
@@ -176,7 +176,7 @@ async fn prove(config: &Path, no_setup: bool) -> bool {
         }
         // What was asked when the keys were tried counts over there still.
         tokio::time::sleep(BREATH).await;
-        let problems = connector.check().await;
+        let problems = check::online(&app, name, None).await;
         sound &= !has_errors(&problems);
         show(&problems);
     }
