@@ -9,7 +9,7 @@ use crate::diagnosis::{has_errors, render};
 use crate::pipeline::Pipeline;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -23,12 +23,21 @@ pub struct Source {
     pub retention: watch::Sender<Retention>,
 }
 
+/// Catches SIGHUP from now on: before that it would end the process.
+///
+/// # Errors
+/// The handler cannot be installed.
+pub fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// Reads anew at every SIGHUP and at every call of `leadlink reload`, until `stop`.
-pub async fn forever(pipeline: Pipeline, mut source: Source, stop: CancellationToken) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return tracing::error!(%error, "no handler for SIGHUP"),
-    };
+pub async fn forever(
+    pipeline: Pipeline,
+    mut source: Source,
+    mut hangup: Signal,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

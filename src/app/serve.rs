@@ -76,7 +76,8 @@ pub async fn serve_on(
     let sign = Sign { listen: doorway.address().to_string(), started: pipeline.clock.now() };
     let loops = tokio::spawn(run::run(pipeline.clone(), sign, stop.begun.clone()));
     let chores = tokio::spawn(chores::run(pipeline.clone(), settings, stop.begun.clone()));
-    tokio::spawn(reload::forever(pipeline.clone(), source, stop.begun.clone()));
+    let hangups = reload::hangups().context("no handler for SIGHUP")?;
+    tokio::spawn(reload::forever(pipeline.clone(), source, hangups, stop.begun.clone()));
     let stopping = stop.begun.clone();
     let doors = router(Doors { pipeline: pipeline.clone(), metrics, stopping });
     tracing::info!(address = %doorway.address(), "listening");

@@ -9,7 +9,7 @@ use governor::{Quota, RateLimiter};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The part of the allowed rate that is used. The rest keeps a second of the far side's clock from
 /// holding one request more when the network delivers two of them closer than they were sent.
@@ -38,10 +38,13 @@ pub(super) struct Bucket {
     /// Held while waiting: tokio's mutex is fair, governor's waiters are not.
     queue: tokio::sync::Mutex<()>,
     pace: Mutex<Pace>,
+    /// When the last request went on its way.
+    sent: Mutex<Option<Instant>>,
 }
 
 struct Pace {
     rate: f64,
+    spacing: Duration,
     /// `None`: unlimited.
     limiter: Option<Arc<Limiter<DefaultClock>>>,
 }
@@ -87,7 +90,11 @@ impl Limits {
         *lowest = lowest.min(rate);
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = groups.entry(group.to_owned()).or_insert_with(|| {
-            Arc::new(Bucket { queue: tokio::sync::Mutex::default(), pace: Mutex::new(pace(rate)) })
+            Arc::new(Bucket {
+                queue: tokio::sync::Mutex::default(),
+                pace: Mutex::new(pace(rate)),
+                sent: Mutex::default(),
+            })
         });
         Arc::clone(bucket)
     }
@@ -96,30 +103,44 @@ impl Limits {
 impl Bucket {
     /// Waits for this caller's turn.
     pub(super) async fn turn(&self) {
-        let Some(limiter) = self.limiter() else { return };
+        let Some((limiter, spacing)) = self.limiter() else { return };
         let _first = self.queue.lock().await;
-        loop {
-            // A request is never larger than the bucket: `burst` is above `CELLS`.
-            let Ok(Err(not_yet)) = limiter.check_n(CELLS) else { return };
+        // A request is never larger than the bucket: `burst` is above `CELLS`.
+        while let Ok(Err(not_yet)) = limiter.check_n(CELLS) {
             tokio::time::sleep(not_yet.wait_time_from(limiter.clock().now())).await;
+        }
+        // The one before may have had its turn in time and gone late, if the process stood still.
+        let sent = *self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(soonest) = sent.map(|sent| sent + spacing.saturating_sub(LATE)) {
+            tokio::time::sleep_until(soonest.into()).await;
         }
     }
 
-    fn limiter(&self) -> Option<Arc<Limiter<DefaultClock>>> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).limiter.clone()
+    /// A request goes on its way now.
+    pub(super) fn sent(&self) {
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn limiter(&self) -> Option<(Arc<Limiter<DefaultClock>>, Duration)> {
+        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.limiter.clone().map(|limiter| (limiter, pace.spacing))
     }
 }
 
 fn pace(rate: f64) -> Pace {
-    Pace { rate, limiter: limiter(rate, DefaultClock::default()).map(Arc::new) }
+    let limiter = limiter(rate, DefaultClock::default()).map(Arc::new);
+    Pace { rate, spacing: spacing(rate), limiter }
+}
+
+fn spacing(rate: f64) -> Duration {
+    Duration::try_from_secs_f64(1.0 / (rate * USED)).unwrap_or(SLOWEST).min(SLOWEST)
 }
 
 fn limiter<C: Clock>(rate: f64, clock: C) -> Option<Limiter<C>> {
     if rate >= UNLIMITED {
         return None;
     }
-    let spacing = Duration::try_from_secs_f64(1.0 / (rate * USED)).unwrap_or(SLOWEST).min(SLOWEST);
-    let cell = spacing / CELLS.get();
+    let cell = spacing(rate) / CELLS.get();
     let late = LATE.as_nanos().checked_div(cell.as_nanos()).unwrap_or_default();
     let late = u32::try_from(late).unwrap_or(u32::MAX).clamp(1, CELLS.get());
     let quota = Quota::with_period(cell)?.allow_burst(CELLS.saturating_add(late));
@@ -203,6 +224,18 @@ mod tests {
         let limiter = limiter(1e-300, FakeRelativeClock::default()).unwrap();
         assert!(limiter.check_n(CELLS).unwrap().is_ok());
         assert!(limiter.check_n(CELLS).unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn who_went_late_keeps_the_next_one_back() {
+        let bucket = Limits::default().bucket("crm", 20.0);
+        bucket.turn().await;
+        // It stood still between its turn and the wire: the next turn counts from there.
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        bucket.sent();
+        let sent = Instant::now();
+        bucket.turn().await;
+        assert!(sent.elapsed() >= spacing(20.0).saturating_sub(LATE), "{:?}", sent.elapsed());
     }
 
     #[tokio::test]

@@ -175,6 +175,7 @@ impl Client {
         let mut sent = pin!(self.inner.execute(prepared));
         // To connect may take a while, and so may a process that stands still: it is asked each time
         // before the request comes one step further.
+        self.bucket.sent();
         let sent = std::future::poll_fn(|context| {
             if !self.leave.holds(&self.connection, &pass) {
                 return Poll::Ready(Err(Failure::maybe(NOT_OURS)));
