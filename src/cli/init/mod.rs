@@ -53,7 +53,7 @@ pub struct Arguments {
     /// There is no Calltouch yet
     #[arg(long, conflicts_with_all = ["calltouch_site", "calltouch_token", "calltouch_url"])]
     no_calltouch: bool,
-    /// The address by which Calltouch reaches this machine: https://leads.example.com
+    /// The address by which Calltouch reaches this machine, like `https://leads.example.com`
     #[arg(long, value_name = "URL")]
     public: Option<String>,
     /// Where the doors listen
