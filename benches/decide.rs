@@ -33,6 +33,7 @@ fn event() -> Done<Event> {
         serde_json::from_str(include_str!("../mappings/samples/call-finished.json"))?;
     let now: Timestamp = "2025-05-14T09:04:00Z".parse()?;
     Ok(Event {
+        asked: false,
         connection: "calltouch-main".to_owned(),
         kind: "call.finished".to_owned(),
         key: "call:900000001".to_owned(),

@@ -99,6 +99,7 @@ fn call(n: u64, registered: Timestamp) -> Done<Call> {
     let cancelled = n % 3 == 2 && group == "cancel";
     let facts = Map::from_iter([("customer".to_owned(), customer), ("order".to_owned(), order)]);
     let event = Event {
+        asked: false,
         connection: "calltouch-main".to_owned(),
         kind: "call.finished".to_owned(),
         key: format!("call:{}", 900_000_000 + n),

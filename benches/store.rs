@@ -39,6 +39,7 @@ fn raw(n: u64) -> Raw {
 
 fn event(n: u64) -> Event {
     Event {
+        asked: false,
         connection: "calltouch-main".to_owned(),
         kind: "call.finished".to_owned(),
         key: format!("call:{n}"),
@@ -86,7 +87,9 @@ async fn fill(store: &Store, from: u64, count: u64, lane: fn(u64) -> String) -> 
             due: at(0),
             registered: at(0),
             lanes: vec![lane(n)],
+            settle: None,
         })]
+        .into()
     });
     let mut n = from;
     while n < from + count {
@@ -129,6 +132,7 @@ async fn perform(store: &Store, claimed: Claimed) -> Done {
         output: Some(json!({ "id": 1 })),
         why: None,
         links: Vec::new(),
+        kept: None,
     };
     let end = Next::End { state: JobState::Acted, why: None };
     store.finish(claimed.fence, finished, end, at(2)).await?;

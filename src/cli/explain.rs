@@ -80,6 +80,7 @@ fn events(pipeline: &Pipeline, flow: &str, value: Value) -> anyhow::Result<Vec<E
         None => pipeline.clock.now(),
     };
     Ok(vec![Event {
+        asked: false,
         connection: given("connection").filter(|_| whole).unwrap_or(connection),
         kind: given("kind").filter(|_| whole).unwrap_or_else(|| trigger.event.clone()),
         key: given("key").filter(|_| whole).unwrap_or(key),

@@ -2,9 +2,13 @@
 //! (status *and* body) and never touches the store; parsing is pure and never panics on garbage.
 
 use crate::diagnosis::Problem;
-use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw, Uses};
+use crate::domain::{
+    Answer, Covered, Delay, Effect, Event, Lead, Look, Offer, Outcome, Query, Raw, Uses,
+};
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -39,6 +43,74 @@ pub trait Connector: Send + Sync {
     async fn poll(&self, poll: &Poll<'_>) -> Result<Page, Delay> {
         let _ = poll;
         Ok(Page::default())
+    }
+
+    /// The feed that is to be read at once when something came in at the door: what came is a wake-up
+    /// call, the truth is in the feed.
+    fn wakes(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Looks into the journal of leads of this noun, from `since` on, for what no webhook brought:
+    /// all of its pages.
+    ///
+    /// # Errors
+    /// Why not now.
+    async fn recent(
+        &self,
+        noun: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Raw>, Delay> {
+        let _ = (noun, since, now);
+        Ok(Vec::new())
+    }
+
+    /// A page of the journal of leads of this noun on one day of the account's zone.
+    ///
+    /// # Errors
+    /// Why not now.
+    async fn leads(&self, noun: &str, day: Date, page: u32) -> Result<LeadPage, Delay> {
+        let _ = (noun, day, page);
+        Ok(LeadPage::default())
+    }
+
+    /// A page of all things of a kind (`order`, `deal`) that were made on one day of the account's
+    /// zone. A page that is read here answers questions after its rows for a while (see
+    /// [`Query::since`]), so that what is listed need not be read one by one.
+    ///
+    /// # Errors
+    /// Why not now.
+    async fn listed(
+        &self,
+        kind: &str,
+        day: Date,
+        page: u32,
+        now: Timestamp,
+    ) -> Result<ListedPage, Delay> {
+        let _ = (kind, day, page, now);
+        Err(Delay::setup(format!("there is no list of `{kind}`")))
+    }
+
+    /// The id by which others name this account (Calltouch's site id): chooses among the connections
+    /// of one role.
+    fn account(&self) -> Option<String> {
+        None
+    }
+
+    /// The zone of the account's days, as far as it is known without asking.
+    fn zone(&self) -> TimeZone {
+        TimeZone::UTC
+    }
+
+    /// Requests that it may send in one day, if the far side has such a budget.
+    fn requests_per_day(&self) -> Option<u64> {
+        None
+    }
+
+    /// Requests that it has sent today (in its zone), since the process started.
+    fn requests_today(&self) -> u64 {
+        0
     }
 
     /// Looks up what a delivery left out (an id, contacts).
@@ -178,6 +250,34 @@ pub struct Page {
     pub cursor: Option<Value>,
     /// True when there is more to read at once.
     pub more: bool,
+    /// With the last page: of which time the journal of leads is known to its end now.
+    pub covered: Option<Covered>,
+}
+
+/// A page of a journal of leads.
+#[derive(Debug, Default)]
+pub struct LeadPage {
+    /// Those that are over and have contacts and an id.
+    pub leads: Vec<Lead>,
+    pub more: bool,
+}
+
+/// A page of things of one kind.
+#[derive(Debug, Default)]
+pub struct ListedPage {
+    pub rows: Vec<Listed>,
+    pub more: bool,
+    /// How many there are on that day, where the far side says so.
+    pub total: Option<u64>,
+}
+
+/// One thing of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    pub id: String,
+    pub made: Timestamp,
+    /// In the shape of the offer's query for it, as far as the list tells.
+    pub fields: Value,
 }
 
 /// What a look for drift is given.

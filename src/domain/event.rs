@@ -41,6 +41,10 @@ pub struct Event {
     /// When the lead was registered: arrival of its hook; of a journal record, the end of the call
     /// or the creation of the request.
     pub registered: Timestamp,
+    /// A person asked for it (backfill, reconciliation): it is due at once, and neither its age nor
+    /// the first start of its connection is held against it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
     pub fields: Map<String, Value>,
 }
 

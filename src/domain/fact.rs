@@ -16,6 +16,12 @@ pub struct Query {
     /// lists may lag behind what we wrote.
     #[serde(default)]
     pub known: Vec<KnownId>,
+    /// What was read before that is no answer.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// The connections of the role, the chosen one first: for [`super::From::Memory`].
+    #[serde(default)]
+    pub among: Vec<String>,
 }
 
 /// A question as it is kept with the decision that asked it.

@@ -1,7 +1,7 @@
 //! "Decide flow F for event E at time T", as routing asks for it. Invariant: a draft names its flow
 //! instance, its merge key and its lanes; whether it may run is the store's to say.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -26,6 +26,9 @@ pub struct JobDraft {
     pub due: Timestamp,
     pub registered: Timestamp,
     pub lanes: Vec<String>,
+    /// Every event that joins the waiting job starts its delay anew, at most so long after the first
+    /// one; `None`: the earliest due time stays.
+    pub settle: Option<SignedDuration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,6 +17,45 @@ pub struct EventOffer {
     pub kind: &'static str,
     pub about: &'static str,
     pub fields: &'static [Field],
+    /// It is a lead: kept in the journal of leads, so that orders can be linked to it.
+    pub lead: Option<LeadOffer>,
+    /// It may tell that a foreign thing is gone.
+    pub fate: Option<FateOffer>,
+}
+
+/// Which fields of an event make it a lead. Its noun and id are those of the event's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeadOffer {
+    /// The field with its time; where that is empty, its registration counts.
+    pub at: &'static str,
+    /// The fields with the client's contacts.
+    pub contacts: &'static [&'static str],
+    /// The far side has a journal of them that can be read day by day.
+    pub journal: bool,
+}
+
+/// Which fields of an event tell that a foreign thing is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FateOffer {
+    /// `order`.
+    pub entity: &'static str,
+    /// The field with its id.
+    pub id: &'static str,
+    /// The flag that says it.
+    pub gone: &'static str,
+    /// The field with the id of what it was merged into.
+    pub became: &'static str,
+}
+
+/// Where the answer to a question comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    FarSide,
+    /// What we remember of an entity of this kind; the input `id` names it. Every connection of the
+    /// role is looked at; the answer's `account` says whose it is.
+    Memory(&'static str),
+    /// The journal of leads.
+    Leads,
 }
 
 #[derive(Debug)]
@@ -31,6 +70,7 @@ pub struct QueryOffer {
     pub known: Option<&'static str>,
     /// The input that names the entity's owner (`customer` of orders).
     pub owner: Option<&'static str>,
+    pub from: From,
 }
 
 #[derive(Debug)]
@@ -47,6 +87,13 @@ pub struct OperationOffer {
     pub owner: Option<&'static str>,
     /// True when the operation makes a new entity.
     pub makes: bool,
+    /// Inputs and outputs that are remembered of the entity (see [`From::Memory`]).
+    pub keeps: &'static [&'static str],
+    /// Inputs that name leads of the same connection, with their nouns: the step that did it links
+    /// these leads to the entity.
+    pub leads: &'static [(&'static str, &'static str)],
+    /// How many effects of it one request may carry.
+    pub batch: u32,
 }
 
 /// May an operation be repeated after an unknown outcome?
@@ -134,4 +181,39 @@ impl Offer {
     pub fn operation(&self, name: &str) -> Option<&'static OperationOffer> {
         self.operations.iter().find(|offer| offer.name == name)
     }
+}
+
+impl EventOffer {
+    /// What most events are: no leads, and silent on what is gone.
+    pub const BASE: Self = Self { kind: "", about: "", fields: &[], lead: None, fate: None };
+}
+
+impl QueryOffer {
+    /// What most questions are: asked of the far side, without help of our links.
+    pub const BASE: Self = Self {
+        name: "",
+        about: "",
+        input: &[],
+        output: &[],
+        known: None,
+        owner: None,
+        from: From::FarSide,
+    };
+}
+
+impl OperationOffer {
+    /// What most operations are: looked for before they are repeated, one a request.
+    pub const BASE: Self = Self {
+        name: "",
+        about: "",
+        input: &[],
+        output: &[],
+        repeat: Repeat::Check,
+        entity: None,
+        owner: None,
+        makes: false,
+        keeps: &[],
+        leads: &[],
+        batch: 1,
+    };
 }

@@ -25,10 +25,10 @@ macro_rules! texts {
 pub static CALLTOUCH: Offer = Offer {
     connector: "calltouch",
     events: &[
-        EventOffer { kind: "call.started", about: "", fields: CALL },
-        EventOffer { kind: "call.finished", about: "", fields: CALL },
-        EventOffer { kind: "request.created", about: "", fields: REQUEST },
-        EventOffer { kind: "chat.created", about: "", fields: CHAT },
+        EventOffer { kind: "call.started", about: "", fields: CALL, ..EventOffer::BASE },
+        EventOffer { kind: "call.finished", about: "", fields: CALL, ..EventOffer::BASE },
+        EventOffer { kind: "request.created", about: "", fields: REQUEST, ..EventOffer::BASE },
+        EventOffer { kind: "chat.created", about: "", fields: CHAT, ..EventOffer::BASE },
     ],
     queries: &[],
     operations: &[],
@@ -87,6 +87,7 @@ pub static RETAILCRM: Offer = Offer {
             ],
             known: Some("customer"),
             owner: None,
+            ..QueryOffer::BASE
         },
         QueryOffer {
             name: "order",
@@ -110,6 +111,7 @@ pub static RETAILCRM: Offer = Offer {
             ],
             known: Some("order"),
             owner: Some("customer"),
+            ..QueryOffer::BASE
         },
     ],
     operations: &[
@@ -132,6 +134,7 @@ pub static RETAILCRM: Offer = Offer {
             entity: Some("customer"),
             owner: None,
             makes: true,
+            ..OperationOffer::BASE
         },
         OperationOffer {
             name: "order.create",
@@ -158,6 +161,7 @@ pub static RETAILCRM: Offer = Offer {
             entity: Some("order"),
             owner: Some("customer"),
             makes: true,
+            ..OperationOffer::BASE
         },
         OperationOffer {
             name: "order.edit",
@@ -177,6 +181,7 @@ pub static RETAILCRM: Offer = Offer {
             entity: Some("order"),
             owner: Some("customer"),
             makes: false,
+            ..OperationOffer::BASE
         },
     ],
 };

@@ -119,7 +119,7 @@ fn finished(
         Outcome::Unknown(delay) => (StepState::Unknown, None, Some(delay.why.clone())),
     };
     let links = output.as_ref().map(|output| links(pipeline, event, effect, output));
-    Finished { step, state, output, why, links: links.unwrap_or_default() }
+    Finished { step, state, output, why, links: links.unwrap_or_default(), kept: None }
 }
 
 /// When to look for an effect whose outcome is unknown: soon where the far side guards against a

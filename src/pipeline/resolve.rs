@@ -108,7 +108,7 @@ async fn resolved(
         }
         Look::Done(output) => {
             let links = links(pipeline, &claimed.event, &row.effect, &output);
-            (Resolution::Done { output: output.clone(), links }, One::Done(output))
+            (Resolution::Done { output: output.clone(), links, kept: None }, One::Done(output))
         }
         Look::Absent if last => (Resolution::Absent { last }, One::Absent),
         Look::Absent => {
@@ -150,7 +150,7 @@ pub async fn settle(
                 connector.look(&row.effect, row.started.unwrap_or(now), now).await
             {
                 let links = links(pipeline, &claimed.event, &row.effect, &output);
-                resolution = Resolution::Done { output, links };
+                resolution = Resolution::Done { output, links, kept: None };
                 found = true;
             }
         }

@@ -61,7 +61,7 @@ fn judge(pipeline: &Pipeline, now: Timestamp) -> Judge {
     let book = Arc::clone(&pipeline.book);
     Arc::new(move |event: &Event, jobs: &[(String, JobState)]| {
         let first_start = first_starts.get(&event.connection).copied();
-        rules::route::route(&book, event, jobs, first_start, now)
+        rules::route::route(&book, event, jobs, first_start, now).into()
     })
 }
 

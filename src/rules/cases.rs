@@ -96,6 +96,7 @@ fn event_of(bound: &Bound, case: &Case) -> Result<Event, String> {
     let registered: Timestamp =
         "2025-05-14T09:04:00Z".parse().map_err(|error: jiff::Error| error.to_string())?;
     Ok(Event {
+        asked: false,
         connection,
         kind: trigger.event.clone(),
         key: format!("{noun}:{id}"),

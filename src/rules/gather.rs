@@ -74,7 +74,14 @@ fn question(
         return Ok(Question::Empty);
     }
     let connection = bound.connection(&rule.role).unwrap_or_default().to_owned();
-    Ok(Question::Ask(Query { connection, name: rule.query.clone(), input, known: Vec::new() }))
+    Ok(Question::Ask(Query {
+        connection,
+        name: rule.query.clone(),
+        input,
+        known: Vec::new(),
+        since: None,
+        among: Vec::new(),
+    }))
 }
 
 fn lacks(offer: &QueryOffer, input: &Map<String, Value>) -> bool {

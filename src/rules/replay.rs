@@ -282,7 +282,12 @@ mod tests {
 
     static OFFER: Offer = Offer {
         connector: "shop",
-        events: &[EventOffer { kind: "call.finished", about: "", fields: &[field("phone")] }],
+        events: &[EventOffer {
+            kind: "call.finished",
+            about: "",
+            fields: &[field("phone")],
+            ..EventOffer::BASE
+        }],
         queries: &[QueryOffer {
             name: "order",
             about: "",
@@ -293,6 +298,7 @@ mod tests {
             output: &ORDER,
             known: None,
             owner: None,
+            ..QueryOffer::BASE
         }],
         operations: &[OperationOffer {
             name: "order.create",
@@ -306,6 +312,7 @@ mod tests {
             entity: None,
             owner: None,
             makes: true,
+            ..OperationOffer::BASE
         }],
     };
 
@@ -360,6 +367,7 @@ with = { name = "note", more = { of = "{{ steps.create.id }}" } }
             flow: "a".to_owned(),
             flow_hash: book.flows()[0].flow.hash.clone(),
             event: Event {
+                asked: false,
                 connection: "shop".to_owned(),
                 kind: "call.finished".to_owned(),
                 key: "call:1".to_owned(),

@@ -57,6 +57,7 @@ fn change(
         due: due(event.registered, bound),
         registered: event.registered,
         lanes: lanes(book, bound, &bound.flow.lane, knowledge).unwrap_or_default(),
+        settle: None,
     };
     if states.contains(&JobState::Waiting) {
         return Some(JobChange::Update(draft()));

@@ -40,7 +40,7 @@ statements! {
     LEAVE = "job_lane", "update job_lane set due = null \
         where due is not null and job_id in (select value from json_each($1))";
     TAKEN = "job", "select j.id, j.epoch, j.flow, j.registered as job_registered, j.due, j.tries, \
-            j.first_tried, e.connection, e.kind, e.key, e.aliases, e.provisional, e.registered, e.fields \
+            j.first_tried, e.connection, e.kind, e.key, e.aliases, e.provisional, e.registered, e.asked, e.fields \
         from job j join event e on e.id = j.event_id \
         where j.id in (select value from json_each($1)) order by j.due, j.registered, j.id";
     STEPS = "step", "select id, job_id, name, connection, operation, input, key, state, output, \

@@ -11,12 +11,12 @@ statements! {
         join event e on e.id = k.event_id where k.connection = $1 \
         and k.key in (select value from json_each($2)) \
         and (k.key = $3 or $4 = 1 or e.provisional = 1) order by k.event_id";
-    LOAD = "event", "select id, connection, kind, key, aliases, provisional, registered, fields \
+    LOAD = "event", "select id, connection, kind, key, aliases, provisional, registered, asked, fields \
         from event where id = $1";
     INSERT = "event", "insert into event (connection, kind, key, aliases, provisional, registered, \
-        fields, first_seen, changed) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning id";
+        fields, asked, first_seen, changed) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) returning id";
     SAVE = "event", "update event set connection = $2, kind = $3, key = $4, aliases = $5, \
-        provisional = $6, registered = $7, fields = $8, changed = $9 where id = $1";
+        provisional = $6, registered = $7, fields = $8, asked = $9, changed = $10 where id = $1";
     NAME = "event_key", "insert into event_key (connection, key, tail, event_id) \
         select $1, k.value, t.value, $4 from json_each($2) k join json_each($3) t on t.key = k.key \
         where true on conflict (connection, key) do nothing",
@@ -152,11 +152,13 @@ fn values(event: &Event) -> Result<Vec<Value>, Error> {
         event.provisional,
         event.registered,
         json("event", &event.fields)?,
+        event.asked,
     ])
 }
 
 pub(super) fn event(row: &Row) -> Result<Event, Error> {
     Ok(Event {
+        asked: row.flag("asked")?,
         connection: row.owned("connection")?,
         kind: row.owned("kind")?,
         key: row.owned("key")?,

@@ -21,7 +21,7 @@ statements! {
     BRIEF = "job", "select j.id, j.flow, j.state, j.why, e.key, e.connection \
         from job j join event e on e.id = j.event_id where j.id = $1";
     EVENT = "event", "select e.id, e.connection, e.kind, e.key, e.aliases, e.provisional, \
-        e.registered, e.fields from job j join event e on e.id = j.event_id where j.id = $1";
+        e.registered, e.asked, e.fields from job j join event e on e.id = j.event_id where j.id = $1";
     DOUBTFUL = "step", "select id, name, connection, operation, input, key from step \
         where job_id = $1 and state = 'unknown' order by id";
     SAY = "step", "update step set state = $3, output = $4 \

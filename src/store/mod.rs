@@ -5,6 +5,7 @@
 //! after the commit; reads have a few connections of their own. A write that was answered is durable.
 //! The database is SQLite, of one process, or PostgreSQL, which several share (`home`).
 
+mod backfills;
 mod chores;
 mod claim;
 mod commands;
@@ -13,6 +14,7 @@ mod copy;
 mod cursors;
 mod drafts;
 mod drift;
+mod entities;
 mod events;
 mod gone;
 mod hints;
@@ -20,6 +22,7 @@ mod home;
 mod inbox;
 mod jobs;
 mod lanes;
+mod leads;
 mod links;
 mod mend;
 mod open;
@@ -41,10 +44,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use backfills::{Backfill, BackfillState, Progress};
 pub use chores::ChoreRow;
 pub use copy::Copied;
 pub use drift::DriftRow;
 pub use hints::{Hint, Hints};
+pub use leads::{Candidate, LeadCounts, LeadSearch, LeadsFound};
 pub use mend::{Brief, Doubtful, LanesOf, Mended, Word};
 pub use owners::{Bid, Replica, Share};
 pub use recorded::{Mark, Span};
@@ -82,8 +87,8 @@ enum Readers {
 /// What a process tells the others when it has kept a delivery, in a group of accepts.
 const ARRIVED: &str = "arrived";
 
-/// Called inside the routing transaction with the event as merged: which jobs follow? Pure.
-pub type Judge = Arc<dyn Fn(&Event, &[(String, JobState)]) -> Vec<JobChange> + Send + Sync>;
+/// Called inside the routing transaction with the event as merged: what follows? Pure.
+pub type Judge = Arc<dyn Fn(&Event, &[(String, JobState)]) -> Judged + Send + Sync>;
 
 impl Store {
     /// Finishes what is queued, checkpoints, closes. Later calls answer `Unavailable`.

@@ -35,7 +35,7 @@ const READERS: u32 = 3;
 pub(super) const STATEMENTS: usize = 256;
 
 /// Number, name, words for SQLite, words for PostgreSQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 7] = [
     (
         1,
         "memory",
@@ -71,6 +71,12 @@ const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
         "mend",
         include_str!("../../migrations/sqlite/0006_mend.sql"),
         include_str!("../../migrations/postgres/0006_mend.sql"),
+    ),
+    (
+        7,
+        "deals",
+        include_str!("../../migrations/sqlite/0007_deals.sql"),
+        include_str!("../../migrations/postgres/0007_deals.sql"),
     ),
 ];
 

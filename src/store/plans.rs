@@ -268,7 +268,7 @@ async fn resolve(
     now: Timestamp,
 ) -> Result<(), Error> {
     let result = match found {
-        Resolution::Done { output, links } => {
+        Resolution::Done { output, links, .. } => {
             only(
                 connection.execute(FOUND, args![step, job, output]).await?,
                 step,

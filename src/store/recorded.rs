@@ -13,7 +13,7 @@ statements! {
     // something. With $4 every decision that is kept.
     PAGE = "decision", "select d.id, d.job_id, d.created, d.event as fields, d.facts, d.asked, \
             d.flow_hash, d.decision, j.flow, j.first_tried, \
-            e.connection, e.kind, e.key, e.aliases, e.provisional, e.registered, \
+            e.connection, e.kind, e.key, e.aliases, e.provisional, e.registered, e.asked, \
             (select count(*) from decision p where p.job_id = d.job_id and p.id < d.id) as earlier, \
             (select count(*) from decision n where n.job_id = d.job_id and n.id > d.id) as later \
         from decision d join job j on j.id = d.job_id join event e on e.id = j.event_id \

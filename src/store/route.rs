@@ -104,7 +104,7 @@ async fn meet(
         }
         let id = events::insert(connection, arrival, now).await?;
         counts.events += 1;
-        counts.jobs += drafts::apply(connection, id, &judge(arrival, &[]), now).await?;
+        counts.jobs += drafts::apply(connection, id, &judge(arrival, &[]).jobs, now).await?;
         return Ok(Some(Met { event: id, losers: Vec::new() }));
     };
     let id = if known.len() > 1 { one_of(connection, &known, now).await? } else { first };
@@ -117,10 +117,10 @@ async fn meet(
     let jobs = events::jobs(connection, id).await?;
     let states: Vec<(String, JobState)> =
         jobs.into_iter().map(|job| (job.flow, job.state)).collect();
-    let mut changes = judge(&merged, &states);
+    let mut changes = judge(&merged, &states).jobs;
     if changes.is_empty() && states.is_empty() && arrival.registered > merged.registered {
         // A journal brought it as older than the first start; the hook that comes now registers it.
-        changes = judge(&Event { registered: arrival.registered, ..merged }, &states);
+        changes = judge(&Event { registered: arrival.registered, ..merged }, &states).jobs;
     }
     counts.jobs += drafts::apply(connection, id, &changes, now).await?;
     Ok(Some(Met { event: id, losers }))

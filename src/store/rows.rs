@@ -1,6 +1,6 @@
 //! What goes into the store and comes out of it. Invariant: plain data, the same for every database.
 
-use crate::domain::{Asked, Decision, Effect, Event, Link};
+use crate::domain::{Asked, Decision, Effect, Event, Fate, Kept, Lead, Link};
 pub use crate::domain::{JobChange, JobDraft, JobState};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -28,6 +28,22 @@ pub struct Accepted {
 pub enum Reading {
     Events(Vec<Event>),
     Unreadable(String),
+}
+
+/// What follows from an event.
+#[derive(Debug, Clone, Default)]
+pub struct Judged {
+    pub jobs: Vec<JobChange>,
+    /// It is a lead: kept in the journal of leads. Its `seen` is laid over by how the row came.
+    pub lead: Option<Lead>,
+    /// It tells that a foreign thing is gone.
+    pub fate: Option<Fate>,
+}
+
+impl From<Vec<JobChange>> for Judged {
+    fn from(jobs: Vec<JobChange>) -> Self {
+        Self { jobs, ..Self::default() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -144,6 +160,8 @@ pub struct Finished {
     /// Why, where it was not done.
     pub why: Option<String>,
     pub links: Vec<Link>,
+    /// What it tells of its entity.
+    pub kept: Option<Kept>,
 }
 
 /// What follows a step, in the same transaction.
@@ -162,6 +180,7 @@ pub enum Resolution {
     Done {
         output: Value,
         links: Vec<Link>,
+        kept: Option<Kept>,
     },
     /// Not there; `last`: it may be repeated now, else another look follows.
     Absent {

@@ -18,7 +18,7 @@ statements! {
         order by k.event_id desc limit $3";
     BY_CONTACT = "job_lane", "select distinct j.event_id from job_lane m join job j on j.id = m.job_id \
         where m.contact = $1 order by j.event_id desc limit $2";
-    EVENT = "event", "select id, connection, kind, key, aliases, provisional, registered, fields \
+    EVENT = "event", "select id, connection, kind, key, aliases, provisional, registered, asked, fields \
         from event where id = $1";
     DELIVERIES = "raw", "select r.id, r.channel, r.received, length(r.body) as bytes \
         from raw_event c join raw r on r.id = c.raw_id where c.event_id = $1 order by r.id";

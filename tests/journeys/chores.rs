@@ -132,7 +132,7 @@ async fn each_night_runs_once_and_what_is_deleted_acts_no_more() {
 async fn unreadable(house: &House, rows: usize) {
     let old = house.now() - SignedDuration::from_hours(24 * 5);
     let store = Store::open(&house.store_url(), house.now()).await.expect("nobody owns it");
-    let none: Judge = Arc::new(|_, _| Vec::new());
+    let none: Judge = Arc::new(|_, _| Vec::new().into());
     for part in 0..rows.div_ceil(1000) {
         let raws = (0..1000).map(|n| Raw {
             id: 0,

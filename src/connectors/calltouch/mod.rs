@@ -163,7 +163,7 @@ impl Connector for Calltouch {
             .filter_map(|record| journal::row(record, poll.feed, &self.reader.site, poll.now))
             .collect();
         let next = cursor.advanced(place, read.more, poll.now, zone);
-        Ok(Page { rows, cursor: Some(next.store()), more: next.under_way() })
+        Ok(Page { rows, cursor: Some(next.store()), more: next.under_way(), covered: None })
     }
 
     async fn complete(&self, event: &Event, _now: Timestamp) -> Result<Completion, Delay> {

@@ -1,7 +1,7 @@
 //! What Calltouch offers, as data. Invariant: every field that a delivery or a journal record can
 //! fill is named here, and nothing else gets into an event.
 
-use crate::domain::{EventOffer, Field, Kind, Offer};
+use crate::domain::{EventOffer, Field, Kind, LeadOffer, Offer};
 
 /// The name in `connector = "…"`.
 pub const CONNECTOR: &str = "calltouch";
@@ -19,22 +19,36 @@ pub static OFFER: Offer = Offer {
             kind: CALL_STARTED,
             about: "A call was put through; it is not over yet",
             fields: CALL,
+            lead: Some(CALL_LEAD),
+            ..EventOffer::BASE
         },
-        EventOffer { kind: CALL_FINISHED, about: "A call is over, answered or not", fields: CALL },
+        EventOffer {
+            kind: CALL_FINISHED,
+            about: "A call is over, answered or not",
+            fields: CALL,
+            lead: Some(CALL_LEAD),
+            ..EventOffer::BASE
+        },
         EventOffer {
             kind: REQUEST_CREATED,
             about: "A form of the site was sent (заявка)",
             fields: REQUEST,
+            lead: Some(LeadOffer { at: "created", contacts: &["phone", "email"], journal: true }),
+            ..EventOffer::BASE
         },
         EventOffer {
             kind: CHAT_CREATED,
             about: "A chat of the site brought a contact",
             fields: CHAT,
+            lead: Some(LeadOffer { at: "created", contacts: &["phone", "email"], journal: false }),
+            ..EventOffer::BASE
         },
     ],
     queries: &[],
     operations: &[],
 };
+
+const CALL_LEAD: LeadOffer = LeadOffer { at: "started", contacts: &["phone"], journal: true };
 
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, kind, about, codes: None }

@@ -200,6 +200,7 @@ pub fn event(
         None => aliases.remove(0),
     };
     Ok(Event {
+        asked: false,
         connection: site.connection.clone(),
         kind: frame.kind.to_owned(),
         key,

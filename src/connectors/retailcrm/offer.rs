@@ -64,6 +64,7 @@ const CUSTOMER: QueryOffer = QueryOffer {
     ],
     known: Some("customer"),
     owner: None,
+    ..QueryOffer::BASE
 };
 
 const ORDER: QueryOffer = QueryOffer {
@@ -89,6 +90,7 @@ const ORDER: QueryOffer = QueryOffer {
     ],
     known: Some("order"),
     owner: Some("customer"),
+    ..QueryOffer::BASE
 };
 
 const CUSTOMER_CREATE: OperationOffer = OperationOffer {
@@ -112,6 +114,7 @@ const CUSTOMER_CREATE: OperationOffer = OperationOffer {
     entity: Some("customer"),
     owner: None,
     makes: true,
+    ..OperationOffer::BASE
 };
 
 const ORDER_CREATE: OperationOffer = OperationOffer {
@@ -146,6 +149,7 @@ const ORDER_CREATE: OperationOffer = OperationOffer {
     entity: Some("order"),
     owner: Some("customer"),
     makes: true,
+    ..OperationOffer::BASE
 };
 
 const ORDER_EDIT: OperationOffer = OperationOffer {
@@ -166,4 +170,5 @@ const ORDER_EDIT: OperationOffer = OperationOffer {
     entity: Some("order"),
     owner: Some("customer"),
     makes: false,
+    ..OperationOffer::BASE
 };

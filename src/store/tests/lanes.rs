@@ -61,7 +61,7 @@ async fn a_hot_lane_does_not_hide_the_others() -> Tested {
     let judge: Judge = Arc::new(|event, _| {
         let lane = if event.key == "call:calm" { "calm" } else { "hot" };
         let due = if event.key == "call:calm" { 9 } else { 1 };
-        vec![JobChange::New(draft("a", &event.key, &[lane], due))]
+        vec![JobChange::New(draft("a", &event.key, &[lane], due))].into()
     });
     let mut events: Vec<Event> = (0..1500).map(|n| one(&format!("call:{n}"))).collect();
     events.push(one("call:calm"));

@@ -182,7 +182,7 @@ async fn unreadable_rows_are_new_again_once() -> Tested {
     db.store.accept(rows, None).await?;
     let unread = db.store.unrouted(2000, None).await?;
     let batch = unread.iter().map(|raw| (raw.id, Reading::Unreadable("garbage".to_owned())));
-    let judge: Judge = Arc::new(|_, _| Vec::new());
+    let judge: Judge = Arc::new(|_, _| Vec::new().into());
     db.store.route(batch.collect(), judge, at(0)).await?;
     assert_eq!(db.store.counts(at(0)).await?.unreadable, 1203);
     assert_eq!(db.store.reread(Some("chats")).await?, 3);

@@ -68,7 +68,7 @@ impl Db {
 
     /// Accepts a row that says `event` and routes it; the judge answers `changes`.
     pub async fn routed(&self, event: &Event, changes: Vec<JobChange>) -> Result<Routed, Error> {
-        let judge: Judge = Arc::new(move |_, _| changes.clone());
+        let judge: Judge = Arc::new(move |_, _| changes.clone().into());
         self.routed_by(event, judge).await
     }
 
@@ -171,6 +171,7 @@ pub fn raw(key: &str) -> Raw {
 
 pub fn one(key: &str) -> Event {
     Event {
+        asked: false,
         connection: "calls".to_owned(),
         kind: "call.finished".to_owned(),
         key: key.to_owned(),
@@ -188,6 +189,7 @@ pub fn draft(flow: &str, merge_key: &str, lanes: &[&str], due: i64) -> JobDraft 
         due: at(due),
         registered: at(0),
         lanes: lanes.iter().map(|lane| (*lane).to_owned()).collect(),
+        settle: None,
     }
 }
 
@@ -226,7 +228,7 @@ pub fn decided(verdict: Verdict, lanes: &[&str]) -> NewDecision {
 
 pub fn finished(step: i64, state: StepState) -> Finished {
     let output = (state == StepState::Done).then(|| json!({ "id": 17 }));
-    Finished { step, state, output, why: None, links: Vec::new() }
+    Finished { step, state, output, why: None, links: Vec::new(), kept: None }
 }
 
 pub fn end(state: JobState) -> Next {

@@ -139,6 +139,7 @@ impl Modelled {
             due: at(self.due),
             registered: at(0),
             lanes: names(&self.lanes),
+            settle: None,
         }
     }
 
@@ -301,7 +302,13 @@ impl Model {
         let mut events: Vec<Event> = events.collect();
         events.sort_by_key(|event| (event.key.len(), event.key.clone()));
         let judge: Judge = Arc::new(move |event, _| {
-            drafts.get(&event.key).cloned().map(JobChange::New).into_iter().collect()
+            drafts
+                .get(&event.key)
+                .cloned()
+                .map(JobChange::New)
+                .into_iter()
+                .collect::<Vec<_>>()
+                .into()
         });
         let raw = raw(&format!("from {first}"));
         self.db.store.accept(vec![raw], None).await?;

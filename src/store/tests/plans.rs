@@ -143,7 +143,7 @@ async fn looks_after_an_unknown_outcome() -> Tested {
     let fourth = db.claim_one(40).await?;
     assert_eq!(fourth.steps.len(), 1, "the absent one is not told");
     assert_eq!(fourth.steps[0].id, ids[0]);
-    let found = Resolution::Done { output: json!({ "id": 9 }), links: vec![link("9")] };
+    let found = Resolution::Done { output: json!({ "id": 9 }), links: vec![link("9")], kept: None };
     db.store.resolve(fourth.fence, ids[0], found, at(40)).await?;
     db.store.put_off(fourth.fence, at(41), "decides anew", false, at(40)).await?;
     let fifth = db.claim_one(41).await?;

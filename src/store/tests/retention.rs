@@ -40,10 +40,10 @@ async fn all_retired(db: &Db, before: i64) -> Result<Rows, Error> {
 fn judge(lanes: Vec<String>, due: i64) -> Judge {
     Arc::new(move |event, states| {
         if !states.is_empty() {
-            return Vec::new();
+            return Vec::new().into();
         }
         let lanes: Vec<&str> = lanes.iter().map(String::as_str).collect();
-        vec![JobChange::New(draft("a", &event.key, &lanes, due))]
+        vec![JobChange::New(draft("a", &event.key, &lanes, due))].into()
     })
 }
 
@@ -244,8 +244,8 @@ async fn what_waits_for_a_person_or_an_answer_stays() -> Tested {
 async fn events_of_one_job_go_together_in_time() -> Tested {
     let db = Db::new().await?;
     let joined: Judge = Arc::new(|_, states| match states {
-        [] => vec![JobChange::New(draft("a", "order:1", &[], 0))],
-        _ => Vec::new(),
+        [] => vec![JobChange::New(draft("a", "order:1", &[], 0))].into(),
+        _ => Vec::new().into(),
     });
     arrives(&db, &one("change:1"), 0, Arc::clone(&joined)).await?;
     arrives(&db, &one("change:2"), 0, Arc::clone(&joined)).await?;
@@ -337,7 +337,7 @@ async fn the_file_shrinks() -> Tested {
         db.store.accept(chunk.to_vec(), None).await?;
         let waiting = db.store.unrouted(500, None).await?;
         let batch = waiting.iter().map(|raw| (raw.id, Reading::Events(vec![one(&raw.dedupe_key)])));
-        db.store.route(batch.collect(), Arc::new(|_, _| Vec::new()), at(0)).await?;
+        db.store.route(batch.collect(), Arc::new(|_, _| Vec::new().into()), at(0)).await?;
     }
     let full = db.store.space().await?;
     assert!(full.can_shrink && full.bytes > 4_000_000, "{full:?}");
@@ -451,9 +451,9 @@ async fn lived(db: &Db, leads: &[Lead]) -> Result<Vec<(Event, Fate)>, Box<dyn st
                 let (merge, unwanted) = (merge.clone(), lead.fate == Fate::Unwanted);
                 let wants: Judge = Arc::new(move |_, states| match states {
                     [] if !unwanted => {
-                        vec![JobChange::New(draft("a", &merge, &[&merge], 0))]
+                        vec![JobChange::New(draft("a", &merge, &[&merge], 0))].into()
                     }
-                    _ => Vec::new(),
+                    _ => Vec::new().into(),
                 });
                 arrives(db, &event, joined.comes, wants).await?;
             }

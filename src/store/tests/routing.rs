@@ -47,7 +47,7 @@ async fn a_second_arrival_fills_and_tells_the_judge_what_there_is() -> Tested {
             if let Ok(mut seen) = seen.lock() {
                 seen.push((event.clone(), jobs.to_vec()));
             }
-            vec![JobChange::Update(draft("a", "call:1", &["x", "y"], 30))]
+            vec![JobChange::Update(draft("a", "call:1", &["x", "y"], 30))].into()
         })
     };
     let fuller = with(one("call:1"), "email", "user@example.test");
@@ -72,7 +72,7 @@ async fn a_hook_registers_a_lead_that_a_journal_brought_as_old() -> Tested {
     let judge: Judge = Arc::new(|event, jobs| {
         let counts = event.registered >= at(100) && jobs.is_empty();
         let draft = JobDraft { registered: event.registered, ..draft("a", &event.key, &[], 160) };
-        if counts { vec![JobChange::New(draft)] } else { Vec::new() }
+        if counts { vec![JobChange::New(draft)].into() } else { Vec::new().into() }
     });
     let arrival = |second| Event { registered: at(second), ..one("call:1") };
     assert_eq!(db.routed_by(&arrival(99), Arc::clone(&judge)).await?.jobs, 0);
@@ -125,7 +125,8 @@ async fn an_unreadable_row_keeps_its_reason_and_a_row_is_routed_once() -> Tested
             (rows[1].id, Reading::Events(vec![one("call:1"), one("call:2")])),
         ]
     };
-    let judge: Judge = Arc::new(|event, _| vec![JobChange::New(draft("a", &event.key, &[], 0))]);
+    let judge: Judge =
+        Arc::new(|event, _| vec![JobChange::New(draft("a", &event.key, &[], 0))].into());
     let routed = db.store.route(batch(), Arc::clone(&judge), at(0)).await?;
     assert_eq!(routed, Routed { events: 2, repeats: 0, jobs: 2, unreadable: 1 });
     assert_eq!(db.store.route(batch(), judge, at(1)).await?, Routed::default());
@@ -156,7 +157,7 @@ async fn rows_of_one_batch_follow_the_event_that_stays() -> Tested {
         [provisional("hook:p+t"), one("call:2"), alias(one("call:2"), "hook:p+t")].map(|a| vec![a]);
     let rows = db.store.unrouted(10, None).await?;
     let batch = rows.iter().zip(arrivals).map(|(raw, events)| (raw.id, Reading::Events(events)));
-    let routed = db.store.route(batch.collect(), Arc::new(|_, _| Vec::new()), at(0)).await?;
+    let routed = db.store.route(batch.collect(), Arc::new(|_, _| Vec::new().into()), at(0)).await?;
     assert_eq!((routed.events, routed.repeats), (2, 1));
     assert_eq!(db.only_story("call:2").await?.deliveries.len(), 3);
     Ok(())

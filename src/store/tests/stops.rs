@@ -16,7 +16,8 @@ async fn child() -> Tested {
         return Ok(());
     };
     let store = Store::open(&url, at(0)).await?;
-    let judge: Judge = Arc::new(|event, _| vec![JobChange::New(draft("a", &event.key, &["x"], 0))]);
+    let judge: Judge =
+        Arc::new(|event, _| vec![JobChange::New(draft("a", &event.key, &["x"], 0))].into());
     let mut told = String::new();
     let mut tell = |what: &str| {
         told.push_str(what);

@@ -54,7 +54,7 @@ async fn a_lead_is_found_by_everything_that_names_it() -> Tested {
 async fn stories_are_bounded_and_newest_first() -> Tested {
     let db = Db::new().await?;
     let judge: Judge = Arc::new(|event, _| {
-        vec![JobChange::New(draft("a", &event.key, &["phone:+79990000001"], 0))]
+        vec![JobChange::New(draft("a", &event.key, &["phone:+79990000001"], 0))].into()
     });
     let events: Vec<Event> = (0..60).map(|n| one(&format!("call:{n}"))).collect();
     db.store.accept(vec![raw("all")], None).await?;

@@ -18,6 +18,8 @@ fn query(name: &str, input: Value, known: &[&str]) -> Query {
         name: name.into(),
         input: input.as_object().unwrap().clone(),
         known: known.iter().map(|id| KnownId { id: (*id).to_owned(), made: now() }).collect(),
+        since: None,
+        among: Vec::new(),
     }
 }
 

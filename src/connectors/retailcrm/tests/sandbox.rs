@@ -40,6 +40,8 @@ async fn fact(account: &Account, name: &str, input: Value) -> Value {
         name: name.into(),
         input: input.as_object().unwrap().clone(),
         known: Vec::new(),
+        since: None,
+        among: Vec::new(),
     };
     match account.ask(&query, now()).await {
         Answer::Known(fact) => fact,
