@@ -118,8 +118,3 @@ impl App {
         Ok(Pipeline::new(store, clock, self.book, self.connectors, leave))
     }
 }
-
-/// The folder that holds the store's file, for messages.
-pub fn store_path(url: &str) -> PathBuf {
-    PathBuf::from(url.strip_prefix("sqlite:").unwrap_or(url))
-}

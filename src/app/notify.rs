@@ -32,11 +32,6 @@ pub fn stopping(status: &str) {
     send(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
-/// One short line for `systemctl status`.
-pub fn status(text: &str) {
-    send(&[NotifyState::Status(text)]);
-}
-
 /// Tells the watchdog twice in its time that we live, if there is one; never ends while there is.
 pub async fn watch(pipeline: Pipeline, store_is_inside: bool) {
     let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()) else {

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::pipeline::Pipeline;
 use crate::pipeline::owners::{self, Sign};
-use crate::store::{self, Store};
+use crate::store::{self, Replica, Store};
 use anyhow::{Context, bail};
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub async fn reach(app: App, clock: Clock) -> anyhow::Result<Reach> {
         }
         Err(error) => return Err(error).context("the store cannot be opened"),
     };
-    if pipeline.store.is_shared() && is_running(&pipeline.store, &pipeline.clock).await? {
+    if pipeline.store.is_shared() && !running(&pipeline.store, &pipeline.clock).await?.is_empty() {
         return Ok(Reach::Daemon(pipeline.store));
     }
     let pipeline = pipeline.started().await?;
@@ -62,13 +62,14 @@ pub async fn reach(app: App, clock: Clock) -> anyhow::Result<Reach> {
     Ok(Reach::Alone(Box::new(Alone { pipeline, keeper, done })))
 }
 
-/// Does any process show itself on this store?
+/// The processes that show themselves on this store.
 ///
 /// # Errors
 /// The store's.
-pub async fn is_running(store: &Store, clock: &Clock) -> Result<bool, store::Error> {
-    let (replicas, now) = store.replicas(clock.now()).await?;
-    Ok(replicas.iter().any(|replica| now.duration_since(replica.seen) < SEEN))
+pub async fn running(store: &Store, clock: &Clock) -> Result<Vec<Replica>, store::Error> {
+    let (mut replicas, now) = store.replicas(clock.now()).await?;
+    replicas.retain(|replica| now.duration_since(replica.seen) < SEEN);
+    Ok(replicas)
 }
 
 impl Alone {

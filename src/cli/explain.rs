@@ -1,7 +1,7 @@
 //! `leadlink explain FLOW EVENT.json`: facts, decision, reasons and the exact requests. Invariant:
 //! nothing is written, neither in the far sides nor in the store.
 
-use super::{out, sound};
+use super::{out, sound, unknown};
 use crate::clock::Clock;
 use crate::domain::{Event, Raw, Verdict};
 use crate::pipeline::Pipeline;
@@ -55,8 +55,8 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
 /// The events of the file: what a far side sent goes through the connection's own parser.
 fn events(pipeline: &Pipeline, flow: &str, value: Value) -> anyhow::Result<Vec<Event>> {
     let Some(bound) = pipeline.book.flow(flow) else {
-        let known: Vec<&str> = pipeline.book.flows().iter().map(|b| b.name.as_str()).collect();
-        bail!("there is no flow {flow}; there are: {}", known.join(", "));
+        let known = pipeline.book.flows().iter().map(|bound| bound.name.as_str());
+        return Err(unknown("flow", flow, known));
     };
     let Value::Object(table) = value else { bail!("an event is a JSON object") };
     if let (Some(connection), false) = (table.get("connection"), table.contains_key("fields")) {

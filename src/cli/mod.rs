@@ -142,6 +142,12 @@ fn sound(config: Option<PathBuf>) -> Option<App> {
     if has_errors(&read.problems) { None } else { read.app }
 }
 
+/// What a person is told who named something that is not there.
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
+    let known: Vec<&str> = known.collect();
+    anyhow::anyhow!("there is no {what} {name}; there are: {}", known.join(", "))
+}
+
 fn show(problems: &[Problem]) {
     if !problems.is_empty() {
         out::complain(render(problems, out::colored_errors()).trim_end());

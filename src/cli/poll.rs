@@ -2,7 +2,7 @@
 //! a row that the daemon performs; with none it takes the lock and does it itself.
 
 use super::beside::{Reach, ask, reach};
-use super::{out, sound};
+use super::{out, sound, unknown};
 use crate::clock::Clock;
 use crate::pipeline::{obey::read, route};
 use anyhow::{Context, bail};
@@ -24,8 +24,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
     let name = &arguments.connection;
     let Some(connector) = app.connectors.get(name).cloned() else {
-        let known: Vec<&str> = app.connectors.keys().map(String::as_str).collect();
-        bail!("there is no connection {name}; there are: {}", known.join(", "));
+        return Err(unknown("connection", name, app.connectors.keys().map(String::as_str)));
     };
     if connector.feeds().is_empty() {
         bail!("{name} has nothing to poll");

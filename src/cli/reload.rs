@@ -3,10 +3,9 @@
 
 use super::{beside, out, sound};
 use crate::clock::Clock;
-use crate::store::{Replica, Store};
+use crate::store::Store;
 use anyhow::{Context, bail};
 use clap::Args;
-use jiff::SignedDuration;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,21 +20,18 @@ pub struct Arguments {
 
 /// A process looks for calls twice a second and shows itself at once when it has heard one.
 const PATIENCE: Duration = Duration::from_secs(30);
-const SEEN: SignedDuration = SignedDuration::from_secs(15);
 
 pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
     let clock = Clock::default();
     let store = Store::open_beside(&app.store_url).await.context("the store cannot be opened")?;
-    if !beside::is_running(&store, &clock).await? {
+    if beside::running(&store, &clock).await?.is_empty() {
         bail!("no daemon runs on this store; `leadlink run` reads the files when it starts");
     }
     let call = store.call_all(crate::pipeline::obey::RELOAD, clock.now()).await?;
     let give_up = tokio::time::Instant::now() + PATIENCE;
     let heard = loop {
-        let (replicas, now) = store.replicas(clock.now()).await?;
-        let live = |replica: &Replica| now.duration_since(replica.seen) < SEEN;
-        let live: Vec<Replica> = replicas.into_iter().filter(live).collect();
+        let live = beside::running(&store, &clock).await?;
         if live.iter().all(|replica| replica.heard >= call) {
             break live;
         }

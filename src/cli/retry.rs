@@ -4,7 +4,7 @@
 //! mends none.
 
 use super::beside::{Reach, ask, reach};
-use super::{out, sound};
+use super::{out, sound, unknown};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::pipeline::mend::{self, Report, Retry};
@@ -60,8 +60,11 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         bail!("--arrived and --again speak about one job");
     }
     if let Some(flow) = arguments.flow.as_ref().filter(|flow| app.book.flow(flow).is_none()) {
-        let known: Vec<&str> = app.book.flows().iter().map(|b| b.name.as_str()).collect();
-        bail!("there is no flow {flow}; there are: {}", known.join(", "));
+        return Err(unknown(
+            "flow",
+            flow,
+            app.book.flows().iter().map(|bound| bound.name.as_str()),
+        ));
     }
     known_connection(&app, arguments.connection.as_deref())?;
     let mut jobs = Vec::new();
@@ -95,10 +98,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
 fn known_connection(app: &App, name: Option<&str>) -> anyhow::Result<()> {
     match name.filter(|name| !app.connectors.contains_key(*name)) {
         None => Ok(()),
-        Some(name) => {
-            let known: Vec<&str> = app.connectors.keys().map(String::as_str).collect();
-            bail!("there is no connection {name}; there are: {}", known.join(", "))
-        }
+        Some(name) => Err(unknown("connection", name, app.connectors.keys().map(String::as_str))),
     }
 }
 

@@ -180,7 +180,7 @@ pub enum Resolution {
     Done {
         output: Value,
         links: Vec<Link>,
-        kept: Option<Kept>,
+        kept: Option<Box<Kept>>,
     },
     /// Not there; `last`: it may be repeated now, else another look follows.
     Absent {
