@@ -1,5 +1,5 @@
 //! THE LIST of connectors, and what each owes its users. Invariant: adding a connector is one
-//! folder and one line here; nothing above this room knows a far side by name.
+//! folder and one entry here; nothing above this room knows a far side by name.
 //!
 //! The standard that every connector keeps (held by `tests/connectors.rs` over the list): its name
 //! is a noun; its settings are read to the last key, so an unknown one is a problem; secrets are
