@@ -102,6 +102,31 @@ pub fn as_hole(value: &Value) -> Option<(&str, Vec<&str>)> {
     Some((step, path.iter().filter_map(Value::as_str).collect()))
 }
 
+/// Does the value wait for an output of another step?
+pub fn has_hole(value: &Value) -> bool {
+    as_hole(value).is_some()
+        || match value {
+            Value::Array(items) => items.iter().any(has_hole),
+            Value::Object(fields) => fields.values().any(has_hole),
+            _ => false,
+        }
+}
+
+/// The value as a person reads it before it is filled: a hole is `‹steps.customer.id›`.
+pub fn shown(value: &Value) -> Value {
+    if let Some((step, path)) = as_hole(value) {
+        let dotted: String = path.iter().map(|name| format!(".{name}")).collect();
+        return format!("‹steps.{step}{dotted}›").into();
+    }
+    match value {
+        Value::Array(items) => items.iter().map(shown).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, held)| (name.clone(), shown(held))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
 /// Fills the holes of an input from the outputs of the steps before it.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! The offers that the shipped flows are written against, for the tests of this room. Invariant: a
 //! copy of what the connectors offer; the real ones are checked by the tests of the whole.
 
-use crate::domain::offer::{EventOffer, Field, Input, Kind, Need, Offer, OperationOffer};
+use crate::domain::offer::{EventOffer, Field, From, Input, Kind, Need, Offer, OperationOffer};
 use crate::domain::{QueryOffer, Repeat};
 
 const fn field(name: &'static str, kind: Kind) -> Field {
@@ -30,9 +30,109 @@ pub static CALLTOUCH: Offer = Offer {
         EventOffer { kind: "request.created", about: "", fields: REQUEST, ..EventOffer::BASE },
         EventOffer { kind: "chat.created", about: "", fields: CHAT, ..EventOffer::BASE },
     ],
-    queries: &[],
-    operations: &[],
+    queries: &[
+        QueryOffer {
+            name: "deal",
+            input: &[input("id", Kind::Text, Need::Must)],
+            output: texts!("id" "status" "calltouch_id" "call" "request" "chat" "account";
+                field("statusDate", Kind::Time), field("revenue", Kind::Money),
+                field("created", Kind::Time)),
+            from: From::Memory("deal"),
+            ..QueryOffer::BASE
+        },
+        QueryOffer {
+            name: "lead",
+            input: &[
+                input("type", Kind::Text, Need::Must),
+                input("phones", Kind::List(&Kind::Phone), Need::OneOf),
+                input("emails", Kind::List(&Kind::Email), Need::OneOf),
+                input("at", Kind::Time, Need::Must),
+                may("months", Kind::Number),
+                may("ahead", Kind::Text),
+                may("look", Kind::Flag),
+            ],
+            output: texts!("id" "type" "contact" "source" "medium" "campaign";
+                field("at", Kind::Time), field("distance", Kind::Number),
+                field("complete", Kind::Flag), field("since", Kind::Time),
+                field("until", Kind::Time),
+                field("candidates", Kind::List(&Kind::Record(CANDIDATE))),
+                field("before", Kind::Record(NEIGHBOUR)), field("after", Kind::Record(NEIGHBOUR))),
+            from: From::Leads,
+            ..QueryOffer::BASE
+        },
+    ],
+    operations: &[
+        OperationOffer {
+            name: "deal.create",
+            input: &[
+                input("id", Kind::Text, Need::Must),
+                may("orderName", Kind::Text),
+                may("manager", Kind::Text),
+                may("funnel", Kind::Text),
+                may("status", Kind::Text),
+                may("statusDate", Kind::Time),
+                input("orderDate", Kind::Time, Need::Must),
+                may("updateDate", Kind::Time),
+                may("revenue", Kind::Money),
+                may("currency", Kind::Text),
+                may("call", Kind::Text),
+                may("request", Kind::Text),
+                may("chat", Kind::Text),
+                may("phones", Kind::List(&Kind::Phone)),
+                may("emails", Kind::List(&Kind::Email)),
+                may("date", Kind::Time),
+                may("source", Kind::Text),
+                may("medium", Kind::Text),
+                may("campaign", Kind::Text),
+            ],
+            output: texts!("id" "calltouch_id"; field("existed", Kind::Flag)),
+            entity: Some("deal"),
+            makes: true,
+            keeps: &[
+                "status",
+                "statusDate",
+                "revenue",
+                "orderName",
+                "funnel",
+                "call",
+                "request",
+                "chat",
+                "calltouch_id",
+                "source",
+                "medium",
+                "campaign",
+            ],
+            leads: &[("call", "call"), ("request", "request"), ("chat", "chat")],
+            batch: 100,
+            ..OperationOffer::BASE
+        },
+        OperationOffer {
+            name: "deal.update",
+            input: &[
+                input("id", Kind::Text, Need::Must),
+                may("orderName", Kind::Text),
+                may("manager", Kind::Text),
+                may("funnel", Kind::Text),
+                may("status", Kind::Text),
+                may("statusDate", Kind::Time),
+                may("updateDate", Kind::Time),
+                may("revenue", Kind::Money),
+                may("currency", Kind::Text),
+                may("orderDate", Kind::Time),
+            ],
+            output: texts!("id" "calltouch_id";),
+            entity: Some("deal"),
+            keeps: &["status", "statusDate", "revenue", "orderName", "funnel", "calltouch_id"],
+            batch: 100,
+            ..OperationOffer::BASE
+        },
+    ],
 };
+
+const NEIGHBOUR: &[Field] = texts!("id" "contact"; field("at", Kind::Time));
+
+const CANDIDATE: &[Field] = texts!("id" "contact" "source" "medium" "campaign";
+    field("at", Kind::Time), field("distance", Kind::Number));
 
 const CALL: &[Field] = texts!("id" "site_id" "source" "medium" "keyword" "utm_source" "utm_medium"
     "utm_campaign" "utm_content" "utm_term" "url" "city" "session_id" "manager";

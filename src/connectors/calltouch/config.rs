@@ -21,6 +21,8 @@ const SHORTEST_POLL: Duration = Duration::from_secs(1);
 /// The documented limit, for one address of ours.
 const RATE: f64 = 5.0;
 const SHORT_SECRET: usize = 16;
+/// 365 days. The unit is inferred, and so is whether Calltouch takes as much (calltouch.md §5.2).
+const SEARCH_DEPTH: u32 = 525_600;
 
 /// `[connections.NAME]` with `connector = "calltouch"`.
 pub struct Settings {
@@ -29,6 +31,10 @@ pub struct Settings {
     pub token: SecretString,
     pub hook_secret: Option<SecretString>,
     pub poll_every: Duration,
+    /// How far back Calltouch looks for a deal's lead, in minutes.
+    pub search_depth: u32,
+    /// Requests of one day that it may send, where the account has a budget.
+    pub requests_per_day: Option<u64>,
     /// Names of a request's e-mail in the webhook, in place of ours.
     pub request_email_fields: Option<Vec<String>>,
     /// Names in the chat's webhook, by our field, in place of ours.
@@ -45,6 +51,9 @@ impl Settings {
         let hook_secret = hook_secret(section);
         let zone = zone(section);
         let poll_every = poll_every(section);
+        let search_depth = count(section, "search_depth", "write minutes: 525600 are 365 days");
+        let requests_per_day =
+            count(section, "requests_per_day", "write how many, or leave it out");
         let request_email_fields = section.texts("request_email_fields");
         let chat_fields = chat_fields(section);
         if token.expose_secret().is_empty() {
@@ -57,6 +66,8 @@ impl Settings {
             token,
             hook_secret,
             poll_every: poll_every?,
+            search_depth: search_depth?.unwrap_or(SEARCH_DEPTH),
+            requests_per_day: requests_per_day?.map(u64::from),
             request_email_fields,
             chat_fields,
         })
@@ -131,6 +142,16 @@ fn poll_every(section: &mut Section) -> Option<Duration> {
         section.problem("poll_every", problem);
     }
     Some(every)
+}
+
+/// A number above 0, where the table has one; `None` where it has another.
+fn count(section: &mut Section, key: &str, mend: &str) -> Option<Option<u32>> {
+    let Some(count) = section.integer(key) else { return Some(None) };
+    let sound = u32::try_from(count).ok().filter(|count| *count > 0);
+    if sound.is_none() {
+        section.problem(key, Problem::error("the number must be above 0").mend(mend));
+    }
+    sound.map(Some)
 }
 
 fn chat_fields(section: &mut Section) -> Vec<(String, Vec<String>)> {

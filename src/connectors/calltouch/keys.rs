@@ -29,12 +29,24 @@ pub const KEYS: &[Key] = &[
     )
     .by_default("5"),
     Key::may(
+        "requests_per_day",
+        Shape::Count,
+        "How many requests of one day the points of the account allow; by default nobody counts",
+    ),
+    Key::may(
         "limit_group",
         Shape::Text,
         "Connections of one group share one rate; by default the host of `url`",
     ),
     Key::may("timeout", Shape::Duration, "How long one request may take; at most 14 s")
         .by_default("10s"),
+    Key::may(
+        "search_depth",
+        Shape::Count,
+        "How far back Calltouch looks for the lead of a deal where our own journal of leads is not \
+         complete, in minutes",
+    )
+    .by_default("525600"),
     Key::may(
         "request_email_fields",
         Shape::Texts,

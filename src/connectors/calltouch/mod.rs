@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod complete;
 mod config;
+mod deal;
 mod fields;
 mod hook;
 mod journal;
@@ -29,7 +30,9 @@ use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
 use async_trait::async_trait;
 use client::Journals;
+use deal::Manner;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use parse::Names;
 use poll::Cursor;
 use secrecy::{ExposeSecret, SecretString};
@@ -46,6 +49,8 @@ pub struct Calltouch {
     hook_secret: Option<SecretString>,
     poll_every: Duration,
     pace: f64,
+    search_depth: u32,
+    requests_per_day: Option<u64>,
 }
 
 /// What reading deliveries and records needs.
@@ -96,7 +101,14 @@ impl Calltouch {
             hook_secret: settings.hook_secret,
             poll_every: settings.poll_every,
             pace,
+            search_depth: settings.search_depth,
+            requests_per_day: settings.requests_per_day,
         })
+    }
+
+    /// What the settings say of deals.
+    fn manner(&self) -> Manner {
+        Manner { zone: self.reader.site.zone.clone(), depth: self.search_depth }
     }
 }
 
@@ -166,6 +178,18 @@ impl Connector for Calltouch {
         Ok(Page { rows, cursor: Some(next.store()), more: next.under_way(), covered: None })
     }
 
+    fn account(&self) -> Option<String> {
+        Some(self.reader.site.id.to_string())
+    }
+
+    fn zone(&self) -> TimeZone {
+        self.reader.site.zone.clone()
+    }
+
+    fn requests_per_day(&self) -> Option<u64> {
+        self.requests_per_day
+    }
+
     async fn complete(&self, event: &Event, _now: Timestamp) -> Result<Completion, Delay> {
         complete::complete(self, event).await
     }
@@ -183,7 +207,7 @@ impl Connector for Calltouch {
     }
 
     fn preview(&self, effect: &Effect) -> Preview {
-        Preview { method: "none", path: no_operation(effect), fields: Vec::new() }
+        deal::preview(effect, &self.manner())
     }
 
     async fn check(&self) -> Vec<Problem> {

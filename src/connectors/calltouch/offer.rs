@@ -1,7 +1,10 @@
 //! What Calltouch offers, as data. Invariant: every field that a delivery or a journal record can
-//! fill is named here, and nothing else gets into an event.
+//! fill is named here, and nothing else gets into an event; no input can link a deal anew.
 
-use crate::domain::{EventOffer, Field, Kind, LeadOffer, Offer};
+use crate::domain::offer::{From, Input, Need};
+use crate::domain::{
+    EventOffer, Field, Kind, LeadOffer, Offer, OperationOffer, QueryOffer, Repeat,
+};
 
 /// The name in `connector = "…"`.
 pub const CONNECTOR: &str = "calltouch";
@@ -11,7 +14,16 @@ pub const CALL_FINISHED: &str = "call.finished";
 pub const REQUEST_CREATED: &str = "request.created";
 pub const CHAT_CREATED: &str = "chat.created";
 
-/// Leads only: no questions and no operations.
+/// The entity that we write, and the question what we remember of it.
+pub const DEAL: &str = "deal";
+/// The question which lead an order came from.
+pub const LEAD: &str = "lead";
+pub const DEAL_CREATE: &str = "deal.create";
+pub const DEAL_UPDATE: &str = "deal.update";
+
+/// How many deals one request may carry (calltouch.md §1.4).
+pub const BATCH: u32 = 100;
+
 pub static OFFER: Offer = Offer {
     connector: CONNECTOR,
     events: &[
@@ -44,9 +56,198 @@ pub static OFFER: Offer = Offer {
             ..EventOffer::BASE
         },
     ],
-    queries: &[],
-    operations: &[],
+    queries: &[
+        QueryOffer {
+            name: DEAL,
+            about: "What we last wrote of a deal, from our own memory",
+            input: &[input("id", Kind::Text, Need::Must, "The deal's orderNumber: the order's id")],
+            output: DEAL_FIELDS,
+            from: From::Memory(DEAL),
+            ..QueryOffer::BASE
+        },
+        QueryOffer {
+            name: LEAD,
+            about: "The lead of these contacts that is nearest in time, from our journal of leads",
+            input: LEAD_INPUT,
+            output: LEAD_FIELDS,
+            from: From::Leads,
+            ..QueryOffer::BASE
+        },
+    ],
+    operations: &[
+        OperationOffer {
+            name: DEAL_CREATE,
+            about: "Makes a deal, linked to the first lead that its matching finds",
+            input: CREATE,
+            output: &[
+                DEAL_ID,
+                CALLTOUCH_ID,
+                field("existed", Kind::Flag, "The deal was there already, and was updated"),
+            ],
+            repeat: Repeat::Check,
+            entity: Some(DEAL),
+            makes: true,
+            keeps: &[
+                "status",
+                "statusDate",
+                "revenue",
+                "orderName",
+                "funnel",
+                "call",
+                "request",
+                "chat",
+                "calltouch_id",
+                "source",
+                "medium",
+                "campaign",
+            ],
+            leads: &[("call", "call"), ("request", "request"), ("chat", "chat")],
+            batch: BATCH,
+            ..OperationOffer::BASE
+        },
+        OperationOffer {
+            name: DEAL_UPDATE,
+            about: "Brings a deal up to date; its link stays as it is",
+            input: UPDATE,
+            output: &[DEAL_ID, CALLTOUCH_ID],
+            repeat: Repeat::Check,
+            entity: Some(DEAL),
+            keeps: &["status", "statusDate", "revenue", "orderName", "funnel", "calltouch_id"],
+            batch: BATCH,
+            ..OperationOffer::BASE
+        },
+    ],
 };
+
+const fn input(name: &'static str, kind: Kind, need: Need, about: &'static str) -> Input {
+    Input { name, kind, need, about, codes: None }
+}
+
+const fn may(name: &'static str, kind: Kind, about: &'static str) -> Input {
+    input(name, kind, Need::May, about)
+}
+
+const DEAL_ID: Field = field("id", Kind::Text, "The deal's orderNumber: the order's id");
+const CALLTOUCH_ID: Field = field("calltouch_id", Kind::Text, "Calltouch's own id of the deal");
+
+const DEAL_FIELDS: &[Field] = &[
+    DEAL_ID,
+    field("status", Kind::Text, "The status that was last sent"),
+    field("statusDate", Kind::Time, "When the order got the status that was last sent"),
+    field("revenue", Kind::Money, "The sum that was last sent"),
+    field("created", Kind::Time, "When we made the deal"),
+    CALLTOUCH_ID,
+    field("call", Kind::Text, "Id of the call that it is linked to"),
+    field("request", Kind::Text, "Id of the request that it is linked to"),
+    field("chat", Kind::Text, "Id of the chat that it is linked to"),
+    field("account", Kind::Text, "Id of the site that has it"),
+];
+
+const LEAD_INPUT: &[Input] = &[
+    input("type", Kind::Text, Need::Must, "call, request or chat"),
+    input("phones", Kind::List(&Kind::Phone), Need::OneOf, "The client's phones"),
+    input("emails", Kind::List(&Kind::Email), Need::OneOf, "The client's e-mails"),
+    input("at", Kind::Time, Need::Must, "When the order was made: the nearest lead is meant"),
+    may("months", Kind::Number, "How many months before it a lead may be; 12"),
+    may("ahead", Kind::Text, "How long after it a lead may be; 1h"),
+    may("look", Kind::Flag, "Look into Calltouch's journal before saying \"not found\"; true"),
+];
+
+const LEAD_FIELDS: &[Field] = &[
+    field("id", Kind::Text, "Calltouch's id of the lead that was found; none: not found"),
+    field("type", Kind::Text, "call, request or chat"),
+    field("at", Kind::Time, "When the lead began"),
+    field("contact", Kind::Text, "The contact that matched"),
+    field("distance", Kind::Number, "Seconds from the order to the lead; before it: below 0"),
+    SOURCE,
+    MEDIUM,
+    field("campaign", Kind::Text, "utm_campaign of the visit"),
+    field("complete", Kind::Flag, "Our journal of leads covers all the time that was searched"),
+    field("since", Kind::Time, "From when on leads were searched"),
+    field("until", Kind::Time, "Until when leads were searched"),
+    field(
+        "candidates",
+        Kind::List(&Kind::Record(&[
+            LEAD_ID,
+            LEAD_AT,
+            LEAD_CONTACT,
+            field("distance", Kind::Number, "Seconds from the order to the lead"),
+            SOURCE,
+            MEDIUM,
+            field("campaign", Kind::Text, "utm_campaign of the visit"),
+        ])),
+        "All leads that match, by time",
+    ),
+    field(
+        "before",
+        Kind::Record(&[LEAD_ID, LEAD_AT, LEAD_CONTACT]),
+        "The nearest lead that is too old",
+    ),
+    field(
+        "after",
+        Kind::Record(&[LEAD_ID, LEAD_AT, LEAD_CONTACT]),
+        "The nearest lead that came too late",
+    ),
+];
+
+const LEAD_ID: Field = field("id", Kind::Text, "Calltouch's id of the lead");
+const LEAD_AT: Field = field("at", Kind::Time, "When the lead began");
+const LEAD_CONTACT: Field = field("contact", Kind::Text, "The contact that matched");
+
+const ORDER_NUMBER: Input =
+    input("id", Kind::Text, Need::Must, "The order's id: orderNumber, unique within the site");
+const ORDER_NAME: Input = may("orderName", Kind::Text, "What people call the deal");
+const DEAL_MANAGER: Input = may("manager", Kind::Text, "Full name of the manager");
+const FUNNEL: Input = may("funnel", Kind::Text, "The funnel");
+const STATUS: Input = may("status", Kind::Text, "The status");
+const STATUS_DATE: Input = may("statusDate", Kind::Time, "When the order got it");
+const UPDATE_DATE: Input = may("updateDate", Kind::Time, "When the order was changed");
+const REVENUE: Input = may("revenue", Kind::Money, "The order's sum");
+const CURRENCY: Input = may("currency", Kind::Text, "Its currency, in Calltouch's spelling (rub)");
+const MADE: &str = "When the order was made";
+
+const CREATE: &[Input] = &[
+    ORDER_NUMBER,
+    ORDER_NAME,
+    DEAL_MANAGER,
+    FUNNEL,
+    STATUS,
+    STATUS_DATE,
+    input("orderDate", Kind::Time, Need::Must, MADE),
+    UPDATE_DATE,
+    REVENUE,
+    CURRENCY,
+    may("call", Kind::Text, "Id of the call to link it to"),
+    may("request", Kind::Text, "Id of the request to link it to, if there is no such call"),
+    may("chat", Kind::Text, "Id of the chat to link it to, if there is no such request"),
+    may("phones", Kind::List(&Kind::Phone), "Phones by which Calltouch itself looks for a lead"),
+    may("emails", Kind::List(&Kind::Email), "E-mails by which Calltouch itself looks for a lead"),
+    may(
+        "date",
+        Kind::Time,
+        "The lead nearest to this is meant; without it Calltouch looks for none",
+    ),
+    may("source", Kind::Text, "Source of a deal for which no lead is found"),
+    may("medium", Kind::Text, "Medium of a deal for which no lead is found"),
+    may("campaign", Kind::Text, "Campaign of a deal for which no lead is found"),
+];
+
+const UPDATE: &[Input] = &[
+    ORDER_NUMBER,
+    ORDER_NAME,
+    DEAL_MANAGER,
+    FUNNEL,
+    STATUS,
+    STATUS_DATE,
+    UPDATE_DATE,
+    REVENUE,
+    CURRENCY,
+    may(
+        "orderDate",
+        Kind::Time,
+        "When the order was made: where a lost answer is looked up; not sent",
+    ),
+];
 
 const CALL_LEAD: LeadOffer = LeadOffer { at: "started", contacts: &["phone"], journal: true };
 

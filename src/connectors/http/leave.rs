@@ -33,13 +33,13 @@ struct Tenure {
 }
 
 /// Leave for one request: good for as long as the tenure in which it was asked for.
-pub(super) struct Pass {
+pub struct Pass {
     tenure: Option<Tenure>,
 }
 
 impl Pass {
     /// The request waits until then.
-    pub fn first(&self) -> Option<Instant> {
+    pub(super) fn first(&self) -> Option<Instant> {
         self.tenure.and_then(|tenure| tenure.first)
     }
 }

@@ -3,15 +3,16 @@
 //! of it is a value.
 
 mod answer;
+mod background;
 mod leave;
 mod limits;
 
 pub use answer::{Failure, Response, Sent, Verdict};
-pub use leave::Leave;
+pub use background::{in_background, is_background};
+pub use leave::{Leave, Pass};
 pub use limits::Limits;
 
 use axum::body::Bytes;
-use leave::Pass;
 use limits::Bucket;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -28,7 +29,8 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 /// A request must have ended before the lease of its step (15 s) can.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(14);
-const NOT_OURS: &str = "this process does not own the connection now";
+/// Why a request is not sent where several processes share the database.
+pub const NOT_OURS: &str = "this process does not own the connection now";
 /// How long an idle connection is kept; shorter than what far sides keep theirs.
 const IDLE: Duration = Duration::from_secs(30);
 const USER_AGENT: &str = concat!("leadlink/", env!("CARGO_PKG_VERSION"));
@@ -44,6 +46,10 @@ pub struct Client {
     base: Arc<str>,
     timeout: Duration,
 }
+
+/// The right to send one request now; one that is not used is lost.
+#[must_use]
+pub struct Turn(Pass);
 
 /// What makes a client: read from the connection's settings.
 #[derive(Debug, Clone)]
@@ -123,12 +129,50 @@ impl Client {
     /// # Errors
     /// [`Failure`] where no whole answer came.
     pub async fn send(&self, request: Request) -> Result<Response, Failure> {
-        let connection = self.connection.to_string();
-        let waited = Instant::now();
-        let pass = self.turn().await;
-        metrics::histogram!("leadlink_wait_seconds", "connection" => connection.clone())
-            .record(waited.elapsed().as_secs_f64());
+        let turn = self.turn().await;
+        self.answer(turn, request).await
+    }
 
+    /// The same for who has waited for its turn before.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_in(&self, turn: Turn, request: Request) -> Result<Response, Failure> {
+        self.answer(Some(turn), request).await
+    }
+
+    /// Waits until a request may be sent; `None` where this process may send none. Work that was
+    /// asked for [`in_background`] waits for its part of the rate too.
+    pub async fn turn(&self) -> Option<Turn> {
+        let waited = Instant::now();
+        let pass = self.waited().await;
+        metrics::histogram!("leadlink_wait_seconds", "connection" => self.connection.to_string())
+            .record(waited.elapsed().as_secs_f64());
+        pass.map(Turn)
+    }
+
+    /// Leave to send what is asked for now, for who collects before it sends; `None` where the
+    /// connection is not ours.
+    pub fn pass(&self) -> Option<Pass> {
+        self.leave.pass(&self.connection)
+    }
+
+    /// Is it still good? What is not was surely not sent, and is another's to send.
+    pub fn holds(&self, pass: &Pass) -> bool {
+        self.leave.holds(&self.connection, pass)
+    }
+
+    async fn waited(&self) -> Option<Pass> {
+        let pass = self.pass()?;
+        if let Some(first) = pass.first() {
+            tokio::time::sleep_until(first.into()).await;
+        }
+        self.bucket.turn(is_background()).await;
+        self.holds(&pass).then_some(pass)
+    }
+
+    async fn answer(&self, turn: Option<Turn>, request: Request) -> Result<Response, Failure> {
+        let connection = self.connection.to_string();
         let span = tracing::info_span!(
             "request",
             connection = %connection,
@@ -138,8 +182,8 @@ impl Client {
         );
         let template = request.template;
         let begun = Instant::now();
-        let answer = match pass {
-            Some(pass) => self.exchange(request, pass).instrument(span.clone()).await,
+        let answer = match turn {
+            Some(Turn(pass)) => self.exchange(request, pass).instrument(span.clone()).await,
             None => Err(Failure::unsent(NOT_OURS)),
         };
         let took = begun.elapsed();
@@ -157,16 +201,6 @@ impl Client {
             "connection" => connection, "path" => template, "status" => status)
         .increment(1);
         answer
-    }
-
-    /// Leave to send, once it is this request's turn.
-    async fn turn(&self) -> Option<Pass> {
-        let pass = self.leave.pass(&self.connection)?;
-        if let Some(first) = pass.first() {
-            tokio::time::sleep_until(first.into()).await;
-        }
-        self.bucket.turn().await;
-        self.leave.holds(&self.connection, &pass).then_some(pass)
     }
 
     async fn exchange(&self, request: Request, pass: Pass) -> Result<Response, Failure> {

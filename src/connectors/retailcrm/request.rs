@@ -44,7 +44,7 @@ impl Defaults {
 /// What is wrong with the effect, for a person.
 pub fn build(effect: &Effect, config: &Config, defaults: &Defaults) -> Result<Built, String> {
     let input: Map<String, Value> =
-        effect.input.iter().map(|(name, value)| (name.clone(), shown(value))).collect();
+        effect.input.iter().map(|(name, value)| (name.clone(), plan::shown(value))).collect();
     match effect.operation.as_str() {
         "customer.create" => Ok(customer_create(&input, config, defaults)),
         "order.create" => order_create(effect, &input, config, defaults),
@@ -55,15 +55,7 @@ pub fn build(effect: &Effect, config: &Config, defaults: &Defaults) -> Result<Bu
 
 /// Does the effect still wait for an output of another step?
 pub fn has_hole(effect: &Effect) -> bool {
-    fn holds(value: &Value) -> bool {
-        plan::as_hole(value).is_some()
-            || match value {
-                Value::Array(items) => items.iter().any(holds),
-                Value::Object(fields) => fields.values().any(holds),
-                _ => false,
-            }
-    }
-    effect.input.values().any(holds)
+    effect.input.values().any(plan::has_hole)
 }
 
 /// `leadlink-call-900000001` of the key `call:900000001`.
@@ -211,19 +203,5 @@ fn copy(from: &Map<String, Value>, name: &str, to: &mut Map<String, Value>) {
 fn put(to: &mut Map<String, Value>, name: &str, value: Value) {
     if !is_empty(&value) {
         to.insert(name.to_owned(), value);
-    }
-}
-
-fn shown(value: &Value) -> Value {
-    if let Some((step, path)) = plan::as_hole(value) {
-        let dotted: String = path.iter().map(|name| format!(".{name}")).collect();
-        return format!("‹steps.{step}{dotted}›").into();
-    }
-    match value {
-        Value::Array(items) => items.iter().map(shown).collect(),
-        Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(name, held)| (name.clone(), shown(held))).collect())
-        }
-        other => other.clone(),
     }
 }
