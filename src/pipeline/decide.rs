@@ -2,12 +2,12 @@
 //! Invariant: facts are read when deciding; the decision is stored whole before anything is sent.
 
 use super::resolve::{self, Unknowns};
-use super::{Pipeline, perform};
+use super::{Pipeline, leads, perform};
 use crate::clock::plus;
 use crate::connectors::port::Completion;
 use crate::domain::offer::Kind;
 use crate::domain::{
-    Answer, Asked, Decision, Delay, Event, KnownId, Query, Verdict, contact::contact_key,
+    Answer, Asked, Decision, Delay, Event, From, KnownId, Query, Verdict, contact::contact_key,
 };
 use crate::mapping::Bound;
 use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
@@ -235,7 +235,11 @@ pub async fn ask(pipeline: &Pipeline, query: &Query) -> Result<Answer, Stop> {
         let known = links.into_iter().map(|link| KnownId { id: link.to_id, made: link.made });
         query.known = known.collect();
     }
-    let answer = connector.ask(&query, pipeline.clock.now()).await;
+    let answer = match offer.from {
+        From::FarSide => connector.ask(&query, pipeline.clock.now()).await,
+        From::Memory(kind) => leads::remembered(pipeline, kind, &query).await?,
+        From::Leads => leads::find(pipeline, connector, &query).await?,
+    };
     Ok(match answer {
         Answer::Known(Value::Object(table)) => {
             Answer::Known(Value::Object(rules::shaped(offer.output, &table)))

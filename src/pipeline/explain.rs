@@ -3,12 +3,14 @@
 
 use super::Pipeline;
 use super::decide::{Stop, ask};
+use super::leads::Looks;
 use crate::connectors::port::Preview;
 use crate::domain::{Answer, Decision, Event, Query, Verdict};
 use crate::rules::{self, Knowledge, gather, guard};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The whole explanation.
 #[derive(Debug, Serialize)]
@@ -29,6 +31,7 @@ pub struct Explanation {
 /// # Errors
 /// Why it cannot be told: a fault of the flow, a far side that does not answer, the store.
 pub async fn explain(pipeline: &Pipeline, flow: &str, event: Event) -> Result<Explanation, String> {
+    let pipeline = &Pipeline { looks: Arc::new(Looks::unkept()), ..pipeline.clone() };
     let book = &pipeline.book;
     let bound = book.flow(flow).ok_or_else(|| format!("there is no flow {flow}"))?;
     let running = crate::mapping::Bound { running: true, ..bound.clone() };

@@ -7,6 +7,7 @@ pub mod decide;
 pub mod drift;
 pub mod explain;
 pub mod gate;
+pub mod leads;
 pub mod mend;
 pub mod obey;
 pub mod owners;
@@ -30,6 +31,7 @@ use crate::store::{Error, Store};
 use arc_swap::ArcSwap;
 use gate::Gates;
 use jiff::Timestamp;
+use leads::Looks;
 use owners::Owners;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -62,6 +64,8 @@ pub struct Pipeline {
     pub owners: Arc<Owners>,
     /// When requests may be sent.
     pub leave: Arc<Leave>,
+    /// Who looks into a journal of leads right now.
+    pub looks: Arc<Looks>,
     /// Names this process in leases.
     pub owner: Arc<str>,
     current: Arc<ArcSwap<Setup>>,
@@ -150,6 +154,7 @@ impl Pipeline {
             wake: Arc::default(),
             owners: Arc::new(Owners::new(all)),
             leave,
+            looks: Arc::default(),
             owner: owner.into(),
             current: Arc::new(ArcSwap::from_pointee(setup)),
             trouble: Arc::default(),

@@ -6,6 +6,7 @@ pub mod decide;
 mod differ;
 pub mod gather;
 pub mod guard;
+pub mod leads;
 pub mod replay;
 pub mod retry;
 pub mod route;
