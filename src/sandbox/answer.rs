@@ -117,6 +117,12 @@ impl Refusal {
     }
 }
 
+/// Calltouch's refusal of a whole body: which field, and why.
+pub fn violation(field: &str, message: &str) -> Answer {
+    let list = [json!({"field": field, "message": message})];
+    Answer::json(400, &json!({"data": {"validationErrorData": {"violations": list}}}))
+}
+
 fn words(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

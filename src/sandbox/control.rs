@@ -29,7 +29,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("POST /_sandbox/clock", r#"{"shift_ms": N}: moves the clock"#),
     (
         "POST /_sandbox/faults",
-        r#"{"seed": 1, "rules": [{"side": "retailcrm", "fault": "lost_answer", "next": 1, "path": "orders/create"}]}; faults: error_503 error_500 html_502 empty_500 slow (ms) lost_answer reset_before garbage down denied; "next" or "probability"; "after_commit"; "add": true keeps the rules before"#,
+        r#"{"seed": 1, "rules": [{"side": "retailcrm", "fault": "lost_answer", "next": 1, "path": "orders/create"}]}; faults: error_503 error_500 html_502 empty_500 slow (ms) lost_answer reset_before garbage down denied error_429 (retry_after) error_400 item_error (text); "orders": [orderNumbers]; "next" or "probability"; "after_commit"; "add": true keeps the rules before"#,
     ),
     ("POST /_sandbox/limits", r#"{"crm_rps": 10, "calltouch_rps": 5}; null: no limit"#),
     (
@@ -58,6 +58,10 @@ pub const HELP: &[(&str, &str)] = &[
         "one order or a list: customer, createdAt, status, customFields as given",
     ),
     ("POST /_sandbox/orders/{id}", "a person in the CRM changes an order"),
+    (
+        "POST /_sandbox/sites",
+        r#"{"site_id": 4343, "token": "…"}: one more Calltouch site; without token that of the first"#,
+    ),
     ("POST /_sandbox/hook", r#"{"url": "http://…/hooks/calltouch-main/…"}: where webhooks go"#),
     (
         "POST /_sandbox/leads",
@@ -85,6 +89,7 @@ pub fn routes(door: Router, hub: Arc<Hub>) -> Router {
         .route("/_sandbox/customers", post(customers))
         .route("/_sandbox/orders", post(orders))
         .route("/_sandbox/orders/{id}", post(edit_order))
+        .route("/_sandbox/sites", post(sites))
         .route("/_sandbox/hook", post(set_hook))
         .route("/_sandbox/leads", post(leads))
         .route("/_sandbox/{*rest}", any(unknown))
@@ -301,6 +306,21 @@ async fn edit_order(State(hub): Shared, Path(id): Path<u64>, Json(body): Json<Ob
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct NewSite {
+    site_id: u64,
+    token: Option<String>,
+}
+
+async fn sites(State(hub): Shared, Json(new): Json<NewSite>) -> Response {
+    let token = new.token.as_deref().unwrap_or(&hub.options.token);
+    if hub.world().add_site(new.site_id, token) {
+        return done();
+    }
+    wrong(format!("{}: there is such a site", new.site_id))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct HookUrl {
     url: Option<String>,
 }
@@ -319,18 +339,20 @@ pub async fn send(hub: &Arc<Hub>, spec: LeadSpec) -> Sent {
     let now = hub.clock.now();
     let (lead, hooks, url) = {
         let mut world = hub.world();
-        let known = spec.id.and_then(|id| world.site.lead(spec.kind, id).cloned());
+        let url = spec.hook_url.clone().or_else(|| world.hook_url.clone());
+        let none = Sent { lead: None, deliveries: Vec::new() };
+        let Some(site) = world.site(spec.site) else { return none };
+        let known = spec.id.and_then(|id| site.lead(spec.kind, id).cloned());
         if spec.id.is_some() && known.is_none() {
-            return Sent { lead: None, deliveries: Vec::new() };
+            return none;
         }
         let is_new = known.is_none();
-        let mut lead = known.unwrap_or_else(|| world.site.register(&spec, now));
+        let mut lead = known.unwrap_or_else(|| site.register(&spec, now));
         if spec.test && is_new {
-            world.site.leads.pop();
             lead.id = 0;
         }
-        let hooks = hook::hooks(&world.site, &lead, &spec, now);
-        (lead, hooks, spec.hook_url.clone().or_else(|| world.hook_url.clone()))
+        let hooks = hook::hooks(site, &lead, &spec, now);
+        (lead, hooks, url)
     };
     let mut deliveries: Vec<Delivery> = Vec::new();
     if let Some(url) = url.filter(|_| !spec.drop) {
@@ -346,8 +368,10 @@ pub async fn send(hub: &Arc<Hub>, spec: LeadSpec) -> Sent {
         }
     }
     let mut world = hub.world();
-    for delivery in &deliveries {
-        world.site.delivered(lead.kind, lead.id, delivery.status);
+    if let Some(site) = world.site(spec.site) {
+        for delivery in &deliveries {
+            site.delivered(lead.kind, lead.id, delivery.status);
+        }
     }
     Sent { lead: (!spec.test).then_some(lead), deliveries }
 }

@@ -67,14 +67,19 @@ async fn receive(hub: &Hub, side: Side, line: &Line, request: HttpRequest) -> Re
         let value = head.headers.get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()
     };
-    let header_key = head.headers.get("x-api-key").and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+        value.map(str::to_owned)
+    };
+    let key_name = if side == Side::Retailcrm { "x-api-key" } else { "access-token" };
     let request = Request {
         side,
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: Params::urlencoded(head.uri.query().unwrap_or_default().as_bytes()),
         body: Params::body(&text(header::CONTENT_TYPE), &bytes),
-        header_key: header_key.map(str::to_owned),
+        header_key: header(key_name),
+        header_site: header("siteid"),
     };
     let now = hub.clock.now();
     let (outcome, strike) = hub.world().serve(&request, now);

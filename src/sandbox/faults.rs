@@ -1,7 +1,7 @@
 //! Faults on demand: what goes wrong, on which far side, how often. Invariant: the same rules and
 //! seed strike the same requests in the same order, and every strike is counted.
 
-use crate::sandbox::answer::{Answer, Refusal};
+use crate::sandbox::answer::{Answer, Refusal, violation};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -51,6 +51,14 @@ pub enum Fault {
     Down,
     /// 403, nothing done.
     Denied,
+    /// 429 with `Retry-After` (`retry_after`), nothing done.
+    #[serde(rename = "error_429")]
+    Error429,
+    /// 400 of the whole body, nothing done.
+    #[serde(rename = "error_400")]
+    Error400,
+    /// One deal of a body is refused (`text`); the others are written. Strikes deals, not requests.
+    ItemError,
 }
 
 /// One rule: strikes the next `next` matching requests, else each with `probability`.
@@ -77,6 +85,15 @@ pub struct Rule {
     /// The work is done before the error is answered (`error_*`, `html_502`, `empty_500`).
     #[serde(default)]
     pub after_commit: bool,
+    /// Only deals with one of these `orderNumber`s, and requests that carry one of them.
+    #[serde(default)]
+    pub orders: Vec<String>,
+    /// What `item_error` says.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Seconds that `error_429` asks for.
+    #[serde(default)]
+    pub retry_after: Option<u64>,
 }
 
 impl Rule {
@@ -93,6 +110,9 @@ impl Rule {
             method,
             ms: 0,
             after_commit: false,
+            orders: Vec::new(),
+            text: None,
+            retry_after: None,
         }
     }
 
@@ -123,6 +143,17 @@ pub struct Strike {
     pub slow_ms: u64,
     pub fault: Option<Fault>,
     pub after_commit: bool,
+    pub retry_after: Option<u64>,
+}
+
+/// What a request is, as far as rules ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    pub side: Side,
+    pub method: &'a str,
+    pub path: &'a str,
+    /// `orderNumber`s that the body carries.
+    pub orders: &'a [String],
 }
 
 /// The rules with their dice and counters.
@@ -159,30 +190,50 @@ impl Engine {
     }
 
     /// Throws the dice for one request. `early` faults (down, reset) strike before the rate limit.
-    pub fn strike(&mut self, side: Side, method: &str, path: &str, early: bool) -> Strike {
+    pub fn strike(&mut self, target: Target, early: bool) -> Strike {
+        let Target { side, method, path, orders } = target;
         let mut strike = Strike::default();
         for index in 0..self.rules.len() {
             let rule = &self.rules[index];
             let is_early = matches!(rule.fault, Fault::Down | Fault::ResetBefore);
             let fits = rule.side == side
+                && rule.fault != Fault::ItemError
                 && is_early == early
                 && rule.path.as_deref().is_none_or(|text| path.contains(text))
+                && (rule.orders.is_empty()
+                    || orders.iter().any(|order| rule.orders.contains(order)))
                 && rule.method.as_deref().is_none_or(|text| text.eq_ignore_ascii_case(method));
             if !fits || !self.hits(index) {
                 continue;
             }
             let rule = &self.rules[index];
-            let name = format!("{} {}", side.name(), fault_name(rule.fault));
-            *self.struck.entry(name).or_default() += 1;
+            count(&mut self.struck, rule);
             if rule.fault == Fault::Slow {
                 strike.slow_ms += rule.ms;
                 continue;
             }
             strike.fault = Some(rule.fault);
             strike.after_commit = rule.after_commit;
+            strike.retry_after = rule.retry_after;
             break;
         }
         strike
+    }
+
+    /// What a deal is refused with, if it is.
+    pub fn item_error(&mut self, number: &str) -> Option<String> {
+        for index in 0..self.rules.len() {
+            let rule = &self.rules[index];
+            let chosen = rule.orders.is_empty() || rule.orders.iter().any(|own| own == number);
+            if rule.fault != Fault::ItemError || !chosen || !self.hits(index) {
+                continue;
+            }
+            let rule = &self.rules[index];
+            count(&mut self.struck, rule);
+            let text = rule.text.clone();
+            return Some(text.unwrap_or_else(|| "Order was not saved".to_owned()));
+        }
+        None
     }
 
     fn hits(&mut self, index: usize) -> bool {
@@ -210,6 +261,11 @@ impl Engine {
     }
 }
 
+fn count(struck: &mut BTreeMap<String, u64>, rule: &Rule) {
+    let name = format!("{} {}", rule.side.name(), fault_name(rule.fault));
+    *struck.entry(name).or_default() += 1;
+}
+
 /// The name of a fault as rules and the ledger write it.
 pub fn fault_name(fault: Fault) -> &'static str {
     match fault {
@@ -223,6 +279,9 @@ pub fn fault_name(fault: Fault) -> &'static str {
         Fault::Garbage => "garbage",
         Fault::Down => "down",
         Fault::Denied => "denied",
+        Fault::Error429 => "error_429",
+        Fault::Error400 => "error_400",
+        Fault::ItemError => "item_error",
     }
 }
 
@@ -238,7 +297,15 @@ pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
         Fault::Empty500 => Some(Answer::empty(500)),
         Fault::Denied if crm => Some(Refusal::denied().into()),
         Fault::Denied => Some(Answer::json(403, &json!({"message": "Invalid credentials"}))),
-        Fault::Slow | Fault::LostAnswer | Fault::ResetBefore | Fault::Garbage | Fault::Down => None,
+        Fault::Error429 => Some(Answer::json(429, &json!({"message": "Too many requests"}))),
+        Fault::Error400 if crm => Some(Refusal::new(400, "Errors in the entity format").into()),
+        Fault::Error400 => Some(violation("orders", "the body is refused")),
+        Fault::Slow
+        | Fault::LostAnswer
+        | Fault::ResetBefore
+        | Fault::Garbage
+        | Fault::Down
+        | Fault::ItemError => None,
     }
 }
 
@@ -252,7 +319,8 @@ mod tests {
         let mut engine = Engine::new(Faults { seed: 1, rules: vec![rule] });
         let mut strikes = 0;
         for path in ["/orders/create", "/orders", "/orders/create", "/orders/create"] {
-            let strike = engine.strike(Side::Retailcrm, "POST", path, false);
+            let target = Target { side: Side::Retailcrm, method: "POST", path, orders: &[] };
+            let strike = engine.strike(target, false);
             strikes += u32::from(strike.fault == Some(Fault::LostAnswer));
         }
         assert_eq!(strikes, 2);
@@ -262,11 +330,10 @@ mod tests {
     #[test]
     fn the_same_seed_strikes_the_same_requests() {
         let rule = Rule::sometimes(Side::Calltouch, Fault::Error500, 0.3);
+        let target = Target { side: Side::Calltouch, method: "GET", path: "/", orders: &[] };
         let run = |seed| {
             let mut engine = Engine::new(Faults { seed, rules: vec![rule.clone()] });
-            (0..200)
-                .map(|_| engine.strike(Side::Calltouch, "GET", "/", false).fault.is_some())
-                .collect::<Vec<_>>()
+            (0..200).map(|_| engine.strike(target, false).fault.is_some()).collect::<Vec<_>>()
         };
         assert_eq!(run(7), run(7));
         assert_ne!(run(7), run(8));

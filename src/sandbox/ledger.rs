@@ -1,11 +1,13 @@
 //! What the far sides hold in the end, and what was done twice. Invariant: the ledger is a copy
 //! taken at one moment; it counts what was written, not what was answered.
 
+use crate::sandbox::calltouch::deals::{Deal, DealWrite};
 use crate::sandbox::calltouch::lead::Lead;
 use crate::sandbox::crm::account::{Customer, Object, Order, Origin, Write};
 use crate::sandbox::digits::canonical;
 use crate::sandbox::traffic::Counters;
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -34,6 +36,8 @@ pub struct OrderEntry {
     pub customer: Option<u64>,
     pub contact: Option<u64>,
     pub created_at: Timestamp,
+    pub status_at: Timestamp,
+    pub total: Decimal,
     pub custom_fields: Object,
     /// Everything else that was sent (`firstName`, `phone`, `source`, …).
     pub fields: Object,
@@ -59,6 +63,9 @@ pub struct Ledger {
     pub customers: Vec<CustomerEntry>,
     pub orders: Vec<OrderEntry>,
     pub leads: Vec<Lead>,
+    pub deals: Vec<Deal>,
+    /// Writes of deals that were refused and have no deal.
+    pub refused_deals: Vec<DealWrite>,
     pub retailcrm: Counters,
     pub calltouch: Counters,
     /// How often each fault struck, by `side fault`.
@@ -97,6 +104,11 @@ impl Ledger {
         let holds =
             |row: &&OrderEntry| row.custom_fields.get(field).and_then(|v| v.as_str()) == Some(lead);
         self.orders.iter().filter(holds).collect()
+    }
+
+    /// The living deal with this `orderNumber`.
+    pub fn deal(&self, number: &str) -> Option<&Deal> {
+        self.deals.iter().find(|deal| deal.number == number && !deal.deleted)
     }
 
     /// Everything that was done more than once; empty when all went well.
@@ -195,6 +207,8 @@ impl From<&Order> for OrderEntry {
             customer: row.customer,
             contact: row.contact,
             created_at: row.created_at,
+            status_at: row.status_at,
+            total: crate::sandbox::crm::render::sums(row).1,
             custom_fields: row.custom.clone(),
             fields: row.fields.clone(),
             writes: row.writes.clone(),

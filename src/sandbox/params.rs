@@ -1,12 +1,14 @@
 //! Request parameters as PHP reads them: `a[b][]=c` in a query, an urlencoded body or a multipart
 //! body. Invariant: nothing is rejected here; what cannot be read is simply not a parameter.
 
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Parameters in the order they came, each under its bracket path.
 #[derive(Debug, Default, Clone)]
 pub struct Params {
     entries: Vec<(Vec<String>, String)>,
+    json: Option<Value>,
 }
 
 /// What stands under one key of a bracket group such as `filter[…]`.
@@ -23,7 +25,7 @@ impl Params {
         let entries = form_urlencoded::parse(text)
             .map(|(name, value)| (bracket_path(&name), value.into_owned()))
             .collect();
-        Self { entries }
+        Self { entries, json: None }
     }
 
     /// Reads a body by its content type. A JSON body has no parameters, as on the far side.
@@ -34,6 +36,9 @@ impl Params {
             "multipart/form-data" => boundary(content_type)
                 .map(|boundary| Self::multipart(&boundary, bytes))
                 .unwrap_or_default(),
+            "application/json" => {
+                Self { json: serde_json::from_slice(bytes).ok(), ..Self::default() }
+            }
             _ => Self::default(),
         }
     }
@@ -47,7 +52,12 @@ impl Params {
             let value = value.strip_suffix("\r\n").unwrap_or(value);
             entries.push((bracket_path(&name), value.to_owned()));
         }
-        Self { entries }
+        Self { entries, json: None }
+    }
+
+    /// A JSON body, for the far side that reads one.
+    pub fn json(&self) -> Option<&Value> {
+        self.json.as_ref()
     }
 
     /// The last plain value of this name, as PHP takes it.
@@ -164,6 +174,8 @@ mod tests {
 
     #[test]
     fn a_json_body_has_no_parameters() {
-        assert_eq!(Params::body("application/json", b"{\"order\":{}}").one("order"), None);
+        let params = Params::body("application/json", b"{\"order\":{}}");
+        assert_eq!(params.one("order"), None);
+        assert_eq!(params.json(), Some(&serde_json::json!({"order": {}})));
     }
 }

@@ -74,6 +74,12 @@ pub struct Switches {
     pub combine_delay_ms: i64,
     /// `Retry-After` of Calltouch's 429, in seconds; none by default.
     pub calltouch_retry_after: Option<u64>,
+    /// The longest `searchDepth` of a matching, in minutes.
+    pub max_search_depth: u64,
+    /// The journal of deals shows a deal only so long after it was made.
+    pub diary_lag_ms: i64,
+    /// The journal of deals ends before its `dateTo`.
+    pub diary_excludes_date_to: bool,
 }
 
 impl Default for Switches {
@@ -90,6 +96,9 @@ impl Default for Switches {
             search_lag_ms: 0,
             combine_delay_ms: 0,
             calltouch_retry_after: None,
+            max_search_depth: 525_600,
+            diary_lag_ms: 0,
+            diary_excludes_date_to: true,
         }
     }
 }

@@ -3,11 +3,12 @@
 
 use crate::sandbox::Options;
 use crate::sandbox::answer::{Answer, Refusal};
-use crate::sandbox::calltouch::{self, Site};
+use crate::sandbox::calltouch::deals::DealWrite;
+use crate::sandbox::calltouch::{self, Site, orders};
 use crate::sandbox::crm::account::{Account, Key, Object, Origin, text_of};
 use crate::sandbox::crm::customer_write::{self, Stamp};
 use crate::sandbox::crm::{self, fields, order_write};
-use crate::sandbox::faults::{self, Engine, Fault, Faults, Side, Strike};
+use crate::sandbox::faults::{self, Engine, Fault, Faults, Side, Strike, Target};
 use crate::sandbox::ledger::Ledger;
 use crate::sandbox::params::Params;
 use crate::sandbox::switches::TooFast;
@@ -32,7 +33,7 @@ const ORDER_FIELDS: &[(&str, &str)] = &[
 
 pub struct World {
     pub account: Account,
-    pub site: Site,
+    pub sites: Vec<Site>,
     pub faults: Engine,
     pub crm_traffic: Traffic,
     pub calltouch_traffic: Traffic,
@@ -46,7 +47,10 @@ pub struct Request {
     pub path: String,
     pub query: Params,
     pub body: Params,
+    /// `X-API-KEY`, or `Access-Token` of Calltouch.
     pub header_key: Option<String>,
+    /// `SiteId` of Calltouch.
+    pub header_site: Option<String>,
 }
 
 /// How the connection goes on.
@@ -84,7 +88,7 @@ impl World {
         account.seed = options.seed;
         let mut world = Self {
             account,
-            site: Site::new(options.site_id, options.token.clone(), zone.clone()),
+            sites: vec![Site::new(options.site_id, options.token.clone(), zone.clone(), 0)],
             faults: Engine::new(Faults { seed: options.seed, rules: Vec::new() }),
             crm_traffic: Traffic::new(options.crm_rps),
             calltouch_traffic: Traffic::new(options.calltouch_rps),
@@ -109,18 +113,20 @@ impl World {
     /// Answers one request; the strike tells how slow it is.
     pub fn serve(&mut self, request: &Request, now: Timestamp) -> (Outcome, Strike) {
         let side = request.side;
-        let strike = self.faults.strike(side, &request.method, &request.path, true);
+        let orders = request.body.json().map(orders::numbers).unwrap_or_default();
+        let target = Target { side, method: &request.method, path: &request.path, orders: &orders };
+        let strike = self.faults.strike(target, true);
         let (outcome, strike) = if strike.fault.is_some() {
             (Outcome::Reset, strike)
         } else if self.traffic(side).admit(Instant::now()) {
-            let strike = self.faults.strike(side, &request.method, &request.path, false);
+            let strike = self.faults.strike(target, false);
             (self.struck(request, strike, now), strike)
         } else {
             (Outcome::Answer(self.too_fast(side)), strike)
         };
         let path = match side {
             Side::Retailcrm => crm::template(&request.method, &request.path),
-            Side::Calltouch => calltouch::template(&self.site, &request.path),
+            Side::Calltouch => calltouch::template(&self.sites, &request.path),
         };
         let status = match &outcome {
             Outcome::Answer(answer) => answer.status,
@@ -147,7 +153,12 @@ impl World {
                 } else {
                     None
                 };
-                Outcome::Answer(own.or(done).unwrap_or_else(|| Answer::empty(500)))
+                let answer = own.or(done).unwrap_or_else(|| Answer::empty(500));
+                let wait = strike.retry_after.filter(|_| fault == Fault::Error429);
+                Outcome::Answer(match wait {
+                    Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
+                    None => answer,
+                })
             }
         }
     }
@@ -162,8 +173,19 @@ impl World {
                 crm::answer(&mut self.account, &incoming)
             }
             Side::Calltouch => {
-                let incoming = calltouch::Incoming { method, path, query, body, now };
-                calltouch::answer(&mut self.site, &incoming)
+                let faults = &mut self.faults;
+                let mut incoming = calltouch::Incoming {
+                    method,
+                    path,
+                    query,
+                    body,
+                    token: request.header_key.as_deref(),
+                    site: request.header_site.as_deref(),
+                    switches: &self.account.switches,
+                    item_error: &mut |number| faults.item_error(number),
+                    now,
+                };
+                calltouch::answer(&mut self.sites, &mut incoming)
             }
         }
     }
@@ -213,11 +235,33 @@ impl World {
         Ok(Stamp { site, origin: Origin::Seed, now })
     }
 
+    /// The site that is asked for, else the first.
+    pub fn site(&mut self, id: Option<u64>) -> Option<&mut Site> {
+        self.sites.iter_mut().find(|site| id.is_none_or(|id| site.id == id))
+    }
+
+    /// Adds a Calltouch site; false when there is one with this id.
+    pub fn add_site(&mut self, id: u64, token: &str) -> bool {
+        if self.sites.iter().any(|site| site.id == id) {
+            return false;
+        }
+        let position = u64::try_from(self.sites.len()).unwrap_or(u64::MAX);
+        let zone = self.account.zone.clone();
+        self.sites.push(Site::new(id, token.to_owned(), zone, position));
+        true
+    }
+
+    fn refused_deals(&self) -> Vec<DealWrite> {
+        self.sites.iter().flat_map(|site| site.deals.refused().iter().cloned()).collect()
+    }
+
     pub fn ledger(&self) -> Ledger {
         Ledger {
             customers: self.account.customers.rows().map(Into::into).collect(),
             orders: self.account.orders.rows().map(Into::into).collect(),
-            leads: self.site.leads.clone(),
+            leads: self.sites.iter().flat_map(|site| site.leads.iter().cloned()).collect(),
+            deals: self.sites.iter().flat_map(|site| site.deals.iter().cloned()).collect(),
+            refused_deals: self.refused_deals(),
             retailcrm: self.crm_traffic.counters(),
             calltouch: self.calltouch_traffic.counters(),
             faults: self.faults.struck().clone(),

@@ -5,6 +5,7 @@
 mod calltouch;
 mod control;
 mod crm;
+mod deals;
 
 use leadlink::sandbox::{Options, Sandbox};
 use reqwest::{Client, RequestBuilder};

@@ -155,14 +155,8 @@ async fn opened(url: &str) -> anyhow::Result<Store> {
 /// About one answer in four of the CRM goes wrong, each in its own way.
 fn faults(seed: u64) -> Faults {
     let rule = |fault, probability| Rule {
-        side: Side::Retailcrm,
-        fault,
-        next: None,
-        probability: Some(probability),
         path: Some("/api/v5/".to_owned()),
-        method: None,
-        ms: 0,
-        after_commit: false,
+        ..Rule::sometimes(Side::Retailcrm, fault, probability)
     };
     let rules = vec![
         Rule { method: Some("POST".to_owned()), ..rule(Fault::LostAnswer, 0.15) },

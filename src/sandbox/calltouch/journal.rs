@@ -41,42 +41,52 @@ const CALL_NULLS: [&str; 10] = [
 ];
 
 /// `calls-diary/calls`, dates as `dd/MM/yyyy`.
-pub fn calls(site: &mut Site, incoming: &Incoming) -> Result<Answer, Answer> {
+pub fn calls(site: &Site, incoming: &Incoming) -> Result<Answer, Answer> {
     let query = incoming.query;
     let (from, to) = (day(incoming, "dateFrom", "%d/%m/%Y")?, day(incoming, "dateTo", "%d/%m/%Y")?);
     if from > to {
         return Err(refused("dateFrom must not be later than dateTo"));
     }
-    let Some(page) = query.one("page") else {
+    if query.one("page").is_none() {
         if from != to {
             return Err(refused("without page the period is one day: dateFrom = dateTo"));
         }
         let records = shown(site, incoming, (from, to), Kind::Call)?;
         return Ok(Answer::json(200, &Value::Array(records)));
-    };
+    }
     if from.until(to).map_or(i32::MAX, |span| span.get_days()) > LONGEST_DAYS {
         return Err(refused("the period is longer than three months"));
     }
-    let number = |text: &str| text.parse::<usize>().ok().filter(|number| *number >= 1);
-    let page = number(page).ok_or_else(|| refused("page is not a number from 1"))?;
-    let limit = match query.one("limit") {
-        None => 1000,
-        Some(text) => {
-            number(text).ok_or_else(|| refused("limit is not a number from 1"))?.min(1000)
-        }
-    };
+    let page = page(incoming)?;
     let records = shown(site, incoming, (from, to), Kind::Call)?;
-    let total = records.len();
+    Ok(wrapped(page, &records, Value::clone))
+}
+
+/// `page` (1 when left out) and `limit` (1000 at most).
+pub fn page(incoming: &Incoming) -> Result<(usize, usize), Answer> {
+    let number = |name: &str, default: usize| {
+        let Some(text) = incoming.query.one(name) else { return Ok(default) };
+        let number = text.parse::<usize>().ok().filter(|number| *number >= 1);
+        number.ok_or_else(|| refused(&format!("{name} is not a number from 1")))
+    };
+    Ok((number("page", 1)?, number("limit", 1000)?.min(1000)))
+}
+
+/// One page of rows in the wrapper of the journals.
+pub fn wrapped<T>((page, limit): (usize, usize), rows: &[T], show: impl Fn(&T) -> Value) -> Answer {
+    let total = rows.len();
     let start = (page - 1).saturating_mul(limit).min(total);
+    let records: Vec<Value> =
+        rows[start..start.saturating_add(limit).min(total)].iter().map(show).collect();
     let body = json!({
         "page": page, "pageTotal": total.div_ceil(limit), "pageSize": limit, "recordsTotal": total,
-        "records": &records[start..(start + limit).min(total)],
+        "records": records,
     });
-    Ok(Answer::json(200, &body))
+    Answer::json(200, &body)
 }
 
 /// `requests`, dates as `MM/dd/yyyy`; always a bare list.
-pub fn requests(site: &mut Site, incoming: &Incoming) -> Result<Answer, Answer> {
+pub fn requests(site: &Site, incoming: &Incoming) -> Result<Answer, Answer> {
     let (from, to) = (day(incoming, "dateFrom", "%m/%d/%Y")?, day(incoming, "dateTo", "%m/%d/%Y")?);
     if from > to {
         return Err(refused("dateFrom must not be later than dateTo"));
@@ -85,7 +95,7 @@ pub fn requests(site: &mut Site, incoming: &Incoming) -> Result<Answer, Answer> 
     Ok(Answer::json(200, &Value::Array(records)))
 }
 
-fn day(incoming: &Incoming, name: &str, format: &str) -> Result<Date, Answer> {
+pub fn day(incoming: &Incoming, name: &str, format: &str) -> Result<Date, Answer> {
     let text = incoming.query.one(name).unwrap_or_default();
     let plain = text.len() == 10 && text.chars().filter(|letter| *letter == '/').count() == 2;
     let day = Date::strptime(format, text).ok().filter(|_| plain);
@@ -125,7 +135,7 @@ fn or_none(text: &str) -> &str {
     if text.is_empty() { NONE } else { text }
 }
 
-fn stamp(site: &Site, at: Timestamp) -> String {
+pub fn stamp(site: &Site, at: Timestamp) -> String {
     at.to_zoned(site.zone.clone()).strftime("%d/%m/%Y %H:%M:%S").to_string()
 }
 
@@ -139,8 +149,8 @@ fn call(site: &Site, lead: &Lead, now: Timestamp) -> Value {
         "phoneNumber": "74950000002", "redirectNumber": "79990000003",
         "duration": if ended { lead.duration } else { 0 },
         "waitingConnect": if ended { lead.waiting } else { 0 },
-        "successful": lead.duration > 0, "uniqueCall": true, "targetCall": true,
-        "uniqTargetCall": true, "callbackCall": false, "attribution": 1,
+        "successful": lead.duration > 0, "uniqueCall": lead.unique, "targetCall": true,
+        "uniqTargetCall": lead.unique, "callbackCall": false, "attribution": 1,
         "source": or_none(source), "medium": or_none(medium),
         "utmSource": or_none(source), "utmMedium": or_none(medium),
         "utmCampaign": or_none(campaign), "utmContent": or_none(content),
@@ -189,8 +199,8 @@ fn request(site: &Site, lead: &Lead, incoming: &Incoming) -> Value {
         "requestId": lead.id, "requestNumber": lead.id.to_string(),
         "date": lead.at.as_millisecond(), "dateStr": stamp(site, lead.at), "siteId": site.id,
         "subject": lead.subject, "requestType": null, "requestUrl": "https://shop.test/contacts",
-        "status": "", "manager": "", "uniqueRequest": true, "targetRequest": true,
-        "uniqTargetRequest": true,
+        "status": "", "manager": "", "uniqueRequest": lead.unique, "targetRequest": true,
+        "uniqTargetRequest": lead.unique,
         "client": {"clientId": lead.session, "fio": lead.name, "phones": phones, "contacts": contacts},
         "session": session, "comments": [], "orders": [], "order": null, "mapVisits": null,
         "RequestTags": tags, "yandexDirect": null, "googleAdWords": null, "ctClientId": null,

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     #[default]
@@ -54,6 +56,8 @@ pub enum Phase {
 pub struct LeadSpec {
     #[serde(rename = "type")]
     pub kind: Kind,
+    /// The site that it belongs to; else the first.
+    pub site: Option<u64>,
     /// A lead that exists already and is told of again (a late end, a late repeat); nothing is made.
     pub id: Option<u64>,
     /// As Calltouch knows it; hidden numbers are empty.
@@ -79,6 +83,8 @@ pub struct LeadSpec {
     pub omit: Vec<String>,
     /// Fields that the webhook carries besides, or with another value.
     pub fields: BTreeMap<String, String>,
+    /// Calltouch does not count it as unique.
+    pub repeated: bool,
     /// `test`: every value is a `{placeholder}`, and no lead is made.
     pub test: bool,
     pub phase: Phase,
@@ -101,6 +107,7 @@ pub struct LeadSpec {
 pub struct Lead {
     #[serde(rename = "type")]
     pub kind: Kind,
+    pub site: u64,
     pub id: u64,
     pub phone: String,
     pub email: String,
@@ -112,6 +119,7 @@ pub struct Lead {
     pub duration: i64,
     pub waiting: i64,
     pub session: u64,
+    pub unique: bool,
     /// From when on the journal shows it; never for chats.
     pub in_journal_from: Option<Timestamp>,
     /// Statuses of the webhook deliveries; 0 where there was no answer.
@@ -133,7 +141,7 @@ fn after(at: Timestamp, span: SignedDuration) -> Timestamp {
 }
 
 impl Site {
-    /// Makes the lead and answers it.
+    /// Makes the lead and answers it; one of a test call is not kept.
     pub fn register(&mut self, spec: &LeadSpec, now: Timestamp) -> Lead {
         let call = spec.kind == Kind::Call;
         let talk = SignedDuration::from_secs(spec.waiting.saturating_add(spec.duration));
@@ -145,6 +153,7 @@ impl Site {
         let shown = spec.journal.unwrap_or(true) && spec.kind != Kind::Chat;
         let lead = Lead {
             kind: spec.kind,
+            site: self.id,
             id: self.next_id(spec.kind),
             phone: spec.phone.clone(),
             email: spec.email.clone(),
@@ -161,22 +170,24 @@ impl Site {
             duration: spec.duration,
             waiting: spec.waiting,
             session: self.next_session(),
+            unique: !spec.repeated,
             in_journal_from: shown.then(|| after(made, delay)),
             delivered: Vec::new(),
         };
-        self.leads.push(lead.clone());
+        if !spec.test {
+            self.leads.put(lead.clone());
+        }
         lead
     }
 
     /// The lead of this kind with this id.
     pub fn lead(&self, kind: Kind, id: u64) -> Option<&Lead> {
-        self.leads.iter().rev().find(|lead| lead.kind == kind && lead.id == id)
+        self.leads.get(kind, id)
     }
 
     /// Notes what became of the webhook deliveries of a lead.
     pub fn delivered(&mut self, kind: Kind, id: u64, status: u16) {
-        let lead = self.leads.iter_mut().rev().find(|lead| lead.kind == kind && lead.id == id);
-        if let Some(lead) = lead {
+        if let Some(lead) = self.leads.get_mut(kind, id) {
             lead.delivered.push(status);
         }
     }
