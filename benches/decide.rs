@@ -47,12 +47,7 @@ fn event() -> Done<Event> {
 fn bench(c: &mut Criterion) -> Done {
     let (book, event) = (book()?, event()?);
     let bound = book.flow("call-to-order").ok_or("no such flow")?;
-    let mut knowledge = Knowledge {
-        event: book.event_fields(&event),
-        facts: BTreeMap::new(),
-        done: BTreeMap::new(),
-        now: event.registered,
-    };
+    let mut knowledge = Knowledge::of(&book, &event, event.registered);
     c.bench_function("the next questions of a call", |b| {
         b.iter(|| gather::next(black_box(&book), bound, &mut knowledge.clone()));
     });

@@ -120,12 +120,7 @@ struct Decided {
 /// As the daemon would.
 fn decided(book: &Book, call: &Call, now: Timestamp) -> Done<Decided> {
     let bound = book.flow(FLOW).ok_or("no such flow")?;
-    let mut knowledge = Knowledge {
-        event: book.event_fields(&call.event),
-        facts: BTreeMap::new(),
-        done: BTreeMap::new(),
-        now,
-    };
+    let mut knowledge = Knowledge::of(book, &call.event, now);
     let mut asked = BTreeMap::new();
     loop {
         let queries = gather::next(book, bound, &mut knowledge)?;

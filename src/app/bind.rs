@@ -1,10 +1,11 @@
 //! Flow files become instances bound to connections. Invariant: a flow runs only where config says
 //! so, and never with a role that is bound to nothing.
 
-use crate::config::{FlowSettings, Origins};
+use crate::config::{FlowSettings, Origins, Plain};
 use crate::diagnosis::{Problem, nearest};
 use crate::mapping::{self, Bound, Flow, Roles};
 use crate::rules::{Book, cases};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub fn bind(
             bindings.problems.push(origins.point(&["flows", &name], problem.mend(mend)));
             continue;
         };
+        let laid = settings_of(flow, &name, &given.settings, origins);
+        bindings.problems.extend(laid.1);
         let mut roles = roles.clone();
         roles.extend(given.roles);
         let bound = |role: &String| roles.get(role).is_some_and(|held| !held.is_empty());
@@ -51,10 +54,44 @@ pub fn bind(
             running: given.running.unwrap_or(false),
             delay: given.delay.unwrap_or(flow.delay),
             max_age: given.max_age.unwrap_or(flow.max_age),
+            settings: laid.0,
         };
         if whole { &mut bindings.flows } else { &mut bindings.off }.push(instance);
     }
     bindings
+}
+
+/// The flow's settings with what config lays over them, and what is wrong with that.
+fn settings_of(
+    flow: &Flow,
+    name: &str,
+    given: &BTreeMap<String, Plain>,
+    origins: &Origins,
+) -> (Map<String, Value>, Vec<Problem>) {
+    let mut settings: Map<String, Value> = flow.settings.iter().cloned().collect();
+    let mut problems = Vec::new();
+    for (key, plain) in given {
+        let laid = mapping::laid(&flow.settings, key, &plain.value);
+        // A variable's digits may be meant as a text.
+        let laid = laid.or_else(|problem| {
+            let typed = plain.typed.as_deref().map(Value::from).ok_or(());
+            typed
+                .and_then(|text| mapping::laid(&flow.settings, key, &text).map_err(drop))
+                .map_err(|()| problem)
+        });
+        match laid {
+            Ok(value) => {
+                settings.insert(key.clone(), value);
+            }
+            // What could not be read of the flow itself is told there.
+            Err(_) if flow.broken => {}
+            Err(mut problem) => {
+                problem.title = format!("flows.{name}.settings.{key}: {}", problem.title);
+                problems.push(origins.point(&["flows", name, "settings", key], *problem));
+            }
+        }
+    }
+    (settings, problems)
 }
 
 /// The roles of an instance that are bound to nothing.

@@ -90,7 +90,9 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
     let bound = bind::bind(&files, &flows, &roles, &origins);
     problems.extend(bound.problems);
     let offers = built.connectors.iter().map(|(name, connector)| (name.clone(), connector.offer()));
-    let book = Book::new(bound.flows, offers.collect());
+    let accounts = built.connectors.iter();
+    let accounts = accounts.filter_map(|(name, held)| Some((name.clone(), held.account()?)));
+    let book = Book::new(bound.flows, offers.collect()).with_accounts(accounts.collect());
     let checked = bind::check(&book, &bound.off);
     problems.extend(checked.problems);
     let app = App {

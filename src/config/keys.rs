@@ -37,6 +37,8 @@ pub enum Shape {
     Choice(&'static [&'static str]),
     /// `name = text or list of texts`, under these names; under any where none are given.
     Named(&'static [&'static str]),
+    /// `name = text, number, flag or list of texts`, under any names.
+    Plain,
 }
 
 impl Key {
@@ -185,6 +187,7 @@ pub const FLOW: &[Key] = &[
         "Older leads are skipped with the reason; by default what the flow's file says",
     ),
     Key::may("roles", Shape::Named(&[]), "Roles of this instance, over those of [roles]"),
+    Key::may("settings", Shape::Plain, "Settings of this instance, over those of the flow's file"),
 ];
 
 /// What `[roles]` is for.

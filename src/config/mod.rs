@@ -61,7 +61,7 @@ pub struct Connection {
 }
 
 /// `[flows.NAME]`
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct FlowSettings {
     /// The mapping file's flow that this is an instance of; by default the same name.
     pub use_flow: Option<String>,
@@ -69,6 +69,16 @@ pub struct FlowSettings {
     pub delay: Option<Duration>,
     pub max_age: Option<Duration>,
     pub roles: BTreeMap<String, Vec<String>>,
+    /// Over the flow's own `[settings]`.
+    pub settings: BTreeMap<String, Plain>,
+}
+
+/// A value whose kind another room knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plain {
+    pub value: serde_json::Value,
+    /// What was typed into the variable that it came from.
+    pub typed: Option<String>,
 }
 
 /// `[log]`

@@ -53,6 +53,21 @@ impl Setting {
         }
     }
 
+    /// As JSON: a text, a number, a flag or a list of texts.
+    pub(super) fn plain(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::Text(text) => Some(text.as_str().into()),
+            Self::Integer(number) => Some((*number).into()),
+            Self::Number(number) if number.is_finite() => Some((*number).into()),
+            Self::Flag(flag) => Some((*flag).into()),
+            Self::List(items) => {
+                let texts = items.iter().map(|item| item.text().map(str::to_owned));
+                texts.collect::<Option<Vec<String>>>().map(serde_json::Value::from)
+            }
+            Self::Number(_) | Self::Date | Self::Table(_) => None,
+        }
+    }
+
     /// With its article, as a message says it.
     pub(super) fn kind(&self) -> &'static str {
         match self {

@@ -159,6 +159,7 @@ fn flows(mut all: Section, config: &mut Config, problems: &mut Vec<Problem>) {
             delay: section.optional_duration("delay"),
             max_age: section.optional_duration("max_age"),
             roles: section.table_of_texts("roles"),
+            settings: section.values("settings"),
         };
         config.flows.insert(name, settings);
         problems.extend(section.finish());

@@ -1,6 +1,7 @@
 //! One table of settings, read key by key. Invariant: what nobody asked for is reported with the
 //! nearest key that was asked for; the value of a secret is in no problem and in no `Debug`.
 
+use super::Plain;
 use super::load;
 use super::node::{Node, Setting};
 use super::origin::{Origins, Part};
@@ -177,6 +178,22 @@ impl Section {
             if let Some(texts) = self.texts_of(&path, &node) {
                 found.insert(name, texts);
             }
+        }
+        found
+    }
+
+    /// A table of any plain values; who knows their kinds judges them.
+    pub fn values(&mut self, key: &str) -> BTreeMap<String, Plain> {
+        let mut found = BTreeMap::new();
+        for (name, node) in self.table(key) {
+            if let Some(value) = node.value.plain() {
+                found.insert(name, Plain { value, typed: node.typed });
+                continue;
+            }
+            let mut path = self.path_of(key);
+            path.push(name);
+            let wanted = "a text, a number, true or false, or a list of texts";
+            self.wrong_kind_at(&path, &node.value, wanted, "write one of these");
         }
         found
     }

@@ -3,7 +3,9 @@
 
 use super::flow::{Case, Expect, Flow};
 use super::grammar::Shelf;
+use super::settings;
 use crate::diagnosis::{Item, Problem, Source, Spanned, Table, suggest};
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 /// Reads one case; names that the flow does not have are problems.
@@ -25,6 +27,7 @@ pub fn read(mut table: Table, flow: &Flow, shelf: &Shelf, problems: &mut Vec<Pro
     let steps: Vec<&str> = flow.steps.iter().map(|step| step.name.as_str()).collect();
     known_keys(&mut table, "facts", "fact", &facts);
     known_keys(&mut table, "done", "step", &steps);
+    let settings = settings::over(&mut table, "settings", flow);
     let (given, done) = (object(&mut table, "facts"), object(&mut table, "done"));
     let mut expect = Expect::default();
     if let Some(mut wanted) = table.table("expect") {
@@ -37,7 +40,7 @@ pub fn read(mut table: Table, flow: &Flow, shelf: &Shelf, problems: &mut Vec<Pro
     }
     let span = table.key_span("name");
     problems.extend(table.finish());
-    Case { name, span, event: event.unwrap_or_default(), facts: given, done, expect }
+    Case { name, span, event: event.unwrap_or_default(), facts: given, settings, done, expect }
 }
 
 fn expectation(table: &mut Table, steps: &[&str]) -> Expect {
@@ -56,11 +59,23 @@ fn expectation(table: &mut Table, steps: &[&str]) -> Expect {
     };
     let because = table.texts("because").map(values).unwrap_or_default();
     let incomplete = table.flag("incomplete").is_some_and(|flag| flag.value);
+    let until = time(table, "until");
     let mut with = object(table, "with");
     absent(table, "without", &mut with);
     let mut asks = object(table, "asks");
     absent(table, "asks_without", &mut asks);
-    Expect { steps: wanted.map(values), because, incomplete, with, asks }
+    Expect { steps: wanted.map(values), because, incomplete, until, with, asks }
+}
+
+fn time(table: &mut Table, key: &str) -> Option<Timestamp> {
+    let text = table.text(key)?;
+    let time = text.value.parse().ok();
+    if time.is_none() {
+        let problem = Problem::error(format!("expect.{key}: `{}` is no time", text.value))
+            .mend("write RFC 3339, in UTC: `2025-05-14T10:00:00Z`");
+        table.problem_at(key, problem);
+    }
+    time
 }
 
 /// `without = { create = ["phone", "customFields.utm_term"] }`: TOML has no null of its own.

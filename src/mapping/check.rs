@@ -34,10 +34,11 @@ pub fn check(bound: &Bound, offer_of: &dyn Fn(&str) -> Option<&'static Offer>) -
 
 /// Every expression of a flow, once.
 fn exprs(flow: &Flow) -> Vec<&Expr> {
-    let head = flow.requires.iter().chain(flow.lets.iter().map(|(_, expr)| expr));
-    let phrases = flow.lane.iter().chain(&flow.fact_lane);
-    let facts = flow.facts.iter().flat_map(|fact| fact.input.iter().map(|(_, phrase)| phrase));
-    let with = flow.steps.iter().flat_map(|step| step.with.iter().map(|(_, phrase)| phrase));
+    let head = flow.on.when.iter().chain(&flow.requires).chain(&flow.delay_from);
+    let head = head.chain(flow.lets.iter().map(|(_, expr)| expr));
+    let phrases = flow.lane.iter().chain(&flow.fact_lane).chain(&flow.merge);
+    let facts = flow.facts.iter().flat_map(FactRule::phrases);
+    let with = flow.steps.iter().flat_map(StepRule::phrases);
     let conditions = flow.steps.iter().flat_map(|step| step.when.iter().chain(&step.unless));
     let phrases = phrases.chain(facts).chain(with).flat_map(Phrase::exprs);
     head.chain(phrases).chain(conditions).collect()
@@ -385,14 +386,9 @@ expect = { steps = ["create"], with = { create = { customer = 1 } } }
     fn found(text: &str, roles: &[&str], running: bool) -> Vec<Problem> {
         let (flow, problems) = read(&Source::new("mappings/a.toml", text), &Shelf::default());
         assert!(problems.is_empty(), "{}", render(&problems, false));
-        let bound = Bound {
-            name: "a".to_owned(),
-            delay: flow.delay,
-            max_age: flow.max_age,
-            flow: Arc::new(flow),
-            roles: roles.iter().map(|role| ((*role).to_owned(), vec!["shop".to_owned()])).collect(),
-            running,
-        };
+        let roles =
+            roles.iter().map(|role| ((*role).to_owned(), vec!["shop".to_owned()])).collect();
+        let bound = Bound { running, ..Bound::plain(Arc::new(flow), roles) };
         check(&bound, &|role| offer_of(role).filter(|_| bound.roles.contains_key(role)))
     }
 

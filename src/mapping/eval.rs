@@ -29,6 +29,14 @@ impl Flow {
         sight.value(phrase)
     }
 
+    /// The value of an expression that is no phrase.
+    ///
+    /// # Errors
+    /// A fact that is not known yet, or why it cannot be evaluated.
+    pub fn made(&self, expr: &Expr, scope: &Scope<'_>) -> Result<Value, EvalError> {
+        Sight::new(self, &[expr], scope)?.whole(expr)
+    }
+
     /// Whether a condition holds. An output of a planned step counts as there.
     ///
     /// # Errors
@@ -102,11 +110,13 @@ impl Sight {
         let mut event = Record::strict("event");
         let mut facts = Record::strict("facts");
         let mut steps = Record::strict("steps");
+        let mut settings = Record::strict("settings");
         let mut lets = BTreeMap::new();
         for path in codes.iter().flat_map(|code| &code.words.paths) {
             let name = path.keys.get(1).map(String::as_str).unwrap_or_default();
             match path.keys[0].as_str() {
                 "event" => event.take(name, scope.event.get(name).map(to_engine)),
+                "settings" => settings.take(name, scope.settings.get(name).map(to_engine)),
                 "facts" => match scope.facts.get(name) {
                     Some(FactState::Pending) => return Err(EvalError::Pending(name.to_owned())),
                     Some(FactState::Known(fact)) => facts.take(name, Some(fact_of(name, fact))),
@@ -127,6 +137,7 @@ impl Sight {
             ("event", Engine::from_object(event)),
             ("facts", Engine::from_object(facts)),
             ("steps", Engine::from_object(steps)),
+            ("settings", Engine::from_object(settings)),
             ("now", Engine::from(scope.now.to_string())),
             (TABLES, Engine::from_dyn_object(DynObject::new(flow.tables.clone()))),
         ];
@@ -137,11 +148,7 @@ impl Sight {
     fn value(&self, phrase: &Phrase) -> Result<Value, EvalError> {
         match phrase {
             Phrase::Literal(value) => Ok(value.clone()),
-            Phrase::Whole(expr) => {
-                let value = self.run(expr)?;
-                let mut room = LARGEST;
-                to_json(&value, &mut room).map_err(|message| failed(message, &expr.span))
-            }
+            Phrase::Whole(expr) => self.whole(expr),
             Phrase::Text(text) => self.text(&text.pieces, &text.span).map(Value::String),
             Phrase::List(items) => items.iter().map(|item| self.value(item)).collect(),
             Phrase::Table(fields) => {
@@ -152,6 +159,12 @@ impl Sight {
                 fields.map(Value::Object)
             }
         }
+    }
+
+    fn whole(&self, expr: &Expr) -> Result<Value, EvalError> {
+        let value = self.run(expr)?;
+        let mut room = LARGEST;
+        to_json(&value, &mut room).map_err(|message| failed(message, &expr.span))
     }
 
     fn text(&self, pieces: &[Piece], span: &Range<usize>) -> Result<String, EvalError> {
@@ -203,6 +216,7 @@ fn seen(keys: &[String], scope: &Scope<'_>) -> Option<Value> {
     let [root, name, rest @ ..] = keys else { return None };
     let start = match root.as_str() {
         "event" => scope.event.get(name),
+        "settings" => scope.settings.get(name),
         "facts" => match scope.facts.get(name) {
             Some(FactState::Known(value)) => Some(value),
             _ => None,
@@ -235,12 +249,14 @@ mod tests {
     use crate::mapping::grammar::{Shelf, read};
     use rstest::rstest;
     use serde_json::json;
+    use std::sync::LazyLock;
 
     /// A flow whose step `probe` has the phrase under test as its input `x`, and the condition
     /// under test as its `when`.
     fn flow(phrase: &str, lets: &str, when: &str) -> Flow {
         let text = format!(
             "[flow]\nname = 'a'\non = {{ from = 'calls', event = 'call.finished' }}\n\
+             [settings]\nlink = 'document'\nnouns = []\n\
              [facts]\ncustomer = {{ ask = 'crm.customer' }}\norder = {{ ask = 'crm.order' }}\n\
              gone = {{ ask = 'crm.gone' }}\nlate = {{ ask = 'crm.late' }}\n\
              [let]\nclosed = \"facts.order.status_group in ['complete', 'cancel']\"\n{lets}\n\
@@ -271,6 +287,13 @@ mod tests {
         }
     }
 
+    static SETTINGS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+        Map::from_iter([
+            ("link".to_owned(), json!("marker")),
+            ("nouns".to_owned(), json!(["call"])),
+        ])
+    });
+
     fn scope(event: &Map<String, Value>) -> Scope<'_> {
         let order = json!({
             "id": 7, "status_group": "new", "number": null, "totalSumm": "1290.50",
@@ -278,6 +301,7 @@ mod tests {
         });
         Scope {
             event,
+            settings: &SETTINGS,
             facts: BTreeMap::from([
                 ("customer".to_owned(), FactState::Known(Value::Null)),
                 ("order".to_owned(), FactState::Known(order)),
@@ -302,6 +326,8 @@ mod tests {
     #[rstest]
     // Types are kept by a whole expression; text around it makes a string.
     #[case("{{ event.duration }}", json!(42))]
+    #[case("{{ settings.nouns }}", json!(["call"]))]
+    #[case("by {{ settings.link }}", json!("by marker"))]
     #[case("{{ event.flag }}", json!(true))]
     #[case("{{ event.list }}", json!(["a", "b"]))]
     #[case("{{ facts.order.id }}", json!(7))]

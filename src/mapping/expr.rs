@@ -1,5 +1,5 @@
 //! Expressions and phrases, compiled once. Invariant: an expression sees `event`, `facts`, `steps`,
-//! the flow's `[let]` names and `now`, and nothing else; an attribute of none is none; a step that
+//! `settings`, the flow's `[let]` names and `now`, and nothing else; an attribute of none is none; a step that
 //! is planned but not done is a hole. How they are evaluated: `eval`.
 
 use super::filters::ENGINE;
@@ -77,6 +77,8 @@ pub struct Scope<'a> {
     pub event: &'a Map<String, Value>,
     pub facts: BTreeMap<String, FactState>,
     pub steps: BTreeMap<String, StepState>,
+    /// Of the instance.
+    pub settings: &'a Map<String, Value>,
     pub now: jiff::Timestamp,
 }
 
@@ -103,7 +105,7 @@ pub enum StepState {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
     pub yes: bool,
-    /// The paths of event, facts and steps that the condition and the `[let]` names in it refer
+    /// The paths of event, facts, steps and settings that the condition and the `[let]` names in it refer
     /// to, with their values, each once; of a whole record only its `id`.
     pub saw: Vec<(String, Value)>,
 }

@@ -4,6 +4,7 @@
 use super::expr::{Expr, Phrase};
 use super::filters::Tables;
 use crate::diagnosis::Source;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,8 +20,14 @@ pub struct Flow {
     /// SHA-256 of the file (hex), stored with each decision.
     pub hash: String,
     pub on: Trigger,
+    /// Constants that config may override; their kinds are those of their values.
+    pub settings: Vec<(String, Value)>,
+    /// Events with the same value share one job that was not started; none: each has its own.
+    pub merge: Option<Phrase>,
     /// From registration to decision.
     pub delay: Duration,
+    /// The delay counts from this time too, which the facts may know later than the events do.
+    pub delay_from: Option<Expr>,
     /// Merged events start the delay anew, at most so long after the first.
     pub settle: Option<Duration>,
     /// A lead registered longer ago is skipped (default 7 days).
@@ -72,10 +79,12 @@ impl Places {
 }
 
 /// `on = { from = "calls", event = "call.finished" }`
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Trigger {
     pub role: String,
     pub event: String,
+    /// An event for which this does not hold makes no job.
+    pub when: Option<Expr>,
     pub span: Range<usize>,
 }
 
@@ -85,9 +94,18 @@ pub struct FactRule {
     pub name: String,
     pub role: String,
     pub query: String,
-    /// Everything beside `ask`, in order (`pick` is an input like others).
+    /// Chooses among the connections of the role by their accounts.
+    pub of: Option<Phrase>,
+    /// Everything beside `ask` and `of`, in order (`pick` is an input like others).
     pub input: Vec<(String, Phrase)>,
     pub span: Range<usize>,
+}
+
+impl FactRule {
+    /// Everything that must be evaluated before it can be asked.
+    pub fn phrases(&self) -> impl Iterator<Item = &Phrase> {
+        self.of.iter().chain(self.input.iter().map(|(_, phrase)| phrase))
+    }
 }
 
 /// One `[[step]]`.
@@ -96,11 +114,20 @@ pub struct StepRule {
     pub name: String,
     pub role: String,
     pub operation: String,
+    /// Chooses among the connections of the role by their accounts.
+    pub of: Option<Phrase>,
     pub when: Option<Expr>,
     pub unless: Option<Expr>,
     pub needs: Option<Vec<String>>,
     pub with: Vec<(String, Phrase)>,
     pub span: Range<usize>,
+}
+
+impl StepRule {
+    /// Where it goes, and what it is given.
+    pub fn phrases(&self) -> impl Iterator<Item = &Phrase> {
+        self.of.iter().chain(self.with.iter().map(|(_, phrase)| phrase))
+    }
 }
 
 /// One `[[case]]`: an event and facts, and what must be decided.
@@ -112,6 +139,8 @@ pub struct Case {
     pub event: Map<String, Value>,
     /// By fact name; a fact that is not named is none.
     pub facts: Map<String, Value>,
+    /// Laid over the flow's own.
+    pub settings: Map<String, Value>,
     /// Outputs of steps that an earlier decision of the job did.
     pub done: Map<String, Value>,
     pub expect: Expect,
@@ -125,6 +154,8 @@ pub struct Expect {
     pub because: Vec<String>,
     /// `incomplete = true`: the event must be found incomplete.
     pub incomplete: bool,
+    /// The time until which the decision must be put off (`delay_from`); `None`: it must not be.
+    pub until: Option<Timestamp>,
     /// Step name → inputs that must be there with these values (a subset of the input; `null`: must
     /// be absent; a hole is written `"steps.customer.id"`).
     pub with: Map<String, Value>,
@@ -145,15 +176,39 @@ pub struct Bound {
     pub running: bool,
     pub delay: Duration,
     pub max_age: Duration,
+    /// The flow's own, with what config says laid over.
+    pub settings: Map<String, Value>,
 }
 
 impl Bound {
+    /// A running instance of a flow under its own name, with everything as its file says.
+    pub fn plain(flow: Arc<Flow>, roles: Roles) -> Self {
+        Self {
+            name: flow.name.clone(),
+            roles,
+            running: true,
+            delay: flow.delay,
+            max_age: flow.max_age,
+            settings: flow.settings.iter().cloned().collect(),
+            flow,
+        }
+    }
+
+    /// The connections that a fact or step of a role may go to: all that it chooses among (`of`, or
+    /// the event's own), else the first.
+    pub fn reaches(&self, role: &str, of: Option<&Phrase>) -> &[String] {
+        let all = self.connections(role);
+        let reported = self.connections(&self.flow.on.role);
+        let chooses = of.is_some() || all.iter().any(|name| reported.contains(name));
+        if chooses { all } else { all.get(..1).unwrap_or_default() }
+    }
+
     /// The connections that a role is bound to.
     pub fn connections(&self, role: &str) -> &[String] {
         self.roles.get(role).map_or(&[], Vec::as_slice)
     }
 
-    /// The one connection that queries and operations of a role go to.
+    /// The first connection of a role.
     pub fn connection(&self, role: &str) -> Option<&str> {
         self.connections(role).first().map(String::as_str)
     }

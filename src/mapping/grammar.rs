@@ -2,12 +2,15 @@
 //! the problems that it reports; each of them names the key, its place and the mend.
 //!
 //! ```text
-//! [flow]      name, title, on = { from, event }, delay, settle, max_age, requires, lane, fact_lane
-//! [facts]     NAME = { ask = "role.query", input = phrase, … }
+//! [flow]      name, title, on = { from, event, when }, merge, delay, delay_from, settle, max_age,
+//!             requires, lane, fact_lane
+//! [settings]  NAME = text, number, flag or list of texts
+//! [facts]     NAME = { ask = "role.query", of = phrase, input = phrase, … }
 //! [let]       NAME = "expression"
-//! [[step]]    name, do = "role.operation", when, unless, needs = [step, …], with = { input = phrase }
-//! [[case]]    name, event = "samples/x.json" | { field = value }, set, facts, done, expect
-//! expect      steps, because, incomplete, with, without, asks, asks_without
+//! [[step]]    name, do = "role.operation", of = phrase, when, unless, needs = [step, …], with = { input = phrase }
+//! [[case]]    name, event = "samples/x.json" | { field = value }, set, facts, settings, done,
+//!             expect
+//! expect      steps, because, incomplete, until, with, without, asks, asks_without
 //! ```
 //!
 //! A phrase is a literal, `"{{ one expression }}"`, text around expressions, or a list or table of
@@ -18,6 +21,7 @@ use super::expr::{Anchor, Expr, Phrase};
 use super::filters::Tables;
 use super::flow::{FactRule, Flow, Places, StepRule, Trigger};
 use super::refer;
+use super::settings;
 use crate::diagnosis::{Item, Problem, Source, Spanned, Table};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -26,7 +30,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(super) const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What the files beside a flow offer to it.
 #[derive(Debug, Default)]
@@ -50,10 +54,10 @@ pub fn read(source: &Source, shelf: &Shelf) -> (Flow, Vec<Problem>) {
     (flow, problems)
 }
 
-struct Reader<'a> {
-    source: &'a Source,
-    problems: Vec<Problem>,
-    places: Places,
+pub(super) struct Reader<'a> {
+    pub source: &'a Source,
+    pub problems: Vec<Problem>,
+    pub places: Places,
 }
 
 impl Reader<'_> {
@@ -63,6 +67,9 @@ impl Reader<'_> {
         if let Some(mut head) = root.table("flow") {
             self.head(&mut head, &mut flow);
             self.problems.extend(head.finish());
+        }
+        if let Some(table) = root.table("settings") {
+            flow.settings = self.settings(table);
         }
         if let Some(mut facts) = root.table("facts") {
             flow.facts = facts.rest().into_iter().filter_map(|(k, v)| self.fact(k, v)).collect();
@@ -76,63 +83,23 @@ impl Reader<'_> {
             flow.steps.push(step);
         }
         for table in root.tables("case") {
+            // The reader of cases looks names up.
+            flow.places = std::mem::take(&mut self.places);
             let case = case::read(table, &flow, shelf, &mut self.problems);
+            self.places = std::mem::take(&mut flow.places);
             flow.cases.push(case);
         }
         self.problems.extend(root.finish());
         flow
     }
 
-    fn head(&mut self, head: &mut Table, flow: &mut Flow) {
-        head.require("name", "the flow's name, e.g. `call-to-order`");
-        head.require("on", "`{ from = \"calls\", event = \"call.finished\" }`");
-        if let Some(name) = head.text("name") {
-            let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if name.value.is_empty() || !name.value.chars().all(sound) {
-                let problem = Problem::error(format!("flow.name: `{}` is no name", name.value))
-                    .mend("use small Latin letters, digits and `-`: `call-to-order`");
-                head.problem_at("name", problem);
-            }
-            self.places.put("flow.name".to_owned(), name.span.clone(), name.span);
-            flow.name = name.value;
+    fn settings(&mut self, mut table: Table) -> Vec<(String, Value)> {
+        let entries = table.rest();
+        for (key, _) in &entries {
+            self.check_name("settings", key);
         }
-        flow.title = head.text("title").map_or_else(|| flow.name.clone(), |title| title.value);
-        if let Some(mut on) = head.table("on") {
-            on.require("from", "the role of the connection that reports it");
-            on.require("event", "the kind of event, e.g. `call.finished`");
-            let from = on.text("from");
-            let event = on.text("event");
-            for (name, word) in [("flow.on.from", &from), ("flow.on.event", &event)] {
-                if let Some(word) = word {
-                    self.places.put(name.to_owned(), word.span.clone(), word.span.clone());
-                }
-            }
-            flow.on = Trigger {
-                role: from.map(|word| word.value).unwrap_or_default(),
-                event: event.map(|word| word.value).unwrap_or_default(),
-                span: on.span(),
-            };
-            head.absorb(on);
-        }
-        flow.delay = head.duration("delay").map_or(Duration::ZERO, |delay| delay.value);
-        flow.settle = head.duration("settle").map(|settle| settle.value);
-        flow.max_age = head.duration("max_age").map_or(WEEK, |age| age.value);
-        flow.requires = head.text("requires").and_then(|text| self.expr("flow.requires", &text));
-        flow.lane = self.phrases(head, "lane");
-        flow.fact_lane = self.phrases(head, "fact_lane");
-    }
-
-    /// A text or a list of texts.
-    fn phrases(&mut self, table: &mut Table, key: &str) -> Vec<Phrase> {
-        let texts = table.texts(key).map(|texts| texts.value).unwrap_or_default();
-        let name = table.name_of(key);
-        texts
-            .into_iter()
-            .filter_map(|text| {
-                let phrase = Phrase::of_text(self.source, &name, &text.value, &text.span);
-                phrase.map_err(|problem| self.problems.push(*problem)).ok()
-            })
-            .collect()
+        self.problems.extend(table.finish());
+        settings::read(entries, self.source, &mut self.places, &mut self.problems)
     }
 
     fn fact(&mut self, key: Spanned<String>, item: Spanned<Item>) -> Option<FactRule> {
@@ -150,13 +117,14 @@ impl Reader<'_> {
         table.require("ask", "role and query, e.g. `crm.customer`");
         let ask = table.text("ask");
         let (role, query) = self.target(&path, "ask", ask);
+        let of = self.one(&mut table, "of");
         let input = table
             .rest()
             .into_iter()
             .filter_map(|(name, value)| self.field(&path, name, value))
             .collect();
         self.problems.extend(table.finish());
-        Some(FactRule { name: key.value, role, query, input, span: key.span })
+        Some(FactRule { name: key.value, role, query, of, input, span: key.span })
     }
 
     fn let_(&mut self, key: Spanned<String>, item: Spanned<Item>) -> Option<(String, Expr)> {
@@ -194,6 +162,7 @@ impl Reader<'_> {
         }
         let target = table.text("do");
         let (role, operation) = self.target(&path, "do", target);
+        let of = self.one(&mut table, "of");
         let when = table.text("when").and_then(|text| self.expr(&format!("{path}.when"), &text));
         let unless =
             table.text("unless").and_then(|text| self.expr(&format!("{path}.unless"), &text));
@@ -212,7 +181,7 @@ impl Reader<'_> {
         }
         let (name, span) = name.map_or((String::new(), table.span()), |n| (n.value, n.span));
         self.problems.extend(table.finish());
-        StepRule { name, role, operation, when, unless, needs, with, span }
+        StepRule { name, role, operation, of, when, unless, needs, with, span }
     }
 
     /// `role.name`, split at the first dot; empty words where it is missing or wrong.
@@ -269,7 +238,7 @@ impl Reader<'_> {
         }
     }
 
-    fn expr(&mut self, name: &str, text: &Spanned<String>) -> Option<Expr> {
+    pub(super) fn expr(&mut self, name: &str, text: &Spanned<String>) -> Option<Expr> {
         let place = Anchor::new(self.source, &text.span, &text.value);
         Expr::compile(self.source, name, &text.value, place)
             .map_err(|problem| self.problems.push(*problem))
@@ -300,8 +269,16 @@ fn empty(source: &Source, shelf: &Shelf) -> Flow {
         title: String::new(),
         source: source.clone(),
         hash: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-        on: Trigger { role: String::new(), event: String::new(), span: Range::default() },
+        on: Trigger {
+            role: String::new(),
+            event: String::new(),
+            when: None,
+            span: Range::default(),
+        },
+        settings: Vec::new(),
+        merge: None,
         delay: Duration::ZERO,
+        delay_from: None,
         settle: None,
         max_age: WEEK,
         requires: None,

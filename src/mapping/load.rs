@@ -253,14 +253,7 @@ mod tests {
 
     fn bound(flow: Arc<Flow>) -> Bound {
         let roles = |role: &str| (role.to_owned(), vec![role.to_owned()]);
-        Bound {
-            name: flow.name.clone(),
-            roles: BTreeMap::from([roles("calls"), roles("crm")]),
-            running: true,
-            delay: flow.delay,
-            max_age: flow.max_age,
-            flow,
-        }
+        Bound::plain(flow, BTreeMap::from([roles("calls"), roles("crm")]))
     }
 
     /// The flows that we ship, bound as the example configuration binds them.
@@ -289,7 +282,9 @@ mod tests {
         let fields = |kind: &str| offer_of("calls").and_then(|o| o.event(kind)).map(|e| e.fields);
         let event = shape(fields(&flow.on.event).unwrap_or(&[]), &case.event.clone().into());
         let event = event.as_object().cloned().unwrap_or_default();
+        let settings = flow.settings.iter().cloned().collect();
         let mut scope = Scope {
+            settings: &settings,
             event: &event,
             facts: BTreeMap::new(),
             steps: BTreeMap::new(),

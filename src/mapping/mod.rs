@@ -10,11 +10,13 @@ pub mod expr;
 pub mod filters;
 pub mod flow;
 pub mod grammar;
+mod head;
 mod load;
 #[cfg(test)]
 mod offers;
 mod refer;
 mod scan;
+mod settings;
 pub mod shape;
 mod uses;
 
@@ -22,5 +24,6 @@ pub use check::check;
 pub use expr::{EvalError, Expr, FactState, Held, Phrase, Scope, StepState};
 pub use flow::{Bound, Case, Expect, FactRule, Flow, Roles, StepRule, Trigger};
 pub use load::{Loaded, load, load_all};
+pub use settings::laid;
 pub use shape::shape;
 pub use uses::uses;

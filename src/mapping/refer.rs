@@ -3,13 +3,13 @@
 
 use super::expr::{Expr, Phrase};
 use super::filters::{FILTERS, TESTS};
-use super::flow::Flow;
+use super::flow::{FactRule, Flow};
 use super::scan::{Path, Word};
 use crate::diagnosis::{Problem, suggest};
 use std::ops::Range;
 
 /// What a path may begin with, beside the `[let]` names.
-pub const ROOTS: &[&str] = &["event", "facts", "steps", "now"];
+pub const ROOTS: &[&str] = &["event", "facts", "steps", "settings", "now"];
 
 /// Words of the expression language, which cannot be names.
 pub const RESERVED: &[&str] = &[
@@ -20,10 +20,12 @@ pub const RESERVED: &[&str] = &[
 /// What is known where an expression is evaluated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Known {
-    /// When the event is routed: `requires`, `lane`.
+    /// When the event is routed: `on.when`, `requires`, `lane`, `merge`.
     Event,
     /// When facts are asked, or about to be: facts, `fact_lane`.
     Facts,
+    /// When every fact is known and nothing is planned: `delay_from`, `of` of a step.
+    Plan,
     /// In the step of this number.
     Step(usize),
 }
@@ -49,17 +51,19 @@ pub fn check(flow: &Flow) -> Vec<Problem> {
 /// Every expression but those of `[let]`, with what is known where it stands.
 fn places(flow: &Flow) -> Vec<(Known, Vec<&Expr>)> {
     let mut places: Vec<(Known, Vec<&Expr>)> = vec![
-        (Known::Event, flow.requires.iter().collect()),
-        (Known::Event, flow.lane.iter().flat_map(Phrase::exprs).collect()),
+        (Known::Event, flow.on.when.iter().chain(&flow.requires).collect()),
+        (Known::Event, flow.lane.iter().chain(&flow.merge).flat_map(Phrase::exprs).collect()),
+        (Known::Plan, flow.delay_from.iter().collect()),
         (Known::Facts, flow.fact_lane.iter().flat_map(Phrase::exprs).collect()),
     ];
     for fact in &flow.facts {
-        places.push((Known::Facts, fact.input.iter().flat_map(|(_, p)| p.exprs()).collect()));
+        places.push((Known::Facts, fact.phrases().flat_map(Phrase::exprs).collect()));
     }
     for (at, step) in flow.steps.iter().enumerate() {
         let conditions = step.when.iter().chain(&step.unless);
         let inputs = step.with.iter().flat_map(|(_, phrase)| phrase.exprs());
         places.push((Known::Step(at), conditions.chain(inputs).collect()));
+        places.push((Known::Plan, step.of.iter().flat_map(Phrase::exprs).collect()));
     }
     places
 }
@@ -147,6 +151,7 @@ impl Found<'_> {
         let names: Vec<&str> = match root {
             "facts" => self.flow.facts.iter().map(|fact| fact.name.as_str()).collect(),
             "steps" => self.flow.steps.iter().map(|step| step.name.as_str()).collect(),
+            "settings" => self.flow.places.keys_of("settings").collect(),
             _ => return,
         };
         if root == "steps" && path.operand {
@@ -156,10 +161,10 @@ impl Found<'_> {
             self.put(span.clone(), problem);
         }
         if !names.contains(&name.as_str()) {
-            let problem =
-                Problem::error(format!("`{root}.{name}`: there is no such {}", &root[..4]))
-                    .label("unknown name")
-                    .mend(suggest(name, &names));
+            let noun = root.trim_end_matches('s');
+            let problem = Problem::error(format!("`{root}.{name}`: there is no such {noun}"))
+                .label("unknown name")
+                .mend(suggest(name, &names));
             self.put(span, problem);
         }
     }
@@ -171,6 +176,7 @@ impl Found<'_> {
                 let why = match (path.keys[0].as_str(), known) {
                     ("facts" | "steps", Known::Event) => "only `event` is known here",
                     ("steps", Known::Facts) => "no step is known when facts are asked",
+                    ("steps", Known::Plan) => "only `event` and `facts` are known here",
                     ("steps", Known::Step(at)) if !self.is_before(path, at) => {
                         "a step knows only the steps before it"
                     }
@@ -219,8 +225,8 @@ impl Found<'_> {
             let mut cyclic = false;
             while let Some(name) = needed.get(at).cloned() {
                 let rule = self.flow.facts.iter().find(|rule| rule.name == name);
-                for other in rule.iter().flat_map(|rule| &rule.input) {
-                    for need in self.flow.needs(&other.1) {
+                for phrase in rule.into_iter().flat_map(FactRule::phrases) {
+                    for need in self.flow.needs(phrase) {
                         cyclic |= need == fact.name;
                         if !needed.contains(&need) {
                             needed.push(need);

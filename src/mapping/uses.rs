@@ -27,15 +27,19 @@ pub fn uses(bound: &Bound, connection: &str, offer: &'static Offer) -> Vec<Use> 
 fn exprs(flow: &Flow) -> Vec<(String, &Expr)> {
     let mut all: Vec<(String, &Expr)> =
         flow.lets.iter().map(|(name, expr)| (format!("let {name}"), expr)).collect();
+    all.extend(flow.on.when.iter().map(|expr| ("on".to_owned(), expr)));
     all.extend(flow.requires.iter().map(|expr| ("requires".to_owned(), expr)));
+    all.extend(flow.delay_from.iter().map(|expr| ("delay_from".to_owned(), expr)));
+    let merge = flow.merge.iter().flat_map(Phrase::exprs);
+    all.extend(merge.map(|expr| ("merge".to_owned(), expr)));
     let lanes = flow.lane.iter().chain(&flow.fact_lane).flat_map(Phrase::exprs);
     all.extend(lanes.map(|expr| ("lane".to_owned(), expr)));
     for fact in &flow.facts {
-        let exprs = fact.input.iter().flat_map(|(_, phrase)| phrase.exprs());
+        let exprs = fact.phrases().flat_map(Phrase::exprs);
         all.extend(exprs.map(|expr| (format!("fact {}", fact.name), expr)));
     }
     for step in &flow.steps {
-        let inputs = step.with.iter().flat_map(|(_, phrase)| phrase.exprs());
+        let inputs = step.phrases().flat_map(Phrase::exprs);
         let exprs = step.when.iter().chain(&step.unless).chain(inputs);
         all.extend(exprs.map(|expr| (format!("step {}", step.name), expr)));
     }
@@ -69,8 +73,8 @@ impl Seek<'_> {
         });
     }
 
-    fn is_ours(&self, role: &str) -> bool {
-        self.bound.connection(role) == Some(self.connection)
+    fn is_ours(&self, role: &str, of: Option<&Phrase>) -> bool {
+        self.bound.reaches(role, of).iter().any(|name| name == self.connection)
     }
 
     /// Events may come from each connection of a role.
@@ -88,10 +92,8 @@ impl Seek<'_> {
 
     fn facts(&mut self) {
         for fact in &self.flow.facts {
-            let Some(query) = self.offer.query(&fact.query).filter(|_| self.is_ours(&fact.role))
-            else {
-                continue;
-            };
+            let ours = self.is_ours(&fact.role, fact.of.as_ref());
+            let Some(query) = self.offer.query(&fact.query).filter(|_| ours) else { continue };
             let (part, path) = (format!("fact {}", fact.name), format!("facts.{}", fact.name));
             let span = self.flow.places.value(&format!("{path}.ask"));
             self.put(What::Query(fact.query.clone()), (&part, "", span));
@@ -102,7 +104,8 @@ impl Seek<'_> {
     fn steps(&mut self) {
         for (at, step) in self.flow.steps.iter().enumerate() {
             let operation = self.offer.operation(&step.operation);
-            let Some(operation) = operation.filter(|_| self.is_ours(&step.role)) else { continue };
+            let ours = self.is_ours(&step.role, step.of.as_ref());
+            let Some(operation) = operation.filter(|_| ours) else { continue };
             let (part, path) = (format!("step {}", step.name), format!("step[{}]", at + 1));
             let span = self.flow.places.value(&format!("{path}.do"));
             self.put(What::Operation(step.operation.clone()), (&part, "", span));
@@ -241,7 +244,7 @@ impl Seek<'_> {
             }
             [root, name, keys @ ..] if root == "facts" => {
                 let fact = self.flow.facts.iter().find(|fact| fact.name == *name)?;
-                let fact = Some(fact).filter(|fact| self.is_ours(&fact.role))?;
+                let fact = Some(fact).filter(|fact| self.is_ours(&fact.role, fact.of.as_ref()))?;
                 (self.offer.query(&fact.query)?.output, keys)
             }
             _ => return None,
@@ -329,14 +332,8 @@ expect = { steps = [] }
         let (flow, problems) = read(&Source::new("mappings/a.toml", TEXT), &shelf);
         assert!(problems.is_empty(), "{}", render(&problems, false));
         let roles = [("crm", "shop"), ("calls", "calltouch-main")];
-        Bound {
-            name: "a-b".to_owned(),
-            delay: flow.delay,
-            max_age: flow.max_age,
-            flow: Arc::new(flow),
-            roles: roles.map(|(role, name)| (role.to_owned(), vec![name.to_owned()])).into(),
-            running,
-        }
+        let roles = roles.map(|(role, name)| (role.to_owned(), vec![name.to_owned()])).into();
+        Bound { name: "a-b".to_owned(), running, ..Bound::plain(Arc::new(flow), roles) }
     }
 
     fn shown(found: &Use) -> String {

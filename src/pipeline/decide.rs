@@ -86,12 +86,7 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     let now = pipeline.clock.now();
     let mut event = claimed.event.clone();
     let looked_at = claimed.first_tried.unwrap_or(now);
-    let mut knowledge = Knowledge {
-        event: book.event_fields(&event),
-        facts: BTreeMap::new(),
-        done,
-        now: looked_at,
-    };
+    let mut knowledge = Knowledge { done, ..Knowledge::of(book, &event, looked_at) };
     if event.provisional || incomplete(bound, &knowledge) {
         event = complete(pipeline, claimed, event).await?;
         knowledge.event = book.event_fields(&event);

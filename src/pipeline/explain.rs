@@ -36,12 +36,7 @@ pub async fn explain(pipeline: &Pipeline, flow: &str, event: Event) -> Result<Ex
     let bound = book.flow(flow).ok_or_else(|| format!("there is no flow {flow}"))?;
     let running = crate::mapping::Bound { running: true, ..bound.clone() };
     let now = pipeline.clock.now();
-    let mut knowledge = Knowledge {
-        event: book.event_fields(&event),
-        facts: BTreeMap::new(),
-        done: BTreeMap::new(),
-        now,
-    };
+    let mut knowledge = Knowledge::of(book, &event, now);
     let mut queries = BTreeMap::new();
     let guarded = guard::decide(&running, &event, &knowledge).map_err(|fault| fault.to_string())?;
     let decision = match guarded {

@@ -243,9 +243,7 @@ pub async fn anew(pipeline: &Pipeline, asked: &Anew) -> Result<Report, String> {
     let now = pipeline.clock.now();
     let lanes: LanesOf = Arc::new(move |flow, event| {
         let bound = book.flow(flow)?;
-        let event = book.event_fields(event);
-        let (facts, done) = (BTreeMap::new(), BTreeMap::new());
-        let knowledge = Knowledge { event, facts, done, now };
+        let knowledge = Knowledge::of(&book, event, now);
         Some(rules::route::lanes(&book, bound, &bound.flow.lane, &knowledge).unwrap_or_default())
     });
     let mut report = Report::default();

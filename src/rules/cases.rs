@@ -43,25 +43,26 @@ pub fn run(book: &Book, bound: &Bound) -> Report {
 struct Played {
     decision: Decision,
     asked: BTreeMap<String, Query>,
+    /// It is put off until then, and decided anew.
+    until: Option<Timestamp>,
 }
 
 fn play(book: &Book, bound: &Bound, case: &Case) -> Result<Played, String> {
     let event = event_of(bound, case)?;
     let registered = event.registered;
     let delay = SignedDuration::try_from(bound.delay).map_err(|error| error.to_string())?;
-    let mut knowledge = Knowledge {
-        event: book.event_fields(&event),
-        facts: BTreeMap::new(),
-        done: case.done.clone().into_iter().collect(),
-        now: registered.checked_add(delay).map_err(|error| error.to_string())?,
-    };
+    let now = registered.checked_add(delay).map_err(|error| error.to_string())?;
+    let done = case.done.clone().into_iter().collect();
+    let mut knowledge = Knowledge { done, ..Knowledge::of(book, &event, now) };
     // A case speaks about a flow that runs.
-    let running = Bound { running: true, ..bound.clone() };
+    let mut running = Bound { running: true, ..bound.clone() };
+    running.settings = bound.flow.settings.iter().cloned().chain(case.settings.clone()).collect();
+    let bound = &running;
     let mut asked = BTreeMap::new();
     if let Some(decision) =
-        guard::decide(&running, &event, &knowledge).map_err(|fault| fault.to_string())?
+        guard::decide(bound, &event, &knowledge).map_err(|fault| fault.to_string())?
     {
-        return Ok(Played { decision, asked });
+        return Ok(Played { decision, asked, until: None });
     }
     loop {
         let queries =
@@ -80,8 +81,10 @@ fn play(book: &Book, bound: &Bound, case: &Case) -> Result<Played, String> {
     if let Some((name, _)) = unasked {
         return Err(format!("the fact {name} is given, but the flow does not ask for it"));
     }
+    let until = decide::not_before(bound, registered, &knowledge);
+    let until = until.map_err(|fault| fault.to_string())?.map(|(until, _)| until);
     let decision = decide::decide(book, bound, &event, &knowledge);
-    Ok(Played { decision: decision.map_err(|fault| fault.to_string())?, asked })
+    Ok(Played { decision: decision.map_err(|fault| fault.to_string())?, asked, until })
 }
 
 fn event_of(bound: &Bound, case: &Case) -> Result<Event, String> {
@@ -130,6 +133,11 @@ fn compare(case: &Case, played: &Played) -> Vec<String> {
     }
     if expect.incomplete != (played.decision.verdict == Verdict::Incomplete) {
         complaints.push(format!("incomplete is {}", !expect.incomplete));
+    }
+    match (expect.until, played.until) {
+        (wanted, found) if wanted == found => {}
+        (_, Some(until)) => complaints.push(format!("it is put off until {until}")),
+        (_, None) => complaints.push("it is not put off".to_owned()),
     }
     let reasons: Vec<String> = played.decision.reasons.iter().map(ToString::to_string).collect();
     for because in expect.because.iter().filter(|because| !reasons.contains(because)) {

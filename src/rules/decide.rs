@@ -7,7 +7,9 @@ use crate::domain::{
     Decision, Effect, Event, Need, OperationOffer, Plan, Reason, Step, Verdict, Why,
 };
 use crate::mapping::{Bound, Held, Scope, StepRule, StepState};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// Decides. Every fact of the flow must be known.
 ///
@@ -26,7 +28,17 @@ pub fn decide(
         let (reason, state) = weigh(bound, rule, &scope)?;
         reasons.push(reason);
         if state == StepState::Planned {
-            steps.push(plan(book, bound, rule, &scope, &key(bound, rule, event))?);
+            let connection = book
+                .chosen(bound, &rule.role, rule.of.as_ref(), knowledge)
+                .map_err(|error| fault(format!("step {}", rule.name), &error))?
+                .to_owned();
+            let effect = Effect {
+                connection,
+                operation: rule.operation.clone(),
+                input: input(book, bound, rule, &scope)?,
+                key: key(bound, rule, event),
+            };
+            steps.push(Step { name: rule.name.clone(), effect, needs: rule.needs.clone() });
         }
         scope.steps.insert(rule.name.clone(), state);
     }
@@ -34,6 +46,40 @@ pub fn decide(
     let verdict =
         if steps.is_empty() && !did { Verdict::Skip } else { Verdict::Act(Plan { steps }) };
     Ok(Decision { verdict, reasons })
+}
+
+/// Until when the decision must be put off, and why: the delay counts from what the facts say too
+/// (`delay_from`), where that is later than what the events said; at most `settle` after the
+/// registration of the job. `None`: decide now.
+///
+/// # Errors
+/// `delay_from` cannot be evaluated, or makes no time.
+pub fn not_before(
+    bound: &Bound,
+    registered: Timestamp,
+    knowledge: &Knowledge,
+) -> Result<Option<(Timestamp, String)>, Fault> {
+    let Some(expr) = &bound.flow.delay_from else { return Ok(None) };
+    let told = |error| fault("flow delay_from", &error);
+    let value = bound.flow.made(expr, &knowledge.scope(bound)).map_err(told)?;
+    if is_empty(&value) {
+        return Ok(None);
+    }
+    let time = value.as_str().and_then(|text| text.trim().parse::<Timestamp>().ok());
+    let Some(time) = time else {
+        let why = format!("{} is no time", expr.text);
+        return Err(Fault { about: "flow delay_from".to_owned(), why, pending: false });
+    };
+    let after = |time: Timestamp, wait: Duration| {
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        time.checked_add(wait).unwrap_or(Timestamp::MAX)
+    };
+    // A far side's clock that goes before ours cannot hold the job for ever.
+    let from = time.min(knowledge.now);
+    let until = after(from, bound.delay);
+    let until = bound.flow.settle.map_or(until, |settle| until.min(after(registered, settle)));
+    let why = format!("{} is {time}: decided at {until}", expr.text);
+    Ok((until > knowledge.now).then_some((until, why)))
 }
 
 fn weigh(bound: &Bound, rule: &StepRule, scope: &Scope) -> Result<(Reason, StepState), Fault> {
@@ -65,13 +111,12 @@ fn weigh(bound: &Bound, rule: &StepRule, scope: &Scope) -> Result<(Reason, StepS
     Ok((reason(Why::Planned, &word, seen), StepState::Planned))
 }
 
-fn plan(
+fn input(
     book: &Book,
     bound: &Bound,
     rule: &StepRule,
     scope: &Scope,
-    key: &str,
-) -> Result<Step, Fault> {
+) -> Result<Map<String, Value>, Fault> {
     let about = format!("step {}", rule.name);
     let offer = book.operation(bound, &rule.role, &rule.operation).ok_or_else(|| Fault {
         about: about.clone(),
@@ -89,10 +134,7 @@ fn plan(
         let why = format!("{field} is empty, and {} needs it", offer.name);
         return Err(Fault { about, why, pending: false });
     }
-    let connection = bound.connection(&rule.role).unwrap_or_default().to_owned();
-    let operation = rule.operation.clone();
-    let effect = Effect { connection, operation, input, key: key.to_owned() };
-    Ok(Step { name: rule.name.clone(), effect, needs: rule.needs.clone() })
+    Ok(input)
 }
 
 /// The event's key; a second step of the same operation gets its name behind it.

@@ -58,6 +58,11 @@ fn question(
         why: format!("nobody offers {}.{}", rule.role, rule.query),
         pending: false,
     })?;
+    let connection = match book.chosen(bound, &rule.role, rule.of.as_ref(), knowledge) {
+        Ok(connection) => connection.to_owned(),
+        Err(EvalError::Pending(_)) => return Ok(Question::Waits),
+        Err(error) => return Err(fault(about(), &error)),
+    };
     let scope = knowledge.scope(bound);
     let mut input = Map::new();
     for (name, phrase) in &rule.input {
@@ -73,14 +78,15 @@ fn question(
     if lacks(offer, &input) {
         return Ok(Question::Empty);
     }
-    let connection = bound.connection(&rule.role).unwrap_or_default().to_owned();
+    let others = bound.connections(&rule.role).iter().filter(|other| **other != connection);
+    let among = std::iter::once(&connection).chain(others).cloned().collect();
     Ok(Question::Ask(Query {
         connection,
         name: rule.query.clone(),
         input,
         known: Vec::new(),
         since: None,
-        among: Vec::new(),
+        among,
     }))
 }
 

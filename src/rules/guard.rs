@@ -25,10 +25,21 @@ pub fn complete(bound: &Bound, knowledge: &Knowledge) -> Result<bool, Fault> {
     Ok(held.yes)
 }
 
-/// The decision that the guards make alone: stopped flow, too old, incomplete. `None`: go on.
+/// Does the flow listen to such an event?
 ///
 /// # Errors
-/// `requires` cannot be evaluated.
+/// The expression cannot be evaluated.
+pub fn wanted(bound: &Bound, knowledge: &Knowledge) -> Result<bool, Fault> {
+    let Some(when) = &bound.flow.on.when else { return Ok(true) };
+    let held = bound.flow.holds(when, &knowledge.scope(bound));
+    Ok(held.map_err(|error| fault("flow on.when", &error))?.yes)
+}
+
+/// The decision that the guards make alone: stopped flow, none of its events, too old, incomplete.
+/// `None`: go on.
+///
+/// # Errors
+/// `on.when` or `requires` cannot be evaluated.
 pub fn decide(
     bound: &Bound,
     event: &Event,
@@ -37,8 +48,14 @@ pub fn decide(
     if !bound.running {
         return Ok(Some(skip(STOPPED)));
     }
+    if !wanted(bound, knowledge)? {
+        let word = bound.flow.on.when.as_ref().map(|expr| expr.text.clone()).unwrap_or_default();
+        return Ok(Some(skip(&format!("on not ({word})"))));
+    }
     let age = knowledge.now.duration_since(event.registered);
-    if SignedDuration::try_from(bound.max_age).is_ok_and(|most| age > most) {
+    let old = SignedDuration::try_from(bound.max_age).is_ok_and(|most| age > most);
+    // What a person asked for may be of any age.
+    if old && !event.asked {
         let mut decision = skip("older than max_age");
         let registered = Value::String(event.registered.to_string());
         for reason in &mut decision.reasons {

@@ -11,8 +11,9 @@ pub mod replay;
 pub mod retry;
 pub mod route;
 
+use crate::domain::offer::From;
 use crate::domain::{Event, Field, Offer, OperationOffer, QueryOffer};
-use crate::mapping::{Bound, EvalError, FactState, Scope, StepState, shape};
+use crate::mapping::{Bound, EvalError, FactState, Phrase, Scope, StepState, shape};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ use std::collections::BTreeMap;
 pub struct Book {
     flows: Vec<Bound>,
     offers: BTreeMap<String, &'static Offer>,
+    /// Connection → the id by which others name its account.
+    accounts: BTreeMap<String, String>,
 }
 
 /// A decision cannot be made from the flow as it is: a person must mend it.
@@ -37,7 +40,13 @@ pub struct Fault {
 
 impl Book {
     pub fn new(flows: Vec<Bound>, offers: BTreeMap<String, &'static Offer>) -> Self {
-        Self { flows, offers }
+        Self { flows, offers, accounts: BTreeMap::new() }
+    }
+
+    /// The same, knowing by which ids others name the connections' accounts.
+    #[must_use]
+    pub fn with_accounts(self, accounts: BTreeMap<String, String>) -> Self {
+        Self { accounts, ..self }
     }
 
     pub fn flows(&self) -> &[Bound] {
@@ -58,11 +67,45 @@ impl Book {
         bound.flow.steps.first().and_then(|step| bound.connection(&step.role))
     }
 
-    /// Every connection that deciding and performing a flow needs.
+    /// Every connection that deciding and performing a flow may need.
     pub fn needs<'a>(&self, bound: &'a Bound) -> impl Iterator<Item = &'a str> {
-        let facts = bound.flow.facts.iter().map(|fact| &fact.role);
-        let steps = bound.flow.steps.iter().map(|step| &step.role);
-        facts.chain(steps).filter_map(|role| bound.connection(role))
+        let facts = bound.flow.facts.iter().map(|fact| {
+            let offer = self.query(bound, &fact.role, &fact.query);
+            match offer.map(|offer| offer.from) {
+                Some(From::Memory(_)) => bound.connections(&fact.role),
+                _ => bound.reaches(&fact.role, fact.of.as_ref()),
+            }
+        });
+        let steps = bound.flow.steps.iter();
+        let steps = steps.map(|step| bound.reaches(&step.role, step.of.as_ref()));
+        facts.collect::<Vec<_>>().into_iter().chain(steps).flatten().map(String::as_str)
+    }
+
+    /// Which of a role's connections a fact or step goes to: that of the account that `of` names;
+    /// without `of` the one that reported the event; else the first.
+    ///
+    /// # Errors
+    /// A fact that is not known yet, or why `of` cannot be evaluated.
+    fn chosen<'a>(
+        &self,
+        bound: &'a Bound,
+        role: &str,
+        of: Option<&Phrase>,
+        knowledge: &Knowledge,
+    ) -> Result<&'a str, EvalError> {
+        let all = bound.connections(role);
+        let found = match of {
+            None => all.iter().find(|name| **name == knowledge.connection),
+            Some(phrase) => {
+                let value = bound.flow.value(phrase, &knowledge.scope(bound))?;
+                let named = texts(&value);
+                let is_it = |name: &&String| {
+                    self.accounts.get(*name).is_some_and(|account| named.contains(account))
+                };
+                all.iter().find(is_it)
+            }
+        };
+        Ok(found.or(all.first()).map(String::as_str).unwrap_or_default())
     }
 
     /// The offer of a query that a flow's role is bound to.
@@ -101,6 +144,8 @@ pub fn shaped(fields: &[Field], table: &Map<String, Value>) -> Map<String, Value
 /// What is known while a job is decided; the scope of its expressions is made of it.
 #[derive(Debug, Clone)]
 pub struct Knowledge {
+    /// The connection that reported the event.
+    pub connection: String,
     /// In the shape of the offer.
     pub event: Map<String, Value>,
     /// Fact name → fact; what is not here has not been asked.
@@ -111,7 +156,18 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
-    fn scope<'a>(&'a self, bound: &Bound) -> Scope<'a> {
+    /// What is known before anything is asked.
+    pub fn of(book: &Book, event: &Event, now: Timestamp) -> Self {
+        Self {
+            connection: event.connection.clone(),
+            event: book.event_fields(event),
+            facts: BTreeMap::new(),
+            done: BTreeMap::new(),
+            now,
+        }
+    }
+
+    fn scope<'a>(&'a self, bound: &'a Bound) -> Scope<'a> {
         let facts = bound.flow.facts.iter().map(|rule| {
             let state = self.facts.get(&rule.name).cloned();
             (rule.name.clone(), state.map_or(FactState::Pending, FactState::Known))
@@ -120,7 +176,24 @@ impl Knowledge {
             let state = self.done.get(&rule.name).cloned();
             (rule.name.clone(), state.map_or(StepState::Later, StepState::Done))
         });
-        Scope { event: &self.event, facts: facts.collect(), steps: steps.collect(), now: self.now }
+        Scope {
+            event: &self.event,
+            facts: facts.collect(),
+            steps: steps.collect(),
+            settings: &bound.settings,
+            now: self.now,
+        }
+    }
+}
+
+/// The texts of a value that names something; blank ones are left out.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) if text.trim().is_empty() => Vec::new(),
+        Value::String(text) => vec![text.trim().to_owned()],
+        Value::Number(number) => vec![number.to_string()],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Null | Value::Bool(_) | Value::Object(_) => Vec::new(),
     }
 }
 

@@ -88,12 +88,9 @@ fn rested(reason: &Reason) -> bool {
 /// The decision, or why it cannot be told.
 fn anew(book: &Book, bound: &Bound, recorded: &Recorded) -> Result<Now, String> {
     let event = as_it_was(recorded);
-    let mut knowledge = Knowledge {
-        event: book.event_fields(&event),
-        facts: BTreeMap::new(),
-        done: recorded.done.clone(),
-        now: recorded.first_tried.map_or(recorded.at, |first| first.min(recorded.at)),
-    };
+    let tried = recorded.first_tried.map_or(recorded.at, |first| first.min(recorded.at));
+    let mut knowledge =
+        Knowledge { done: recorded.done.clone(), ..Knowledge::of(book, &event, tried) };
     match guard::decide(bound, &event, &knowledge) {
         Ok(None) => {}
         Ok(Some(decision)) => return Ok(Now::Decided(decision)),
@@ -257,7 +254,8 @@ fn compare(was: &Decision, now: Now) -> Weighed {
 
 /// Names a flow exactly as it would decide: its file, its tables, what it is bound to.
 pub fn fingerprint(bound: &Bound) -> String {
-    let rest = json!([bound.flow.tables.0, bound.roles, bound.max_age.as_millis().to_string()]);
+    let age = bound.max_age.as_millis().to_string();
+    let rest = json!([bound.flow.tables.0, bound.roles, age, bound.settings]);
     let hash = Sha256::new_with_prefix(&bound.flow.hash).chain_update(rest.to_string()).finalize();
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -268,7 +266,6 @@ mod tests {
     use crate::domain::Repeat;
     use crate::domain::plan::hole;
     use crate::domain::{EventOffer, Input, Kind as Of, Need, Offer, OperationOffer, QueryOffer};
-    use std::time::Duration;
 
     const fn field(name: &'static str) -> Field {
         Field { name, kind: Of::Any, codes: None, about: "" }
@@ -339,15 +336,9 @@ with = { name = "note", more = { of = "{{ steps.create.id }}" } }
         let (mut flows, problems) = crate::mapping::load(folder.path());
         assert!(problems.is_empty(), "{}", crate::diagnosis::render(&problems, false));
         let flow = flows.pop().expect("a flow");
-        let bound = Bound {
-            name: "a".to_owned(),
-            delay: flow.delay,
-            max_age: Duration::from_secs(7 * 24 * 3600),
-            flow,
-            roles: BTreeMap::from([("crm".to_owned(), vec!["shop".to_owned()])]),
-            // Whether it runs now is nothing to a replay.
-            running: false,
-        };
+        let roles = BTreeMap::from([("crm".to_owned(), vec!["shop".to_owned()])]);
+        // Whether it runs now is nothing to a replay.
+        let bound = Bound { running: false, ..Bound::plain(flow, roles) };
         Book::new(vec![bound], BTreeMap::from([("shop".to_owned(), &OFFER)]))
     }
 

@@ -1,15 +1,20 @@
 //! Which jobs follow from an event. Invariant: called inside the routing transaction with the event
 //! as merged, so it reads nothing and decides nothing but due times, merge keys and lanes.
 
-use super::{Book, Fault, Knowledge, fault};
-use crate::domain::{Event, JobChange, JobDraft, JobState, contact::contact_key};
+use super::{Book, Fault, Knowledge, fault, guard, texts};
+use crate::domain::{Event, Fate, JobChange, JobDraft, JobState, Lead, Seen, contact::contact_key};
+use crate::mapping::filters::clean;
 use crate::mapping::{Bound, Phrase};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Symbols of a lead's source, medium or campaign that are kept.
+const LONGEST_WORD: usize = 255;
 
 /// The jobs that the running flows want for `event`, given the states of those it has.
-/// An event registered before its connection's first start makes none: it fills the journal.
+/// An event registered before its connection's first start makes none (it fills the journal), unless
+/// a person asked for it; nor does one that the flow's `on.when` does not hold for.
 pub fn route(
     book: &Book,
     event: &Event,
@@ -19,15 +24,11 @@ pub fn route(
 ) -> Vec<JobChange> {
     // Far sides give their times in whole seconds: a lead of the very second of the first start may
     // have come after it, and is not lost.
-    if first_start.is_some_and(|start| event.registered.as_second() < start.as_second()) {
+    let before = |start: Timestamp| event.registered.as_second() < start.as_second();
+    if !event.asked && first_start.is_some_and(before) {
         return Vec::new();
     }
-    let knowledge = Knowledge {
-        event: book.event_fields(event),
-        facts: BTreeMap::new(),
-        done: BTreeMap::new(),
-        now,
-    };
+    let knowledge = Knowledge::of(book, event, now);
     book.flows()
         .iter()
         .filter(|bound| listens(bound, event))
@@ -49,15 +50,19 @@ fn change(
     jobs: &[(String, JobState)],
     knowledge: &Knowledge,
 ) -> Option<JobChange> {
+    // One that cannot be judged gets its job, which then tells a person why.
+    if !guard::wanted(bound, knowledge).unwrap_or(true) {
+        return None;
+    }
     let states = jobs.iter().filter(|(flow, _)| *flow == bound.name).map(|(_, state)| *state);
     let states: Vec<JobState> = states.collect();
     let draft = || JobDraft {
         flow: bound.name.clone(),
-        merge_key: event.key.clone(),
-        due: due(event.registered, bound),
+        merge_key: merge_key(bound, event, knowledge),
+        due: if event.asked { event.registered } else { due(event.registered, bound) },
         registered: event.registered,
         lanes: lanes(book, bound, &bound.flow.lane, knowledge).unwrap_or_default(),
-        settle: None,
+        settle: bound.flow.settle.filter(|_| !event.asked).map(signed),
     };
     if states.contains(&JobState::Waiting) {
         return Some(JobChange::Update(draft()));
@@ -65,13 +70,71 @@ fn change(
     // An event key holds for ever: only a lead that lacked what the flow requires, and now has it,
     // is decided once more.
     let open = states.iter().all(|state| *state == JobState::Incomplete);
-    let fuller = || super::guard::complete(bound, knowledge).unwrap_or(true);
+    let fuller = || guard::complete(bound, knowledge).unwrap_or(true);
     (open && (states.is_empty() || fuller())).then(|| JobChange::New(draft()))
 }
 
 fn due(registered: Timestamp, bound: &Bound) -> Timestamp {
-    let delay = SignedDuration::try_from(bound.delay).unwrap_or(SignedDuration::MAX);
-    registered.checked_add(delay).unwrap_or(Timestamp::MAX)
+    registered.checked_add(signed(bound.delay)).unwrap_or(Timestamp::MAX)
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+/// Ids are a connection's own: what two connections report is never one decision.
+fn merge_key(bound: &Bound, event: &Event, knowledge: &Knowledge) -> String {
+    let merge = bound.flow.merge.as_ref();
+    let value = merge.and_then(|merge| bound.flow.value(merge, &knowledge.scope(bound)).ok());
+    match value.map(|value| texts(&value).join(" ")) {
+        Some(text) if !text.is_empty() => format!("{}|{text}", event.connection),
+        _ => event.key.clone(),
+    }
+}
+
+/// The lead that an event is, for the journal. None where its id or every contact is missing: nobody
+/// could find it.
+pub fn lead(book: &Book, event: &Event) -> Option<Lead> {
+    let offer = book.offer(&event.connection)?.event(&event.kind)?.lead?;
+    let (kind, id) = event.key.split_once(':').filter(|_| !event.provisional)?;
+    let field = |name: &str| event.fields.get(name).unwrap_or(&Value::Null);
+    let mut contacts: Vec<String> = Vec::new();
+    for text in offer.contacts.iter().flat_map(|name| texts(field(name))) {
+        contacts.extend(contact_key(&text).filter(|key| !contacts.contains(key)));
+    }
+    let at = field(offer.at).as_str().and_then(|text| text.parse().ok());
+    let word = |name: &str| {
+        let text = clean(field(name).as_str()?);
+        let cut: String = text.chars().take(LONGEST_WORD).collect();
+        (!cut.is_empty()).then_some(cut)
+    };
+    (!contacts.is_empty()).then(|| Lead {
+        connection: event.connection.clone(),
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+        at: at.unwrap_or(event.registered),
+        source: word("source"),
+        medium: word("medium"),
+        campaign: word("utm_campaign"),
+        contacts,
+        seen: Seen::default(),
+    })
+}
+
+/// What an event tells about a foreign thing that is gone.
+pub fn fate(book: &Book, event: &Event) -> Option<Fate> {
+    let offer = book.offer(&event.connection)?.event(&event.kind)?.fate?;
+    let first = |name: &str| texts(event.fields.get(name)?).into_iter().next();
+    let id = first(offer.id)?;
+    let became = first(offer.became).filter(|other| *other != id);
+    let gone = event.fields.get(offer.gone).and_then(Value::as_bool).unwrap_or(false);
+    (gone || became.is_some()).then(|| Fate {
+        connection: event.connection.clone(),
+        kind: offer.entity.to_owned(),
+        id,
+        became,
+        at: event.registered,
+    })
 }
 
 /// Lanes of a list of phrases: contacts by their canonical key, other texts as they are, all scoped
@@ -91,7 +154,8 @@ pub fn lanes(
     for phrase in phrases {
         let value = bound.flow.value(phrase, &scope).map_err(|error| fault("lane", &error))?;
         for text in texts(&value) {
-            let key = contact_key(&text).unwrap_or(text);
+            let key = if names_kind(&text) { None } else { contact_key(&text) };
+            let key = key.unwrap_or(text);
             let lane = format!("{connection}|{key}");
             if !lanes.contains(&lane) {
                 lanes.push(lane);
@@ -101,12 +165,8 @@ pub fn lanes(
     Ok(lanes)
 }
 
-fn texts(value: &Value) -> Vec<String> {
-    match value {
-        Value::String(text) if text.trim().is_empty() => Vec::new(),
-        Value::String(text) => vec![text.trim().to_owned()],
-        Value::Number(number) => vec![number.to_string()],
-        Value::Array(items) => items.iter().flat_map(texts).collect(),
-        Value::Null | Value::Bool(_) | Value::Object(_) => Vec::new(),
-    }
+/// `order:12345` is no phone, whatever its digits say.
+fn names_kind(text: &str) -> bool {
+    let kind = text.split_once(':').map(|(kind, _)| kind);
+    kind.is_some_and(|kind| !kind.is_empty() && kind.chars().all(|c| c.is_ascii_lowercase()))
 }

@@ -1,7 +1,7 @@
 //! The schema of the configuration, made of the keys that `config` and each connector declare.
 //! Invariant: a connector that is added to THE LIST is in the schema without a word here.
 
-use super::{duration, head, texts};
+use super::{duration, head, plain, texts};
 use crate::config::keys::{self, Key, Keys, Shape};
 use crate::connectors::LIST;
 use serde_json::{Map, Value, json};
@@ -91,6 +91,7 @@ fn property(key: &Key) -> Value {
         Shape::Texts => texts(),
         Shape::Choice(words) => json!({ "type": "string", "enum": words }),
         Shape::Named(names) => named(key.about, names),
+        Shape::Plain => json!({ "type": "object", "additionalProperties": plain() }),
     };
     let secret = matches!(key.shape, Shape::Secret);
     let way = if secret { ". Write env:NAME, file:PATH or the secret itself" } else { "" };

@@ -1,7 +1,7 @@
 //! The schema of a flow file, beside the language in `mapping::grammar`. Invariant: what depends on
 //! offers and on the file's own names is left to `leadlink check`.
 
-use super::{duration, head, texts};
+use super::{duration, head, plain, texts};
 use serde_json::{Value, json};
 
 pub fn schema() -> Value {
@@ -12,6 +12,7 @@ pub fn schema() -> Value {
     );
     schema["properties"] = json!({
         "flow": flow(),
+        "settings": settings(),
         "facts": facts(),
         "let": lets(),
         "step": { "description": "What is done, in this order", "type": "array", "minItems": 1,
@@ -55,7 +56,15 @@ fn flow() -> Value {
             },
             "title": { "description": "For people", "type": "string" },
             "on": on(),
+            "merge": about(
+                json!({ "type": "string" }),
+                "Events with the same value share one decision: {{ event.id }}",
+            ),
             "delay": about(duration(), "From the registration of the lead to the decision"),
+            "delay_from": about(
+                expression(),
+                "A time of the facts from which the delay counts too: facts.order.statusUpdatedAt",
+            ),
             "settle": about(
                 duration(),
                 "Every merged event starts the delay anew, at most so long after the first",
@@ -97,10 +106,29 @@ fn on() -> Value {
                 "type": "string",
                 "examples": ["call.finished", "call.started", "request.created", "chat.created"],
             },
+            "when": about(expression(), "An event for which this does not hold makes no job"),
         },
         "required": ["from", "event"],
         "additionalProperties": false,
     })
+}
+
+fn settings() -> Value {
+    json!({
+        "description": "Constants, settings.NAME; the configuration may override them by \
+                        [flows.FLOW.settings]",
+        "type": "object",
+        "propertyNames": name(),
+        "additionalProperties": plain(),
+    })
+}
+
+/// Which of a role's connections.
+fn of() -> Value {
+    about(
+        json!({ "type": "string" }),
+        "Which of the role's connections: the one whose account this is, else the first",
+    )
 }
 
 fn facts() -> Value {
@@ -110,7 +138,7 @@ fn facts() -> Value {
         "propertyNames": name(),
         "additionalProperties": {
             "type": "object",
-            "properties": { "ask": target("Role and query", "crm.customer") },
+            "properties": { "ask": target("Role and query", "crm.customer"), "of": of() },
             "required": ["ask"],
             "additionalProperties": { "$ref": "#/$defs/phrase" },
         },
@@ -132,6 +160,7 @@ fn step() -> Value {
         "properties": {
             "name": about(name(), "A name that other steps and the reasons use"),
             "do": target("Role and operation", "crm.order.create"),
+            "of": of(),
             "when": about(expression(), "Done only where this holds"),
             "unless": about(expression(), "Not done where this holds; shown as the reason"),
             "needs": about(
@@ -158,6 +187,7 @@ fn case() -> Value {
                 "anyOf": [{ "type": "string" }, { "type": "object" }],
             },
             "set": values("Fields of the event, laid over the sample"),
+            "settings": values("Settings, laid over those of the flow"),
             "facts": values("By fact name; one that is not named is none"),
             "done": values("Outputs of steps that an earlier decision did, by step name"),
             "expect": expect(),
@@ -180,6 +210,10 @@ fn expect() -> Value {
             "because": about(texts(), "Each must be among the reasons: \"update: marked\""),
             "incomplete": {
                 "description": "The event must be found incomplete", "type": "boolean",
+            },
+            "until": {
+                "description": "The time until which the decision must be put off (delay_from)",
+                "type": "string", "format": "date-time",
             },
             "with": values("Inputs that must be there, by step"),
             "without": absent,

@@ -126,6 +126,16 @@ fn duration() -> Value {
     })
 }
 
+/// A text, a number, a flag or a list of texts.
+fn plain() -> Value {
+    json!({
+        "anyOf": [
+            { "type": ["string", "number", "boolean"] },
+            { "type": "array", "items": { "type": "string" } },
+        ],
+    })
+}
+
 /// A text or a list of texts.
 fn texts() -> Value {
     json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })

@@ -34,6 +34,7 @@ use = "call-to-order"
 running = true
 delay = "1m"
 roles = { crm = "shop" }
+settings = { link = "marker", months = 12, strict = true, nouns = ["call"] }
 "#;
 
 const FLOW_FILE: &str = r#"
@@ -43,8 +44,11 @@ title = "F"
 on = { from = "calls", event = "call.finished" }
 delay = "1m"
 lane = "{{ event.phone }}"
+[settings]
+link = "document"
+nouns = ["call"]
 [facts]
-customer = { ask = "crm.customer", phone = "{{ event.phone }}", pick = "newest" }
+customer = { ask = "crm.customer", of = "{{ event.site_id }}", phone = "{{ event.phone }}", pick = "newest" }
 [let]
 known = "facts.customer.id"
 [[step]]
@@ -58,7 +62,8 @@ name = "a case"
 event = { phone = "1" }
 set = { phone = "2" }
 facts = { customer = { id = 1 } }
-expect = { steps = ["create"], because = [], with = { create = { customer = 1 } }, without = { create = ["phone"] } }
+settings = { link = "marker" }
+expect = { steps = ["create"], until = "2025-05-14T09:10:00Z", because = [], with = { create = { customer = 1 } }, without = { create = ["phone"] } }
 "#;
 
 fn schema(files: Files) -> jsonschema::Validator {
@@ -275,6 +280,8 @@ fn what_the_readers_refuse_of_a_config_the_schema_refuses() {
         ("running = true", "runing = true"),
         ("delay = \"1m\"", "delay = \"soon\""),
         ("roles = { crm = \"shop\" }", "roles = \"shop\""),
+        ("settings = { link = \"marker\"", "settings = { link = { a = 1 }"),
+        ("settings = { link = \"marker\"", "settings = { link = [1]"),
         ("[connections.calls]", "[connections.\"my calls\"]"),
     ] {
         let text = CONFIG.replacen(from, to, 1);
@@ -310,6 +317,12 @@ fn what_the_readers_accept_the_schema_accepts() {
     }
     for (from, to) in [
         ("lane = \"{{ event.phone }}\"", "lane = [\"{{ event.phone }}\", \"{{ event.id }}\"]"),
+        (
+            "delay = \"1m\"",
+            "delay = \"30m\"\nmerge = \"{{ event.id }}\"\ndelay_from = \"facts.customer.at\"",
+        ),
+        ("event = \"call.finished\" }", "event = \"call.finished\", when = \"event.id\" }"),
+        ("needs = []", "needs = []\nof = \"{{ settings.link }}\""),
         ("needs = []", "needs = []\nunless = \"not known\""),
         ("x = 5", "x = 1.5, d = 2026-01-15, z = { a = [1, [2]], b = false }"),
         ("because = []", "because = \"create: known\", incomplete = false"),
@@ -333,6 +346,15 @@ fn what_the_readers_refuse_of_a_flow_the_schema_refuses() {
         ("on = { from", "on = { form"),
         ("delay = \"1m\"", "delay = \"1 mn\""),
         ("delay = \"1m\"", "delay = 60"),
+        ("delay = \"1m\"", "merge = 5"),
+        ("delay = \"1m\"", "delay_from = 5"),
+        ("event = \"call.finished\" }", "event = \"call.finished\", when = true }"),
+        ("of = \"{{ event.site_id }}\"", "of = 5"),
+        ("link = \"document\"", "link = { a = 1 }"),
+        ("link = \"document\"", "li-nk = 1"),
+        ("nouns = [\"call\"]", "nouns = [1]"),
+        ("settings = { link = \"marker\" }", "settings = 5"),
+        ("until = \"2025-05-14T09:10:00Z\"", "until = 5"),
         ("lane = \"{{ event.phone }}\"", "lane = 5"),
         ("ask = \"crm.customer\"", "ask = \"customer\""),
         ("ask = \"crm.customer\", ", ""),
