@@ -7,7 +7,6 @@ use leadlink::app;
 use leadlink::domain::Event;
 use leadlink::rules::{Book, Knowledge, decide, gather};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::hint::black_box;
 use std::path::Path;
