@@ -2,19 +2,25 @@
 
 -- A person asked for the event (backfill, reconciliation): it is due at once.
 alter table event add column asked integer not null default 0 check (asked in (0, 1));
+-- The same of a job: any of its events is so. Those that are not through are counted, to go on with
+-- asking no faster than they are decided.
+alter table job add column asked integer not null default 0 check (asked in (0, 1));
+
+create index job_asked on job (asked, state) where asked = 1 and state in ('waiting', 'deciding');
 
 -- What we last wrote to a foreign thing (a deal), or learnt of its end (an order).
 create table entity (
+    id         integer primary key,
     connection text    not null,
     kind       text    not null,
-    id         text    not null,
+    entity_id  text    not null,
     fields     text    not null,               -- JSON
     made       integer not null,
     changed    integer not null,
     gone       integer,                        -- when it was deleted or merged over there
     became     text,                           -- the id of what it was merged into
-    primary key (connection, kind, id)
-) strict, without rowid;
+    unique (connection, kind, entity_id)
+) strict;
 
 create index entity_gone on entity (connection, kind, gone) where gone is not null;
 
@@ -41,7 +47,8 @@ create table lead (
     unique (journal, lead_id)
 ) strict;
 
-create index lead_at on lead (journal, at);
+-- Counts over a stretch of time, and what has grown old: a backfill brings old leads late.
+create index lead_at on lead (at, journal);
 
 -- Found by one look: the person, the journal, the time.
 create table lead_contact (

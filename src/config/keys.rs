@@ -152,9 +152,15 @@ const RETENTION: Keys = Keys {
             "Events with their jobs, decisions, steps and attempts, counted from their last change",
         )
         .by_default("400d"),
+        Key::may("leads", Shape::Kept, "The journal of leads, which orders are linked to")
+            .by_default("400d"),
         Key::may("links", Shape::Kept, "Which lead became which order").by_default("forever"),
-        Key::may("commands", Shape::Kept, "What commands left for the daemon, and the answers")
-            .by_default("30d"),
+        Key::may(
+            "commands",
+            Shape::Kept,
+            "What commands left for the daemon, and the answers; backfills",
+        )
+        .by_default("30d"),
         Key::may("replicas", Shape::Kept, "Processes and connections that were not seen any more")
             .by_default("30d"),
     ],

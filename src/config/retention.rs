@@ -26,8 +26,11 @@ pub struct Retention {
     pub unreadable: Option<Duration>,
     /// Events, and the jobs, decisions, steps and attempts of those that have ended.
     pub events: Option<Duration>,
+    /// The journal of leads, counted from their own time.
+    pub leads: Option<Duration>,
+    /// Links, and what is remembered of the things that they lead to.
     pub links: Option<Duration>,
-    /// Commands that were taken.
+    /// Commands that were taken, and backfills that ended.
     pub commands: Option<Duration>,
     /// Processes and states of connections that were not seen any more.
     pub replicas: Option<Duration>,
@@ -40,6 +43,7 @@ impl Default for Retention {
             raw: Some(90 * DAY),
             unreadable: Some(400 * DAY),
             events: Some(400 * DAY),
+            leads: Some(400 * DAY),
             links: None,
             commands: Some(30 * DAY),
             replicas: Some(30 * DAY),
@@ -54,14 +58,15 @@ pub(super) fn read(mut section: Section, problems: &mut Vec<Problem>) -> Retenti
         raw: keep(&mut section, "raw", default.raw),
         unreadable: keep(&mut section, "unreadable", default.unreadable),
         events: keep(&mut section, "events", default.events),
+        leads: keep(&mut section, "leads", default.leads),
         links: keep(&mut section, "links", default.links),
         commands: keep(&mut section, "commands", default.commands),
         replicas: keep(&mut section, "replicas", default.replicas),
     };
-    if retention.events.is_some_and(|kept| (SHORTEST..LINKABLE).contains(&kept)) {
+    if retention.leads.is_some_and(|kept| (SHORTEST..LINKABLE).contains(&kept)) {
         let problem =
             Problem::warning("leads of 12 months can be linked only as long as they are kept");
-        section.problem("events", problem.mend("write \"400d\" or more"));
+        section.problem("leads", problem.mend("write \"400d\" or more"));
     }
     problems.extend(section.finish());
     retention
@@ -142,7 +147,7 @@ mod tests {
     fn what_is_wrong_is_told_with_its_line_and_the_mend() {
         let (_, problems) = loaded(
             "at = \"61 3 * * *\"\ntimezone = \"Europe/Moskow\"\nraw = \"1d\"\n\
-             unreadable = \"long\"\nevents = \"90d\"\nlnks = \"90d\"",
+             unreadable = \"long\"\nleads = \"90d\"\nlnks = \"90d\"",
         );
         for said in [
             "leadlink.toml:2:6",
@@ -152,7 +157,7 @@ mod tests {
             "did you mean `Europe/Moscow`?",
             "retention.raw: `1d` is too short",
             "retention.unreadable: `long` is no duration",
-            "retention.events: leads of 12 months",
+            "retention.leads: leads of 12 months",
             "did you mean `links`?",
         ] {
             assert!(problems.contains(said), "no `{said}` in\n{problems}");

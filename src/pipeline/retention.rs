@@ -107,6 +107,9 @@ fn word(kept: Kept) -> &'static str {
         Kept::Events => "events",
         Kept::Links => "links",
         Kept::Commands => "commands",
+        Kept::Leads => "leads",
+        Kept::Entities => "entities",
+        Kept::Backfills => "backfills",
     }
 }
 
@@ -118,6 +121,10 @@ fn cutoffs(settings: &Retention, now: Timestamp) -> impl Iterator<Item = (Kept, 
         (Kept::Events, settings.events),
         (Kept::Links, settings.links),
         (Kept::Commands, settings.commands),
+        (Kept::Leads, settings.leads),
+        // What is remembered of a thing serves as long as the links to it.
+        (Kept::Entities, settings.links),
+        (Kept::Backfills, settings.commands),
     ];
     spans.into_iter().filter_map(move |(kept, span)| Some((kept, ago(now, span?))))
 }

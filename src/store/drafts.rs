@@ -9,12 +9,16 @@ use jiff::Timestamp;
 
 statements! {
     INSERT = "job", "insert into job (flow, event_id, merge_key, registered, due, state, ready, \
-            created, changed) values ($1, $2, $3, $4, $5, 'waiting', 1, $6, $6) \
+            created, changed, asked) values ($1, $2, $3, $4, $5, 'waiting', 1, $6, $6, \
+            (select asked from event where id = $2)) \
         on conflict (flow, merge_key) where state = 'waiting' and epoch = 0 do nothing returning id";
     MERGING = "job", "select id, event_id, due, registered from job \
         where flow = $1 and merge_key = $2 and state = 'waiting' and epoch = 0";
     JOIN = "job_event", "insert into job_event (job_id, event_id) values ($1, $2) \
         on conflict (event_id, job_id) do nothing";
+    // A person asks for the job whose event one asked for.
+    ASK = "job", "update job set asked = 1 where id = $1 and asked = 0 \
+        and exists (select 1 from event e where e.id = $2 and e.asked = 1)";
     MOVE = "job", "update job set due = $2, registered = $3, changed = $4, ready = 1 where id = $1";
 }
 
@@ -35,8 +39,8 @@ pub(super) async fn apply(
     Ok(new)
 }
 
-/// A new job; false where one waits already under its merge key, which then covers this event too:
-/// at the earlier of both times, in the lanes of both.
+/// A new job; false where one waits already under its merge key, which then covers this event too,
+/// in the lanes of both.
 async fn add(
     connection: &mut Connection,
     event: i64,
@@ -54,14 +58,20 @@ async fn add(
     if row.int("event_id")? != event {
         connection.execute(JOIN, args![job, event]).await?;
     }
-    let place = Place {
-        due: draft.due.min(row.time("due")?),
-        registered: draft.registered.min(row.time("registered")?),
-    };
+    connection.execute(ASK, args![job, event]).await?;
+    let registered = draft.registered.min(row.time("registered")?);
+    let place = Place { due: joined(draft, row.time("due")?, registered), registered };
     let mut lanes = lanes::of_job(connection, job).await?;
     lanes.extend_from_slice(&draft.lanes);
     stand(connection, job, &lanes, place, now).await?;
     Ok(false)
+}
+
+/// When a job is due that this draft joins: at the earlier of both times; where it is to settle, at
+/// the later one, so long after its first event at most.
+fn joined(draft: &JobDraft, due: Timestamp, registered: Timestamp) -> Timestamp {
+    let Some(settle) = draft.settle else { return draft.due.min(due) };
+    draft.due.max(due).min(registered.saturating_add(settle).unwrap_or(Timestamp::MAX))
 }
 
 /// The waiting job of this flow and event gets the times and lanes of the draft. One that was put
@@ -82,8 +92,16 @@ async fn update(
     if lanes::holds(connection, job.id).await? {
         return Ok(());
     }
-    let due = if job.epoch == 0 { draft.due } else { job.due };
-    let place = Place { due, registered: draft.registered };
+    connection.execute(ASK, args![job.id, event]).await?;
+    let place = match draft.settle {
+        _ if job.epoch > 0 => Place { due: job.due, registered: draft.registered },
+        None => Place { due: draft.due, registered: draft.registered },
+        // Other events may have made it wait for longer.
+        Some(_) => {
+            let registered = draft.registered.min(job.registered);
+            Place { due: job.due.max(joined(draft, job.due, registered)), registered }
+        }
+    };
     stand(connection, job.id, &draft.lanes, place, now).await
 }
 

@@ -1,8 +1,29 @@
 //! What we remember of foreign things. Invariant: what an effect tells of its entity is kept in the
 //! transaction that keeps the effect's outcome; what is gone stays.
 
-use super::{Error, Store};
-use crate::domain::{Entity, Kept};
+use super::sql::{Connection, Row, args, json, list, statements};
+use super::{Error, Store, links};
+use crate::domain::{Entity, Fate, Kept};
+
+statements! {
+    FIND = "entity", "select connection, kind, entity_id, fields, made, changed, gone, became \
+        from entity where connection in (select value from json_each($1)) and kind = $2 \
+        and entity_id in (select value from json_each($3))";
+    KEEP = "entity", "insert into entity (connection, kind, entity_id, fields, made, changed) \
+        values ($1, $2, $3, $4, $5, $5) on conflict (connection, kind, entity_id) \
+        do update set fields = excluded.fields, changed = excluded.changed";
+    FATE = "entity", "insert into entity \
+            (connection, kind, entity_id, fields, made, changed, gone, became) \
+        values ($1, $2, $3, '{}', $4, $4, $4, $5) on conflict (connection, kind, entity_id) \
+        do update set gone = coalesce(entity.gone, excluded.gone), changed = excluded.changed, \
+            became = coalesce(excluded.became, entity.became) \
+        where entity.gone is null or excluded.became <> coalesce(entity.became, '')";
+    GONE = "entity", "select connection, kind, entity_id, fields, made, changed, gone, became \
+        from entity where connection = $1 and kind = $2 and gone >= $3 order by gone, entity_id";
+}
+
+/// Mergers that are followed from one thing; a ring of them ends here.
+const CHAIN: usize = 16;
 
 impl Store {
     /// What is remembered of a thing, in the first of these connections that knows it.
@@ -12,8 +33,10 @@ impl Store {
         kind: &str,
         id: &str,
     ) -> Result<Option<Entity>, Error> {
-        let _ = (connections, kind, id);
-        Ok(None)
+        let found = find(&mut self.reader().await?, connections, kind, &[id.to_owned()]).await?;
+        let place =
+            |entity: &Entity| connections.iter().position(|name| *name == entity.connection);
+        Ok(found.into_iter().min_by_key(place))
     }
 
     /// What is remembered of several things of one connection; those that are not known are missing.
@@ -23,24 +46,109 @@ impl Store {
         kind: &str,
         ids: &[String],
     ) -> Result<Vec<Entity>, Error> {
-        let _ = (connection, kind, ids);
-        Ok(Vec::new())
+        find(&mut self.reader().await?, &[connection.to_owned()], kind, ids).await
     }
 
-    /// Corrects what is remembered by what was read back.
+    /// Corrects what is remembered by what was read back. What was read before the last change of
+    /// the memory corrects nothing.
     pub async fn keep_entities(&self, kept: Vec<Kept>) -> Result<(), Error> {
-        let _ = kept;
-        Ok(())
+        if kept.is_empty() {
+            return Ok(());
+        }
+        self.write_weighing(kept.len(), move |db| {
+            Box::pin(async move {
+                for kept in &kept {
+                    let known = one(db, &kept.connection, &kept.kind, &kept.id).await?;
+                    if known.as_ref().is_none_or(|known| known.changed <= kept.at) {
+                        lay_over(db, known, kept).await?;
+                    }
+                }
+                Ok(())
+            })
+        })
+        .await
     }
 
-    /// Things that are gone since then.
+    /// Things that are gone since then, in the order of their going.
     pub async fn gone_entities(
         &self,
         connection: &str,
         kind: &str,
         since: jiff::Timestamp,
     ) -> Result<Vec<Entity>, Error> {
-        let _ = (connection, kind, since);
-        Ok(Vec::new())
+        let rows = self.reader().await?.fetch(GONE, args![connection, kind, since]).await?;
+        rows.iter().map(entity).collect()
     }
+}
+
+/// Keeps what a done effect told, within the transaction of its outcome.
+pub(super) async fn keep(connection: &mut Connection, kept: Option<&Kept>) -> Result<(), Error> {
+    let Some(kept) = kept else { return Ok(()) };
+    let known = one(connection, &kept.connection, &kept.kind, &kept.id).await?;
+    lay_over(connection, known, kept).await
+}
+
+/// A thing is gone: that stays, and who led to it leads to what it became, however far that went.
+pub(super) async fn end(connection: &mut Connection, fate: &Fate) -> Result<(), Error> {
+    let args = args![&fate.connection, &fate.kind, &fate.id, fate.at, fate.became.as_ref()];
+    connection.execute(FATE, args).await?;
+    let mut gone = fate.id.clone();
+    for _ in 0..CHAIN {
+        let known = one(connection, &fate.connection, &fate.kind, &gone).await?;
+        let Some(survivor) = known.and_then(|known| known.became) else { return Ok(()) };
+        if survivor == gone {
+            return Ok(());
+        }
+        links::lead_on(connection, (&fate.connection, &fate.kind), &gone, &survivor).await?;
+        gone = survivor;
+    }
+    Ok(())
+}
+
+async fn lay_over(
+    connection: &mut Connection,
+    known: Option<Entity>,
+    kept: &Kept,
+) -> Result<(), Error> {
+    let mut fields = known.map(|known| known.fields).unwrap_or_default();
+    fields.extend(kept.fields.clone());
+    let fields = json("entity", &fields)?;
+    let args = args![&kept.connection, &kept.kind, &kept.id, fields, kept.at];
+    connection.execute(KEEP, args).await.map(drop)
+}
+
+async fn one(
+    connection: &mut Connection,
+    name: &str,
+    kind: &str,
+    id: &str,
+) -> Result<Option<Entity>, Error> {
+    let found = find(connection, &[name.to_owned()], kind, &[id.to_owned()]).await?;
+    Ok(found.into_iter().next())
+}
+
+async fn find(
+    connection: &mut Connection,
+    connections: &[String],
+    kind: &str,
+    ids: &[String],
+) -> Result<Vec<Entity>, Error> {
+    if connections.is_empty() || ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = connection.fetch(FIND, args![list(connections), kind, list(ids)]).await?;
+    rows.iter().map(entity).collect()
+}
+
+fn entity(row: &Row) -> Result<Entity, Error> {
+    Ok(Entity {
+        connection: row.owned("connection")?,
+        kind: row.owned("kind")?,
+        id: row.owned("entity_id")?,
+        fields: row.json("fields")?,
+        made: row.time("made")?,
+        changed: row.time("changed")?,
+        gone: row.opt_time("gone")?,
+        became: row.opt_text("became")?.map(str::to_owned),
+    })
 }

@@ -32,7 +32,7 @@ statements! {
         select $1, job_id from job_event where event_id = $2 on conflict (event_id, job_id) do nothing";
     DROP_MERGED = "job_event", "delete from job_event where event_id = $1";
     SAME = "event", "update event set same_as = $1, changed = $3 where id = $2 or same_as = $2";
-    JOBS = "job", "select id, flow, state, due, tries, epoch from job where event_id = $1 or id in ( \
+    JOBS = "job", "select id, flow, state, registered, due, tries, epoch from job where event_id = $1 or id in ( \
         select job_id from job_event where event_id = $1) order by id";
 }
 
@@ -42,6 +42,7 @@ pub(super) struct EventJob {
     pub id: i64,
     pub flow: String,
     pub state: JobState,
+    pub registered: Timestamp,
     pub due: Timestamp,
     pub tries: u32,
     pub epoch: i64,
@@ -119,6 +120,7 @@ pub(super) async fn jobs(connection: &mut Connection, id: i64) -> Result<Vec<Eve
                 id: row.int("id")?,
                 flow: row.owned("flow")?,
                 state: row.job_state("state")?,
+                registered: row.time("registered")?,
                 due: row.time("due")?,
                 tries: row.count("tries")?,
                 epoch: row.int("epoch")?,

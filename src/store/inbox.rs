@@ -64,7 +64,19 @@ pub(super) async fn store(
     connection: &mut Connection,
     accepts: &[Accept],
 ) -> Result<Vec<Accepted>, Error> {
-    let mut rows: Vec<&Raw> = accepts.iter().flat_map(|accept| &accept.rows).collect();
+    let rows: Vec<&Raw> = accepts.iter().flat_map(|accept| &accept.rows).collect();
+    let mut new = keep(connection, rows).await?;
+    for moved in accepts.iter().filter_map(|accept| accept.cursor.as_ref()) {
+        cursors::advance(connection, moved).await?;
+    }
+    Ok(accepts.iter().map(|accept| counted(accept, &mut new)).collect())
+}
+
+/// Stores rows; answers the connections and keys of those that are new.
+pub(super) async fn keep(
+    connection: &mut Connection,
+    mut rows: Vec<&Raw>,
+) -> Result<HashSet<(String, String)>, Error> {
     if connection.is_shared() {
         // Two processes that keep the same deliveries in one order never wait for each other.
         rows.sort_by_key(|raw| (&raw.connection, &raw.dedupe_key));
@@ -78,10 +90,7 @@ pub(super) async fn store(
     for raw in rest {
         keep_keys(&mut new, &connection.fetch(INSERT, values(raw).into()).await?)?;
     }
-    for moved in accepts.iter().filter_map(|accept| accept.cursor.as_ref()) {
-        cursors::advance(connection, moved).await?;
-    }
-    Ok(accepts.iter().map(|accept| counted(accept, &mut new)).collect())
+    Ok(new)
 }
 
 fn keep_keys(new: &mut HashSet<(String, String)>, rows: &[Row]) -> Result<(), Error> {

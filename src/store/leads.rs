@@ -1,9 +1,57 @@
 //! The journal of leads: calls, requests and chats of the last year, found by contact. Invariant: a
 //! lead is one row however often it comes; what is said to be covered was read to its end and is in.
 
-use super::{Error, Store};
+use super::sql::{Row, args, list, statements};
+use super::{Error, Store, journals};
 use crate::domain::{Covered, Lead};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
+
+statements! {
+    JOURNAL = "lead_journal", "select id, since, until from lead_journal \
+        where connection = $1 and kind = $2";
+    // Of each contact four looks into one index: the nearest at or before the time and the nearest
+    // after it within the span, the last before the span, the first after it.
+    SEARCH = "lead_contact", "select 0 as part, c.value as contact, l.lead_id, l.at, l.source, \
+            l.medium, l.campaign from json_each($2) c join lead l on l.id in ( \
+            select m.lead from lead_contact m where m.contact = c.value and m.journal = $1 \
+                and m.at >= $3 and m.at <= $4 order by m.at desc, m.lead desc limit $7) \
+        union all select 0, c.value, l.lead_id, l.at, l.source, l.medium, l.campaign \
+            from json_each($2) c join lead l on l.id in ( \
+            select m.lead from lead_contact m where m.contact = c.value and m.journal = $1 \
+                and m.at > $5 and m.at <= $6 order by m.at, m.lead limit $7) \
+        union all select 1, c.value, l.lead_id, l.at, l.source, l.medium, l.campaign \
+            from json_each($2) c join lead l on l.id in ( \
+            select m.lead from lead_contact m where m.contact = c.value and m.journal = $1 \
+                and m.at < $3 order by m.at desc, m.lead desc limit 1) \
+        union all select 2, c.value, l.lead_id, l.at, l.source, l.medium, l.campaign \
+            from json_each($2) c join lead l on l.id in ( \
+            select m.lead from lead_contact m where m.contact = c.value and m.journal = $1 \
+                and m.at > $6 order by m.at, m.lead limit 1)",
+        postgres: "select 0::bigint as part, c.value as contact, l.lead_id, l.at, l.source, \
+            l.medium, l.campaign from unnest($2::text[]) as c (value) cross join lateral ( \
+            select m.lead from lead_contact m where m.contact = c.value and m.journal = $1 \
+                and m.at >= $3 and m.at <= $4 order by m.at desc, m.lead desc limit $7) n \
+            join lead l on l.id = n.lead \
+        union all select 0, c.value, l.lead_id, l.at, l.source, l.medium, l.campaign \
+            from unnest($2::text[]) as c (value) cross join lateral ( \
+            select m.lead from lead_contact m where m.contact = c.value and m.journal = $1 \
+                and m.at > $5 and m.at <= $6 order by m.at, m.lead limit $7) n \
+            join lead l on l.id = n.lead \
+        union all select 1, c.value, l.lead_id, l.at, l.source, l.medium, l.campaign \
+            from unnest($2::text[]) as c (value) cross join lateral ( \
+            select m.lead from lead_contact m where m.contact = c.value and m.journal = $1 \
+                and m.at < $3 order by m.at desc, m.lead desc limit 1) n \
+            join lead l on l.id = n.lead \
+        union all select 2, c.value, l.lead_id, l.at, l.source, l.medium, l.campaign \
+            from unnest($2::text[]) as c (value) cross join lateral ( \
+            select m.lead from lead_contact m where m.contact = c.value and m.journal = $1 \
+                and m.at > $6 order by m.at, m.lead limit 1) n \
+            join lead l on l.id = n.lead";
+    COUNTS = "lead", "select count(*) as n, count(*) filter (where seen & 1 = 1) as hooked, \
+        count(*) filter (where seen & 3 = 2) as polled from lead \
+        where at >= $2 and at < $3 and journal = $1";
+}
 
 /// Whose leads are looked for, and when.
 #[derive(Debug, Clone)]
@@ -27,7 +75,7 @@ pub struct LeadSearch {
 pub struct Candidate {
     pub id: String,
     pub at: Timestamp,
-    /// The contact key that matched.
+    /// The contact key that matched; of several the first that was asked for.
     pub contact: String,
     pub source: Option<String>,
     pub medium: Option<String>,
@@ -59,8 +107,35 @@ pub struct LeadCounts {
 impl Store {
     /// Looks for leads.
     pub async fn leads(&self, search: &LeadSearch) -> Result<LeadsFound, Error> {
-        let _ = search;
-        Ok(LeadsFound::default())
+        let mut db = self.reader().await?;
+        // What is covered is read first: leads that come meanwhile are more than it promises.
+        let journal = db.fetch_one(JOURNAL, args![&search.connection, &search.kind]).await?;
+        let Some(journal) = journal else { return Ok(LeadsFound::default()) };
+        let mut found = LeadsFound { covered: span(&journal)?, ..LeadsFound::default() };
+        if search.contacts.is_empty() || search.from > search.to {
+            return Ok(found);
+        }
+        let before = search.from.saturating_sub(SignedDuration::from_millis(1));
+        let args = args![
+            journal.int("id")?,
+            list(&search.contacts),
+            search.from,
+            search.at.min(search.to),
+            search.at.max(before.unwrap_or(Timestamp::MIN)),
+            search.to,
+            search.most,
+        ];
+        let mut inside = HashMap::new();
+        for row in db.fetch(SEARCH, args).await? {
+            let lead = candidate(&row)?;
+            match row.int("part")? {
+                0 => take(&mut inside, search, lead),
+                1 => nearer(&mut found.before, search, lead),
+                _ => nearer(&mut found.after, search, lead),
+            }
+        }
+        found.inside = nearest(inside.into_values().collect(), search);
+        Ok(found)
     }
 
     /// Keeps leads: new ones, and what is new of known ones; then that this stretch is covered. A
@@ -70,8 +145,16 @@ impl Store {
         leads: Vec<Lead>,
         covered: Option<Covered>,
     ) -> Result<(), Error> {
-        let _ = (leads, covered);
-        Ok(())
+        if leads.is_empty() && covered.is_none() {
+            return Ok(());
+        }
+        self.write_weighing(leads.len().saturating_mul(4), move |db| {
+            Box::pin(async move {
+                journals::keep(db, &leads).await?;
+                journals::cover(db, covered.as_ref()).await
+            })
+        })
+        .await
     }
 
     /// Of which time this journal is known to its end.
@@ -80,18 +163,72 @@ impl Store {
         connection: &str,
         kind: &str,
     ) -> Result<Option<(Timestamp, Timestamp)>, Error> {
-        let _ = (connection, kind);
-        Ok(None)
+        let found = self.reader().await?.fetch_one(JOURNAL, args![connection, kind]).await?;
+        found.as_ref().map_or(Ok(None), span)
     }
 
-    /// Counts the leads of a stretch of time.
+    /// Counts the leads of a stretch of time; its end is not included.
     pub async fn lead_counts(
         &self,
         connection: &str,
         kind: &str,
         span: (Timestamp, Timestamp),
     ) -> Result<LeadCounts, Error> {
-        let _ = (connection, kind, span);
-        Ok(LeadCounts::default())
+        let mut db = self.reader().await?;
+        let journal = db.fetch_one(JOURNAL, args![connection, kind]).await?;
+        let Some(journal) = journal else { return Ok(LeadCounts::default()) };
+        let row = db.fetch_row(COUNTS, args![journal.int("id")?, span.0, span.1]).await?;
+        Ok(LeadCounts {
+            all: row.count("n")?,
+            hooked: row.count("hooked")?,
+            polled_only: row.count("polled")?,
+        })
     }
+}
+
+/// A lead that several contacts match stays under the first of them.
+fn take(inside: &mut HashMap<String, Candidate>, search: &LeadSearch, lead: Candidate) {
+    let known = inside.get(&lead.id);
+    if known.is_none_or(|known| place(search, &lead) < place(search, known)) {
+        inside.insert(lead.id.clone(), lead);
+    }
+}
+
+fn place(search: &LeadSearch, lead: &Candidate) -> Option<usize> {
+    search.contacts.iter().position(|contact| *contact == lead.contact)
+}
+
+fn nearer(held: &mut Option<Candidate>, search: &LeadSearch, lead: Candidate) {
+    let rank = |lead: &Candidate| {
+        (lead.at.duration_since(search.at).abs(), place(search, lead), lead.id.clone())
+    };
+    if held.as_ref().is_none_or(|held| rank(&lead) < rank(held)) {
+        *held = Some(lead);
+    }
+}
+
+/// By time; of each side so many as are wanted, whatever their contact.
+fn nearest(mut all: Vec<Candidate>, search: &LeadSearch) -> Vec<Candidate> {
+    all.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+    let most = usize::try_from(search.most).unwrap_or(usize::MAX);
+    let after = all.partition_point(|lead| lead.at <= search.at);
+    all.truncate(after.saturating_add(most));
+    all.drain(..after.saturating_sub(most));
+    all
+}
+
+fn candidate(row: &Row) -> Result<Candidate, Error> {
+    let text = |column| Ok::<_, Error>(row.opt_text(column)?.map(str::to_owned));
+    Ok(Candidate {
+        id: row.owned("lead_id")?,
+        at: row.time("at")?,
+        contact: row.owned("contact")?,
+        source: text("source")?,
+        medium: text("medium")?,
+        campaign: text("campaign")?,
+    })
+}
+
+fn span(row: &Row) -> Result<Option<(Timestamp, Timestamp)>, Error> {
+    Ok(row.opt_time("since")?.zip(row.opt_time("until")?))
 }

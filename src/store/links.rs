@@ -13,6 +13,11 @@ statements! {
     FROM = "link", "select from_kind, from_connection, from_id, to_connection, to_kind, to_id, made \
         from link where to_connection = $1 and to_kind = $2 and from_kind = $3 \
         and from_id in (select value from json_each($4)) order by made desc, id desc";
+    LEAD_ON = "link", "insert into link (to_connection, to_kind, from_kind, from_id, \
+            from_connection, to_id, made) \
+        select to_connection, to_kind, from_kind, from_id, from_connection, $4, made from link \
+        where to_connection = $1 and to_kind = $2 and to_id = $3 on conflict \
+        (to_connection, to_kind, from_kind, from_id, from_connection, to_id) do nothing";
 }
 
 impl Store {
@@ -53,6 +58,16 @@ pub(super) async fn insert(
         connection.execute(INSERT, args).await?;
     }
     Ok(())
+}
+
+/// What leads to a thing that is gone leads to its survivor too.
+pub(super) async fn lead_on(
+    connection: &mut Connection,
+    (to_connection, to_kind): (&str, &str),
+    gone: &str,
+    survivor: &str,
+) -> Result<(), Error> {
+    connection.execute(LEAD_ON, args![to_connection, to_kind, gone, survivor]).await.map(drop)
 }
 
 pub(super) fn link(row: &Row) -> Result<Link, Error> {

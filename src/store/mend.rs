@@ -34,8 +34,9 @@ statements! {
     // Whoever does the same at the same time waits here.
     HOLD = "job", "update job set changed = changed where id = $1";
     NEW = "job", "insert into job (flow, event_id, merge_key, registered, due, state, ready, \
-            first_tried, why, created, changed) \
-        values ($1, $2, $3, $4, $5, 'waiting', 1, $6, $7, $5, $5) \
+            first_tried, why, created, changed, asked) \
+        values ($1, $2, $3, $4, $5, 'waiting', 1, $6, $7, $5, $5, \
+            (select asked from event where id = $2)) \
         on conflict (flow, merge_key) where state = 'waiting' and epoch = 0 do nothing returning id";
     KEEP = "mend", "insert into mend (job_id, at, what, step, why) values ($1, $2, $3, $4, $5)";
     UNREADABLE = "raw", "select id from raw where state = 'unreadable' and id > $1 \

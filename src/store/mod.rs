@@ -21,6 +21,7 @@ mod hints;
 mod home;
 mod inbox;
 mod jobs;
+mod journals;
 mod lanes;
 mod leads;
 mod links;

@@ -6,7 +6,7 @@ use super::lanes::{self, Holds};
 use super::sql::{Connection, args, json, statements};
 use super::{
     Begun, Error, Fence, Fenced, Finished, JobState, NewDecision, Next, Resolution, StepState,
-    Store, links,
+    Store, entities, links,
 };
 use crate::domain::{Step, Verdict};
 use jiff::Timestamp;
@@ -231,7 +231,8 @@ async fn finish(
     only(connection.execute(FINISH, args).await?, finished.step, "does not run")?;
     let args = args![finished.step, now, result, finished.why.as_ref()];
     connection.execute(TRIED, args).await?;
-    links::insert(connection, finished.step, &finished.links).await
+    links::insert(connection, finished.step, &finished.links).await?;
+    entities::keep(connection, finished.kept.as_ref()).await
 }
 
 async fn follow(
@@ -268,13 +269,14 @@ async fn resolve(
     now: Timestamp,
 ) -> Result<(), Error> {
     let result = match found {
-        Resolution::Done { output, links, .. } => {
+        Resolution::Done { output, links, kept } => {
             only(
                 connection.execute(FOUND, args![step, job, output]).await?,
                 step,
                 "is not unknown",
             )?;
             links::insert(connection, step, links).await?;
+            entities::keep(connection, kept.as_ref()).await?;
             "look: found"
         }
         Resolution::Absent { last } => {

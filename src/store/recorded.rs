@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 statements! {
     // Of the last job of each flow and event: its last decision, and those before it that did
     // something. With $4 every decision that is kept.
-    PAGE = "decision", "select d.id, d.job_id, d.created, d.event as fields, d.facts, d.asked, \
+    PAGE = "decision", "select d.id, d.job_id, d.created, d.event as fields, d.facts, d.asked as questions, \
             d.flow_hash, d.decision, j.flow, j.first_tried, \
             e.connection, e.kind, e.key, e.aliases, e.provisional, e.registered, e.asked, \
             (select count(*) from decision p where p.job_id = d.job_id and p.id < d.id) as earlier, \
@@ -149,7 +149,7 @@ fn recorded(row: &Row, done: &mut Done) -> Result<Recorded, Error> {
         flow_hash: row.owned("flow_hash")?,
         event: events::event(row)?,
         facts: row.json("facts")?,
-        asked: row.opt_json("asked")?,
+        asked: row.opt_json("questions")?,
         done,
         first_tried: row.opt_time("first_tried")?,
         at: row.time("created")?,

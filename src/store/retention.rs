@@ -12,7 +12,8 @@
 //!   hook that is repeated registers its lead when it arrives.
 //! - **Finding**: rows are walked through in the order of their ids, from the oldest on, in windows
 //!   that readers read; a walk ends with the first window in which no row is old enough. No table
-//!   needs an index by time. What was kept is passed over again the next night.
+//!   needs an index by time for it. What was kept is passed over again the next night. Leads alone
+//!   are walked through by their time: a backfill brings old ones late.
 //! - **Deleting** is the writer's, some rows at a time, and looks again whether each is still free:
 //!   between the window and the delete a delivery may have come.
 
@@ -30,6 +31,10 @@ statements! {
     EVENTS = "event", "select id, first_seen as at from event where id > $1 order by id limit $2";
     LINKS = "link", "select id, 0 as at from link where id > $1 order by id limit $2";
     COMMANDS = "command", "select id, created as at from command where id > $1 order by id limit $2";
+    LEADS = "lead", "select id, at from lead where at > $1 and at < $3 order by at limit $2";
+    ENTITIES = "entity", "select id, 0 as at from entity where id > $1 order by id limit $2";
+    BACKFILLS = "backfill", "select id, created as at from backfill where id > $1 \
+        order by id limit $2";
     FREE_RAWS = "raw", "select r.id from raw r \
         where r.id in (select value from json_each($1)) and r.received < $2 and r.state = $3 \
         and not exists (select 1 from raw_event c join job j on j.event_id = c.event_id \
@@ -55,6 +60,12 @@ statements! {
     FREE_COMMANDS = "command", "select id from command \
         where id in (select value from json_each($1)) and taken < $2 \
         and id < (select max(id) from command)";
+    FREE_LEADS = "lead", "select id from lead \
+        where id in (select value from json_each($1)) and at < $2";
+    FREE_ENTITIES = "entity", "select id from entity \
+        where id in (select value from json_each($1)) and changed < $2";
+    FREE_BACKFILLS = "backfill", "select id from backfill \
+        where id in (select value from json_each($1)) and changed < $2 and state <> 'running'";
     JOBS = "job", "select id from job where event_id in (select value from json_each($1))";
     STEPS = "step", "select id from step where job_id in (select value from json_each($1))";
     DROP_CARRIED = "raw_event", "delete from raw_event \
@@ -82,6 +93,15 @@ statements! {
     DROP_EVENTS = "event", "delete from event where id in (select value from json_each($1))";
     DROP_LINKS = "link", "delete from link where id in (select value from json_each($1))";
     DROP_COMMANDS = "command", "delete from command where id in (select value from json_each($1))";
+    // What is covered is in: the stretch begins where leads are kept from.
+    UNCOVER = "lead_journal", "update lead_journal set since = case when until > $1 then $1 end, \
+        until = case when until > $1 then until end where since < $1";
+    DROP_CONTACTS = "lead_contact", "delete from lead_contact \
+        where lead in (select value from json_each($1))";
+    DROP_LEADS = "lead", "delete from lead where id in (select value from json_each($1))";
+    DROP_ENTITIES = "entity", "delete from entity where id in (select value from json_each($1))";
+    DROP_BACKFILLS = "backfill", "delete from backfill \
+        where id in (select value from json_each($1))";
     DROP_REPLICAS = "replica", "delete from replica where seen < $1";
     DROP_STATES = "connection_state", "delete from connection_state where seen < $1";
     COUNT_REPLICAS = "replica", "select count(*) as n from replica where seen < $1";
@@ -98,6 +118,9 @@ pub enum Kept {
     Events,
     Links,
     Commands,
+    Leads,
+    Entities,
+    Backfills,
 }
 
 /// Rows of a walk, oldest first.
@@ -127,6 +150,9 @@ impl Kept {
             Self::Events => EVENTS,
             Self::Links => LINKS,
             Self::Commands => COMMANDS,
+            Self::Leads => LEADS,
+            Self::Entities => ENTITIES,
+            Self::Backfills => BACKFILLS,
         }
     }
 }
@@ -140,7 +166,12 @@ impl Store {
         before: Timestamp,
         limit: u32,
     ) -> Result<Window, Error> {
-        let rows = self.reader().await?.fetch(kept.window(), args![after, limit]).await?;
+        let mut args = args![after, limit];
+        if kept == Kept::Leads {
+            args.push(before.into());
+            return by_time(&self.reader().await?.fetch(LEADS, args).await?, limit);
+        }
+        let rows = self.reader().await?.fetch(kept.window(), args).await?;
         let ids = rows.iter().map(|row| row.int("id")).collect::<Result<Vec<_>, _>>()?;
         let mut old = false;
         for row in &rows {
@@ -176,6 +207,9 @@ impl Store {
                 let free = free(db, kept, &ids, before).await?;
                 let mut rows = Rows::new();
                 if !free.is_empty() {
+                    if kept == Kept::Leads {
+                        db.execute(UNCOVER, args![before]).await?;
+                    }
                     delete(db, kept, &free, &mut rows).await?;
                 }
                 Ok(Deleted { rows, took: begun.elapsed() })
@@ -209,6 +243,22 @@ impl Store {
     }
 }
 
+/// A window of a walk by time. The rows of its last moment belong to the next one, unless there is no
+/// other moment in it: then the rest of that moment waits for the next night.
+fn by_time(rows: &[Row], limit: u32) -> Result<Window, Error> {
+    let times = rows.iter().map(|row| row.int("at")).collect::<Result<Vec<_>, _>>()?;
+    let mut ids = ids_of(rows)?;
+    let full = u32::try_from(ids.len()).is_ok_and(|count| count >= limit);
+    let (Some(first), Some(last), true) = (times.first(), times.last(), full) else {
+        return Ok(Window { ids, next: None });
+    };
+    if first == last {
+        return Ok(Window { ids, next: Some(*last) });
+    }
+    ids.truncate(times.partition_point(|at| at < last));
+    Ok(Window { ids, next: Some(last - 1) })
+}
+
 async fn free(
     connection: &mut Connection,
     kept: Kept,
@@ -223,6 +273,9 @@ async fn free(
         Kept::Events => connection.fetch(FREE_EVENTS, args![list(ids), before]).await,
         Kept::Links => connection.fetch(FREE_LINKS, args![list(ids), before]).await,
         Kept::Commands => connection.fetch(FREE_COMMANDS, args![list(ids), before]).await,
+        Kept::Leads => connection.fetch(FREE_LEADS, args![list(ids), before]).await,
+        Kept::Entities => connection.fetch(FREE_ENTITIES, args![list(ids), before]).await,
+        Kept::Backfills => connection.fetch(FREE_BACKFILLS, args![list(ids), before]).await,
     };
     ids_of(&rows?)
 }
@@ -240,6 +293,9 @@ async fn delete(
         Kept::Events => events(connection, free, rows).await,
         Kept::Links => each(connection, &[DROP_LINKS], free, rows).await,
         Kept::Commands => each(connection, &[DROP_COMMANDS], free, rows).await,
+        Kept::Leads => each(connection, &[DROP_CONTACTS, DROP_LEADS], free, rows).await,
+        Kept::Entities => each(connection, &[DROP_ENTITIES], free, rows).await,
+        Kept::Backfills => each(connection, &[DROP_BACKFILLS], free, rows).await,
     }
 }
 

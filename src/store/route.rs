@@ -3,13 +3,15 @@
 
 use super::events::{self, EventJob};
 use super::sql::{Connection, args, list, statements};
-use super::{Error, JobState, Judge, Reading, Routed, Store, drafts, gone, lanes};
-use crate::domain::Event;
+use super::{
+    Error, JobState, Judge, Judged, Reading, Routed, Store, drafts, entities, gone, journals, lanes,
+};
+use crate::domain::{Event, Lead, Seen};
 use jiff::Timestamp;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 statements! {
-    NEW = "raw", "select id from raw where state = 'new' and id in (select value from json_each($1))";
+    NEW = "raw", "select id, channel from raw where state = 'new' and id in (select value from json_each($1))";
     ROUTED = "raw", "update raw set state = 'routed', routed = $2 \
         where id in (select value from json_each($1))";
     UNREADABLE = "raw", "update raw set state = 'unreadable', why = $2, routed = $3 where id = $1";
@@ -42,14 +44,14 @@ async fn route(
 ) -> Result<Routed, Error> {
     let ids: Vec<i64> = batch.iter().map(|(raw, _)| *raw).collect();
     let rows = connection.fetch(NEW, args![list(&ids)]).await?;
-    let mut new: HashSet<i64> = rows.iter().map(|row| row.int("id")).collect::<Result<_, _>>()?;
+    let new = rows.iter().map(|row| Ok((row.int("id")?, seen_by(row.text("channel")?))));
+    let mut new: HashMap<i64, Seen> = new.collect::<Result<_, Error>>()?;
     let mut counts = Routed::default();
+    let mut leads = Vec::new();
     let mut routed = Vec::with_capacity(batch.len());
     let mut carried = Vec::with_capacity(batch.len());
     for (raw, reading) in batch {
-        if !new.remove(&raw) {
-            continue;
-        }
+        let Some(seen) = new.remove(&raw) else { continue };
         match reading {
             Reading::Unreadable(why) => {
                 connection.execute(UNREADABLE, args![raw, why, now]).await?;
@@ -62,6 +64,7 @@ async fn route(
                     for loser in met.losers {
                         move_rows(&mut carried, loser, met.event);
                     }
+                    leads.extend(met.lead.map(|lead| Lead { seen, ..lead }));
                     carried.push([raw, met.event]);
                 }
                 routed.push(raw);
@@ -72,6 +75,7 @@ async fn route(
         carried.into_iter().map(|[raw, event]| (raw, event)).unzip();
     connection.execute(CARRIED, args![list(&raws), list(&events)]).await?;
     connection.execute(ROUTED, args![list(&routed), now]).await?;
+    journals::keep(connection, &leads).await?;
     Ok(counts)
 }
 
@@ -79,6 +83,11 @@ async fn route(
 struct Met {
     event: i64,
     losers: Vec<i64>,
+    lead: Option<Lead>,
+}
+
+fn seen_by(channel: &str) -> Seen {
+    if channel == "hook" { Seen::HOOK } else { Seen::JOURNAL }
 }
 
 /// Rows of this batch that carried the loser carried the winner.
@@ -104,8 +113,8 @@ async fn meet(
         }
         let id = events::insert(connection, arrival, now).await?;
         counts.events += 1;
-        counts.jobs += drafts::apply(connection, id, &judge(arrival, &[]).jobs, now).await?;
-        return Ok(Some(Met { event: id, losers: Vec::new() }));
+        let lead = follow(connection, id, judge(arrival, &[]), counts, now).await?;
+        return Ok(Some(Met { event: id, losers: Vec::new(), lead }));
     };
     let id = if known.len() > 1 { one_of(connection, &known, now).await? } else { first };
     let losers = known.into_iter().filter(|other| *other != id).collect();
@@ -117,13 +126,29 @@ async fn meet(
     let jobs = events::jobs(connection, id).await?;
     let states: Vec<(String, JobState)> =
         jobs.into_iter().map(|job| (job.flow, job.state)).collect();
-    let mut changes = judge(&merged, &states).jobs;
-    if changes.is_empty() && states.is_empty() && arrival.registered > merged.registered {
+    let mut judged = judge(&merged, &states);
+    if judged.jobs.is_empty() && states.is_empty() && arrival.registered > merged.registered {
         // A journal brought it as older than the first start; the hook that comes now registers it.
-        changes = judge(&Event { registered: arrival.registered, ..merged }, &states).jobs;
+        let late = judge(&Event { registered: arrival.registered, ..merged }, &states);
+        judged.jobs = late.jobs;
     }
-    counts.jobs += drafts::apply(connection, id, &changes, now).await?;
-    Ok(Some(Met { event: id, losers }))
+    let lead = follow(connection, id, judged, counts, now).await?;
+    Ok(Some(Met { event: id, losers, lead }))
+}
+
+/// What follows from an event is done, but for its lead: leads are kept together.
+async fn follow(
+    connection: &mut Connection,
+    event: i64,
+    judged: Judged,
+    counts: &mut Routed,
+    now: Timestamp,
+) -> Result<Option<Lead>, Error> {
+    counts.jobs += drafts::apply(connection, event, &judged.jobs, now).await?;
+    if let Some(fate) = &judged.fate {
+        entities::end(connection, fate).await?;
+    }
+    Ok(judged.lead)
 }
 
 /// Stored events that turn out to be one: the one whose job has gone furthest stays, of equals the

@@ -30,7 +30,7 @@ statements! {
 const STEP: usize = 64;
 
 /// What retention deletes from, and how PostgreSQL is told to make use of the space.
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 18] = [
     ("raw", "vacuum (analyze) raw"),
     ("raw_event", "vacuum (analyze) raw_event"),
     ("event", "vacuum (analyze) event"),
@@ -45,6 +45,10 @@ const TABLES: [(&str, &str); 14] = [
     ("command", "vacuum (analyze) command"),
     ("replica", "vacuum (analyze) replica"),
     ("connection_state", "vacuum (analyze) connection_state"),
+    ("lead", "vacuum (analyze) lead"),
+    ("lead_contact", "vacuum (analyze) lead_contact"),
+    ("entity", "vacuum (analyze) entity"),
+    ("backfill", "vacuum (analyze) backfill"),
 ];
 
 /// What the database takes on the disk.

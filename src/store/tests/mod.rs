@@ -8,6 +8,7 @@ mod copy;
 mod fences;
 mod inbox;
 mod lanes;
+mod leads;
 mod mend;
 mod model;
 mod plans;

@@ -10,6 +10,7 @@ use sqlx::{
 fn all() -> Vec<Statement> {
     [
         super::super::chores::ALL,
+        backfills::ALL,
         claim::ALL,
         commands::ALL,
         complete::ALL,
@@ -17,12 +18,15 @@ fn all() -> Vec<Statement> {
         cursors::ALL,
         drafts::ALL,
         super::super::drift::ALL,
+        entities::ALL,
         events::ALL,
         gone::ALL,
         home::ALL,
         super::super::inbox::ALL,
         jobs::ALL,
+        journals::ALL,
         super::super::lanes::ALL,
+        super::super::leads::ALL,
         links::ALL,
         super::super::mend::ALL,
         open::ALL,
@@ -146,10 +150,29 @@ async fn the_hot_statements_use_their_indexes() -> Tested {
         let scans = plan.lines().any(|line| {
             line.starts_with("SCAN")
                 && !line.contains("VIRTUAL TABLE")
-                && !["replica", "connection_state"].contains(&statement.table)
+                && !["replica", "connection_state", "lead_journal"].contains(&statement.table)
         });
         assert!(!scans && !plan.contains("TEMP B-TREE"), "{}\n{plan}", statement.sql);
     }
+    for statement in super::super::leads::ALL.iter().chain(journals::ALL).chain(entities::ALL) {
+        let plan = plan(&mut connection, *statement).await?;
+        let scans =
+            plan.lines().any(|line| line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE"));
+        assert!(!scans, "{}\n{plan}", statement.sql);
+    }
+    // Each contact's leads are read in the order of the index, in a range of their time.
+    let search = plan(&mut connection, find("select 0 as part")?).await?;
+    for needed in [
+        "SEARCH l USING INTEGER PRIMARY KEY",
+        "SEARCH m USING PRIMARY KEY (contact=? AND journal=? AND at>? AND at<?)",
+        "SEARCH m USING PRIMARY KEY (contact=? AND journal=? AND at<?)",
+        "SEARCH m USING PRIMARY KEY (contact=? AND journal=? AND at>?)",
+    ] {
+        assert!(search.contains(needed), "no {needed} in\n{search}");
+    }
+    assert!(!search.contains("TEMP B-TREE"), "{search}");
+    let asked = plan(&mut connection, find("select count(*) as n from job where asked = 1")?);
+    assert!(asked.await?.contains("INDEX job_asked"));
     let unrouted = plan(&mut connection, find("select id, connection, channel")?).await?;
     assert!(unrouted.contains("INDEX raw_new"), "{unrouted}");
     Ok(())
