@@ -171,7 +171,8 @@ fn a_repeat_of_a_delivery_has_its_key_and_another_has_another() {
     for name in every() {
         let connector = sound(name);
         let form = "application/x-www-form-urlencoded";
-        let key = |body: &str| connector.dedupe_key(form, body.as_bytes());
+        let received = "2026-11-20T12:00:00Z".parse().expect("a time");
+        let key = |body: &str| connector.dedupe_key(form, body.as_bytes(), received);
         assert_eq!(key("a=1&b=2"), key("a=1&b=2"), "{name}");
         assert_ne!(key("a=1&b=2"), key("a=1&b=3"), "{name}");
     }
@@ -202,18 +203,20 @@ proptest! {
             Just("application/x-www-form-urlencoded"), Just("application/json"),
             Just("multipart/form-data; boundary=x"), Just("text/plain; charset=koi8-r"), Just(""),
         ],
-        channel in prop_oneof![Just("hook"), Just("calls"), Just("requests"), Just("else")],
+        channel in prop_oneof![Just("hook"), Just("calls"), Just("requests"), Just("orders"), Just("listed"),
+            Just("else")],
     ) {
         for name in every() {
             let connector = sound(name);
+            let received = "2026-11-20T12:00:00Z".parse().expect("a time");
             let raw = Raw {
                 id: 1,
                 connection: "main-one".to_owned(),
                 channel: channel.to_owned(),
                 content_type: content_type.to_owned(),
                 body: body.clone(),
-                dedupe_key: connector.dedupe_key(content_type, &body),
-                received: "2026-11-20T12:00:00Z".parse().expect("a time"),
+                dedupe_key: connector.dedupe_key(content_type, &body, received),
+                received,
             };
             if let Err(error) = connector.parse(&raw) {
                 prop_assert!(!error.0.is_empty());

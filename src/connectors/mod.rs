@@ -9,6 +9,7 @@
 //! gets wrong.
 
 pub mod calltouch;
+pub mod coalesce;
 pub mod http;
 pub mod port;
 pub mod retailcrm;

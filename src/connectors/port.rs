@@ -22,8 +22,9 @@ pub trait Connector: Send + Sync {
     /// the connection has no door.
     fn admits(&self, secret: &str) -> bool;
 
-    /// The dedupe key of a delivery at the door: equal for a repeat of the same delivery.
-    fn dedupe_key(&self, content_type: &str, body: &[u8]) -> String;
+    /// The dedupe key of a delivery at the door: equal for a repeat of the same delivery. Where the
+    /// far side may say the same twice and mean it, the time of its arrival tells the two apart.
+    fn dedupe_key(&self, content_type: &str, body: &[u8], received: Timestamp) -> String;
 
     /// What a stored delivery or polled record says. Pure.
     ///

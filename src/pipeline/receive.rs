@@ -37,14 +37,15 @@ pub async fn accept(
     if !connector.admits(secret) {
         return Receipt::NotFound;
     }
+    let received = pipeline.clock.now();
     let raw = Raw {
         id: 0,
         connection: connection.to_owned(),
         channel: "hook".to_owned(),
-        dedupe_key: connector.dedupe_key(&delivery.content_type, &delivery.body),
+        dedupe_key: connector.dedupe_key(&delivery.content_type, &delivery.body, received),
         content_type: delivery.content_type,
         body: delivery.body,
-        received: pipeline.clock.now(),
+        received,
     };
     match pipeline.store.accept(vec![raw], None).await {
         Ok(accepted) if accepted.new > 0 => {

@@ -141,7 +141,7 @@ impl Connector for Calltouch {
         })
     }
 
-    fn dedupe_key(&self, content_type: &str, body: &[u8]) -> String {
+    fn dedupe_key(&self, content_type: &str, body: &[u8], _received: Timestamp) -> String {
         format!("hook:{}", wire::digest(content_type, body))
     }
 

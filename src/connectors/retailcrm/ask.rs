@@ -1,25 +1,20 @@
-//! The questions `customer` and `order`. Invariant: the CRM's search is a hint — every hit is
+//! The question `customer`, and which questions there are. Invariant: the CRM's search is a hint — every hit is
 //! compared by canonical contact, the newest is found on our side, and what does not fit into the
 //! pages that we read is refused, never cut off.
 
 use super::Account;
 use super::client::{List, Stop};
-use super::wire::{self, Customer, Order};
+use super::orders;
+use super::wire::{self, Customer};
 use crate::domain::{EmailKey, Phone, Query};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// 1000 persons with one phone are a wrong search, not a choice.
 const CUSTOMER_PAGES: usize = 10;
-/// 5000 orders of one customer.
-const ORDER_PAGES: usize = 50;
-/// How long the CRM's lists may lag behind what we wrote. Not documented; seconds were seen.
-const LAG: SignedDuration = SignedDuration::from_mins(10);
-/// Of the orders that we wrote for a customer only the last can be the newest.
-const MOST_KNOWN: usize = 1;
 /// A merged customer may have been merged before.
 const MOST_HOPS: usize = 5;
 
@@ -144,7 +139,7 @@ pub async fn ask(account: &Account, query: &Query, now: Timestamp) -> Result<Val
     }
     match query.name.as_str() {
         "customer" => customer(account, query, now).await,
-        "order" => order(account, query, now).await,
+        "order" => orders::ask(account, query, now).await,
         other => Err(Stop::Refused(format!("there is no question `{other}`"))),
     }
 }
@@ -235,70 +230,6 @@ async fn by_id(
     Ok(None)
 }
 
-async fn order(account: &Account, query: &Query, now: Timestamp) -> Result<Value, Stop> {
-    let Some(customer) = wire::number(query.input.get("customer")) else {
-        return Err(Stop::Refused("`customer` is no id of a customer".into()));
-    };
-    let zone = account.references(now).await.map_err(Stop::Later)?.zone.clone();
-    let orders = orders_of(account, customer, &zone).await?;
-    let mut orders: BTreeMap<i64, Order> = orders.into_iter().map(|held| (held.id, held)).collect();
-    // What we wrote and the list does not show (yet), or may show as it was before, is read by id.
-    for known in query.known.iter().take(MOST_KNOWN) {
-        let Ok(id) = known.id.parse::<i64>() else { continue };
-        let fresh = now.duration_since(known.made) < LAG;
-        if (fresh || !orders.contains_key(&id))
-            && let Some(order) = order_by_id(account, id, &zone).await?
-            && (order.customer == Some(customer) || order.contact == Some(customer))
-        {
-            orders.insert(id, order);
-        }
-    }
-    let count = orders.len();
-    let Some(newest) = orders.into_values().max_by_key(|order| (order.created, order.id)) else {
-        return Ok(Value::Null);
-    };
-    let group = match &newest.status {
-        Some(status) => account.group_of(status, now).await.map_err(Stop::Later)?,
-        None => None,
-    };
-    Ok(shown_order(newest, group, count))
-}
-
-async fn order_by_id(account: &Account, id: i64, zone: &TimeZone) -> Result<Option<Order>, Stop> {
-    let path = format!("/api/v5/orders/{id}");
-    let by = vec![("by".to_owned(), "id".to_owned())];
-    match account.client.get("/api/v5/orders/{id}", path, by).await {
-        Ok(answer) => Ok(answer.get("order").and_then(|row| Order::read(row, zone))),
-        // Deleted or merged since: the list tells what is there.
-        Err(Stop::NotFound(_)) => Ok(None),
-        Err(stop) => Err(stop),
-    }
-}
-
-/// All orders of a person, each once. The filter may take a company's orders along: those whose
-/// person is another one are left out.
-///
-/// # Errors
-/// As [`ask`].
-pub async fn orders_of(
-    account: &Account,
-    customer: i64,
-    zone: &TimeZone,
-) -> Result<Vec<Order>, Stop> {
-    let list = List {
-        template: "/api/v5/orders",
-        rows: "orders",
-        filter: &[("filter[customerId]", customer.to_string())],
-        most_pages: ORDER_PAGES,
-    };
-    let rows = account.client.all(&list).await?;
-    let orders = rows.iter().filter_map(|row| Order::read(row, zone));
-    let own = orders
-        .filter(|order| order.customer == Some(customer) || order.contact == Some(customer))
-        .map(|order| (order.id, order));
-    Ok(own.collect::<BTreeMap<_, _>>().into_values().collect())
-}
-
 fn shown_customer(customer: Customer, matches: usize) -> Value {
     json!({
         "id": customer.id,
@@ -316,26 +247,7 @@ fn shown_customer(customer: Customer, matches: usize) -> Value {
     })
 }
 
-fn shown_order(order: Order, group: Option<String>, count: usize) -> Value {
-    json!({
-        "id": order.id,
-        "number": order.number,
-        "externalId": order.external_id,
-        "createdAt": order.created.map(|time| time.to_string()),
-        "status": order.status,
-        "status_group": group,
-        "statusUpdatedAt": order.status_updated.map(|time| time.to_string()),
-        "site": order.site,
-        "orderMethod": order.method,
-        "orderType": order.kind,
-        "managerId": order.manager,
-        "totalSumm": order.total.map(|sum| sum.to_string()),
-        "customFields": texts(order.custom_fields),
-        "count": count,
-    })
-}
-
-fn texts(fields: Map<String, Value>) -> Map<String, Value> {
+pub fn texts(fields: Map<String, Value>) -> Map<String, Value> {
     let shown = |value: &Value| Value::from(wire::stringified(value));
     fields.iter().map(|(code, value)| (code.clone(), shown(value))).collect()
 }
@@ -422,10 +334,8 @@ mod tests {
     fn facts_have_the_shape_of_the_offer() {
         let row = json!({"id": 1, "customFields": {"flag": true, "list": ["a", "b"], "n": 3}});
         let customer = Customer::read(&row, &TimeZone::UTC).unwrap();
-        let order = Order::read(&row, &TimeZone::UTC).unwrap();
-        for (name, fact) in
-            [("customer", shown_customer(customer, 1)), ("order", shown_order(order, None, 1))]
-        {
+        let order = orders::tests::shown(&row);
+        for (name, fact) in [("customer", shown_customer(customer, 1)), ("order", order)] {
             let offered: Vec<_> =
                 OFFER.query(name).unwrap().output.iter().map(|field| field.name).collect();
             let shown: Vec<_> = fact.as_object().unwrap().keys().cloned().collect();

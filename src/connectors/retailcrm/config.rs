@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Documented limit of one key for ordinary routes (retailcrm.md 1.6).
 const DOCUMENTED_RATE: f64 = 10.0;
+const POLL_EVERY: Duration = Duration::from_secs(60);
 /// Characters below which a secret is guessed too easily.
 const SHORT_SECRET: usize = 16;
 /// How the search of customers is asked for one number; the CRM keeps what was typed.
@@ -36,6 +37,8 @@ pub struct Config {
     /// Patterns with `{national}` and `{digits}`.
     pub phone_spellings: Vec<String>,
     pub timeout: Duration,
+    /// How often the history of orders is read.
+    pub poll_every: Duration,
     /// Zone of the account; `None`: the CRM's settings say it.
     pub timezone: Option<TimeZone>,
 }
@@ -52,7 +55,6 @@ impl Config {
             warn_short(section, "hook_secret", secret);
         }
         let rate = rate(section);
-        check_poll(section);
         let config = Self {
             name: name.to_owned(),
             url: url.clone().unwrap_or_default(),
@@ -64,6 +66,7 @@ impl Config {
             external_ids: section.flag("external_ids", true),
             phone_spellings: spellings(section),
             timeout: timeout(section),
+            poll_every: poll_every(section),
             timezone: timezone(section),
             requests_per_second: rate.unwrap_or(DOCUMENTED_RATE),
             hook_secret,
@@ -119,13 +122,14 @@ fn rate(section: &mut Section) -> Option<f64> {
     Some(rate)
 }
 
-/// Nothing is polled yet: the history of orders is read with the deals. The key is part of the
-/// contract, so it is judged already.
-fn check_poll(section: &mut Section) {
-    if section.duration("poll_every", Duration::from_secs(60)) < Duration::from_secs(1) {
-        let problem = Problem::error("must be 1 s or more").mend("write \"60s\"");
-        section.problem("poll_every", problem);
+fn poll_every(section: &mut Section) -> Duration {
+    let every = section.duration("poll_every", POLL_EVERY);
+    if every >= Duration::from_secs(1) {
+        return every;
     }
+    let problem = Problem::error("must be 1 s or more").mend("write \"60s\"");
+    section.problem("poll_every", problem);
+    POLL_EVERY
 }
 
 fn timeout(section: &mut Section) -> Duration {

@@ -3,6 +3,7 @@
 
 use super::client::{Client, List};
 use super::references::sites_seen;
+use super::users::full_name;
 use super::wire;
 use crate::connectors::port::{ListOffer, Listing};
 use crate::domain::Delay;
@@ -145,9 +146,7 @@ async fn users(client: &Client) -> Result<Listing, Delay> {
     let list = List { template: "/api/v5/users", rows: "users", filter: &[], most_pages: PAGES };
     let read = client.all(&list).await.map_err(|stop| stop.delay("the users"))?;
     let row = |held: &Value| {
-        let names = ["lastName", "firstName", "patronymic"];
-        let names = names.iter().filter_map(|key| wire::text(held.get(*key)));
-        let name = names.collect::<Vec<_>>().join(" ");
+        let name = full_name(held).unwrap_or_default();
         let flag = |key: &str| held.get(key).cloned().unwrap_or(Value::Null);
         vec![
             flag("id"),

@@ -3,9 +3,10 @@
 
 use super::Account;
 use super::act::by_external_id;
-use super::ask::{Contacts, orders_of, search};
+use super::ask::{Contacts, search};
 use super::client::Stop;
 use super::fields::LEAD_IDS;
+use super::orders::orders_of;
 use super::request;
 use super::wire::{self, Order};
 use crate::domain::{Effect, Look};

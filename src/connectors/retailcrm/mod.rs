@@ -1,27 +1,37 @@
-//! RetailCRM (retailcrm.ru, simla.com): finds and makes customers and orders. Invariant: success is
+//! RetailCRM (retailcrm.ru, simla.com): finds and makes customers and orders, and tells of their
+//! changes. Invariant: success is
 //! said by the body, and whatever may have happened is looked up before it is repeated. Called
 //! through `connectors::port::Connector` by the pipeline and the commands.
 
 mod act;
 mod ask;
+mod change;
 mod check;
 mod client;
 mod config;
 mod drift;
 mod fields;
+mod history;
 mod keys;
 mod lists;
 mod look;
 mod offer;
+mod orders;
+mod pages;
 mod references;
 mod request;
+mod trigger;
 mod users;
 mod wire;
 
 pub use keys::KEYS;
 
+use super::coalesce::Coalescer;
 use super::http;
-use super::port::{Connector, Glance, ListOffer, Listing, Preview, Sight, Unreadable};
+use super::port::{
+    Completion, Connector, Feed, Glance, ListOffer, ListedPage, Listing, Page, Poll, Preview,
+    Sight, Unreadable,
+};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -29,11 +39,14 @@ use async_trait::async_trait;
 use client::{Client, Stop};
 use config::Config;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use references::{Cache, References};
 use request::Defaults;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// Reads `[connections.NAME]` and makes the connector; problems stay in the section. `None`: they
@@ -53,6 +66,9 @@ pub fn build(
     }
 }
 
+/// How long the first question after an order waits for others.
+const MOMENT: Duration = Duration::from_millis(3);
+
 /// One account.
 struct Account {
     config: Config,
@@ -60,6 +76,9 @@ struct Account {
     cache: Cache,
     proven: ask::Proven,
     users: users::Users,
+    ahead: history::Ahead,
+    pages: pages::Pages,
+    joined: Coalescer<i64, wire::Order, Stop>,
 }
 
 impl Account {
@@ -72,11 +91,22 @@ impl Account {
             cache: Cache::new(),
             proven: ask::Proven::default(),
             users: users::Users::default(),
+            ahead: history::Ahead::default(),
+            pages: pages::Pages::default(),
+            joined: Coalescer::new(MOMENT, client::PAGE),
         })
     }
 
     async fn references(&self, now: Timestamp) -> Result<Arc<References>, Delay> {
         self.cache.get(&self.client, &self.config, now).await
+    }
+
+    /// The zone of the account's times.
+    async fn zone_at(&self, now: Timestamp) -> Result<TimeZone, Delay> {
+        match &self.config.timezone {
+            Some(zone) => Ok(zone.clone()),
+            None => Ok(self.references(now).await?.zone.clone()),
+        }
     }
 
     async fn reread(
@@ -114,13 +144,46 @@ impl Connector for Account {
         })
     }
 
-    fn dedupe_key(&self, _content_type: &str, body: &[u8]) -> String {
-        Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    fn dedupe_key(&self, _content_type: &str, body: &[u8], received: Timestamp) -> String {
+        trigger::dedupe_key(body, received)
     }
 
     fn parse(&self, raw: &Raw) -> Result<Vec<Event>, Unreadable> {
-        let channel = &raw.channel;
-        Err(Unreadable(format!("no flow listens to triggers of RetailCRM yet (`{channel}`)")))
+        change::read(raw)
+    }
+
+    fn feeds(&self) -> Vec<Feed> {
+        vec![Feed { name: history::ORDERS, every: self.config.poll_every }]
+    }
+
+    async fn poll(&self, poll: &Poll<'_>) -> Result<Page, Delay> {
+        history::poll(self, poll).await
+    }
+
+    fn wakes(&self) -> Option<&'static str> {
+        Some(history::ORDERS)
+    }
+
+    async fn listed(
+        &self,
+        kind: &str,
+        day: Date,
+        page: u32,
+        now: Timestamp,
+    ) -> Result<ListedPage, Delay> {
+        match kind {
+            "order" => orders::listed(self, day, page, now).await,
+            other => Err(Delay::setup(format!("the CRM has no list of `{other}`"))),
+        }
+    }
+
+    fn zone(&self) -> TimeZone {
+        let known = || self.cache.held().map(|held| held.zone.clone());
+        self.config.timezone.clone().or_else(known).unwrap_or(TimeZone::UTC)
+    }
+
+    async fn complete(&self, event: &Event, now: Timestamp) -> Result<Completion, Delay> {
+        trigger::complete(self, event, now).await
     }
 
     async fn ask(&self, query: &Query, now: Timestamp) -> Answer {
@@ -133,7 +196,11 @@ impl Connector for Account {
     }
 
     async fn perform(&self, effect: &Effect, now: Timestamp) -> Outcome {
-        act::perform(self, effect, now).await
+        let outcome = act::perform(self, effect, now).await;
+        if let Some(id) = wire::number(effect.input.get("order")) {
+            self.pages.forget(id);
+        }
+        outcome
     }
 
     async fn look(&self, effect: &Effect, since: Timestamp, now: Timestamp) -> Look {

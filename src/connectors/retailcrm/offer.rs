@@ -1,7 +1,9 @@
 //! What a RetailCRM account offers to flows. Invariant: the shapes here are those that `ask` and
 //! `act` give out; a test of theirs compares them.
 
-use crate::domain::{Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat};
+use crate::domain::{
+    EventOffer, FateOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat,
+};
 
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, kind, about, codes: None }
@@ -32,11 +34,41 @@ const SOURCE: Kind = Kind::Record(&[
     field("content", Kind::Text, "utm_content"),
 ]);
 
+/// The person of an order.
+const PERSON: Kind = Kind::Record(&[
+    field("id", Kind::Number, "internal id"),
+    field("phones", Kind::List(&Kind::Phone), "as the CRM keeps them"),
+    field("email", Kind::Email, "e-mail"),
+]);
+
 pub static OFFER: Offer = Offer {
     connector: "retailcrm",
-    events: &[],
+    events: &[ORDER_CHANGES],
     queries: &[CUSTOMER, ORDER],
     operations: &[CUSTOMER_CREATE, ORDER_CREATE, ORDER_EDIT],
+};
+
+pub const ORDER_CHANGED: &str = "order.changed";
+
+const ORDER_CHANGES: EventOffer = EventOffer {
+    kind: ORDER_CHANGED,
+    about: "something of an order changed: one entry of its history",
+    fields: &[
+        field("id", Kind::Text, "internal id of the order"),
+        field("number", Kind::Text, "as people see it; entries of creation alone say it"),
+        field("site", Kind::Text, "code of the store").of("sites"),
+        field("status", Kind::Text, "code of the status after the change").of("statuses"),
+        field("field", Kind::Text, "what changed, by its name in the history; `listed`, `trigger`"),
+        field("source", Kind::Text, "user, api, rule, code, combine, split; list, trigger"),
+        field("created", Kind::Flag, "the order was made"),
+        field("status_changed", Kind::Flag, "the status changed, if only there and back"),
+        field("own", Kind::Flag, "we wrote it ourselves, with this key"),
+        field("deleted", Kind::Flag, "the order is gone: deleted, or merged into another"),
+        field("combined_to", Kind::Text, "internal id of the order that it was merged into"),
+        field("changed", Kind::Time, "when it changed, by our clock"),
+    ],
+    fate: Some(FateOffer { entity: "order", id: "id", gone: "deleted", became: "combined_to" }),
+    ..EventOffer::BASE
 };
 
 const CUSTOMER: QueryOffer = QueryOffer {
@@ -69,8 +101,12 @@ const CUSTOMER: QueryOffer = QueryOffer {
 
 const ORDER: QueryOffer = QueryOffer {
     name: "order",
-    about: "the newest order of a customer, of whatever store",
-    input: &[must("customer", Kind::Number, "internal id of the customer"), PICK],
+    about: "an order by its id, or the newest of a customer, of whatever store",
+    input: &[
+        one_of("id", Kind::Number, "internal id of the order"),
+        one_of("customer", Kind::Number, "internal id of the customer"),
+        PICK,
+    ],
     output: &[
         field("id", Kind::Number, "internal id"),
         field("number", Kind::Text, "as people see it"),
@@ -84,9 +120,20 @@ const ORDER: QueryOffer = QueryOffer {
         field("orderMethod", Kind::Text, "code of the way it was placed").of("methods"),
         field("orderType", Kind::Text, "code of the order's type").of("types"),
         field("managerId", Kind::Number, "id of the responsible user").of("users"),
+        field(
+            "manager",
+            Kind::Text,
+            "full name of the responsible user, if the key may read users",
+        ),
         field("totalSumm", Kind::Money, "goods and delivery less discounts"),
+        field("currency", Kind::Text, "code of the currency of its sums"),
+        field("phone", Kind::Phone, "the order's own phone"),
+        field("additionalPhone", Kind::Phone, "the order's second phone"),
+        field("email", Kind::Email, "the order's own e-mail"),
+        field("customer", PERSON, "its customer; of a company's order the contact"),
+        field("source", SOURCE, "the CRM's own marks"),
         field("customFields", CUSTOM_TEXTS, "custom fields of the order, by code").of("fields"),
-        field("count", Kind::Number, "how many orders the customer has"),
+        field("count", Kind::Number, "how many orders the customer has, where it was asked for"),
     ],
     known: Some("order"),
     owner: Some("customer"),

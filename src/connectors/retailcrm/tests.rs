@@ -1,6 +1,7 @@
 //! Samples (effects → requests, answers → outcomes) as snapshots, and the account against a
 //! scripted far side.
 
+mod changes;
 mod double;
 mod drift;
 mod journeys;
@@ -125,8 +126,13 @@ fn the_door_admits_one_secret() {
     assert!(account.admits("0123456789abcdef-hook"));
     assert!(!account.admits("0123456789abcdef-hooK"));
     assert!(!account.admits(""));
-    assert_eq!(account.dedupe_key("", b"a"), account.dedupe_key("x", b"a"));
-    assert_ne!(account.dedupe_key("", b"a"), account.dedupe_key("", b"b"));
+    let second = |text: &str| text.parse::<Timestamp>().unwrap();
+    let (now, repeat) = (second("2026-11-20T10:00:00Z"), second("2026-11-20T10:00:00.9Z"));
+    let key = |body: &[u8], at| account.dedupe_key("", body, at);
+    assert_eq!(key(b"a", now), account.dedupe_key("x", b"a", repeat));
+    assert_ne!(key(b"a", now), key(b"b", now));
+    // The status went away and came back: the same words, and they mean something.
+    assert_ne!(key(b"a", now), key(b"a", second("2026-11-20T10:00:01Z")));
 }
 
 #[test]

@@ -57,10 +57,18 @@ pub struct Order {
     pub kind: Option<String>,
     pub manager: Option<i64>,
     pub total: Option<Decimal>,
+    pub currency: Option<String>,
+    pub phone: Option<String>,
+    pub additional_phone: Option<String>,
+    pub email: Option<String>,
     /// Whose order it is: of a company's order the company.
     pub customer: Option<i64>,
     /// The person of the order.
     pub contact: Option<i64>,
+    /// The same person: the customer, or of a company's order the contact.
+    pub person: Option<Customer>,
+    /// The CRM's own marks: source, medium, …
+    pub source: Map<String, Value>,
     pub custom_fields: Map<String, Value>,
 }
 
@@ -133,10 +141,27 @@ impl Order {
             kind: text(value.get("orderType")),
             manager: number(value.get("managerId")),
             total: money(value.get("totalSumm")),
+            currency: text(value.get("currency")),
+            phone: text(value.get("phone")),
+            additional_phone: text(value.get("additionalPhone")),
+            email: text(value.get("email")),
             customer: id_of("customer"),
             contact: id_of("contact"),
+            person: person(value, zone),
+            source: table(value.get("source")),
             custom_fields: table(value.get("customFields")),
         })
+    }
+}
+
+/// The person of an order, as it is embedded there.
+fn person(order: &Value, zone: &TimeZone) -> Option<Customer> {
+    let read = |key: &str| Customer::read(order.get(key)?, zone);
+    let customer = read("customer");
+    match customer {
+        Some(company) if company.corporate => read("contact").or(Some(company)),
+        Some(person) => Some(person),
+        None => read("contact"),
     }
 }
 

@@ -73,18 +73,21 @@ fn row_of(own: &Calltouch, record: &Value, channel: &str) -> Raw {
 fn a_repeat_of_a_delivery_has_its_dedupe_key_whatever_carried_it() {
     let own = offline();
     let first = form(&[("id", "1"), ("callerphone", "79990000001"), ("sendingTimestamp", "5")]);
-    let key = own.dedupe_key(FORM, &first);
+    let key = own.dedupe_key(FORM, &first, Timestamp::MIN);
     let repeat = form(&[("sendingTimestamp", "9"), ("callerphone", "79990000001"), ("id", "1")]);
-    assert_eq!(own.dedupe_key(FORM, &repeat), key);
+    assert_eq!(own.dedupe_key(FORM, &repeat, Timestamp::MIN), key);
     let relayed = br#"{"id": 1, "callerphone": "79990000001", "city": ""}"#;
-    assert_eq!(own.dedupe_key("application/json", relayed), key);
+    assert_eq!(own.dedupe_key("application/json", relayed, Timestamp::MIN), key);
     for other in [
         &[("id", "1"), ("callerphone", "79990000002")],
         &[("id", "17"), ("callerphone", "9990000001")],
     ] {
-        assert_ne!(own.dedupe_key(FORM, &form(other)), key);
+        assert_ne!(own.dedupe_key(FORM, &form(other), Timestamp::MIN), key);
     }
-    assert_ne!(own.dedupe_key("application/json", b"{"), own.dedupe_key("application/json", b"["));
+    assert_ne!(
+        own.dedupe_key("application/json", b"{", Timestamp::MIN),
+        own.dedupe_key("application/json", b"[", Timestamp::MIN)
+    );
 }
 
 #[rstest]

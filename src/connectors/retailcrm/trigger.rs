@@ -1,0 +1,134 @@
+//! A trigger of the CRM at the door: a wake-up call that says which order changed. Invariant: it is
+//! provisional until the history shows the change; what it does not say it does not guess.
+//!
+//! The operator writes the request of a trigger himself, so it comes in several dresses: a form by
+//! POST, the same text without a content type, JSON, a query by GET (kept as a form).
+
+use super::change;
+use super::history;
+use super::{Account, wire};
+use crate::connectors::port::{Completion, Unreadable};
+use crate::domain::{Delay, Event, Raw};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// How long before the arrival the entry of a trigger may have been made.
+const BEFORE: SignedDuration = SignedDuration::from_mins(2);
+/// So many pages of one order's changes in two minutes are no history.
+const MOST_PAGES: usize = 10;
+
+/// The dedupe key of a delivery: an order may go there and back, so that an equal body means
+/// something new a second later.
+pub fn dedupe_key(body: &[u8], received: jiff::Timestamp) -> String {
+    format!("hook:{}:{}", history::digest(body), received.as_second())
+}
+
+/// The event of a delivery.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn read(raw: &Raw) -> Result<Event, Unreadable> {
+    let said = said(&raw.body)?;
+    let get = |name: &str| said.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
+    if let Some(other) = get("type").filter(|kind| !kind.eq_ignore_ascii_case("order")) {
+        return Err(Unreadable(format!("a trigger of type `{}`, not `order`", short(other))));
+    }
+    let Some(id) = get("id").or_else(|| get("orderid")) else {
+        return Err(Unreadable("the trigger names no order: send id={{ order.id }}".into()));
+    };
+    let Some(id) = id.parse::<i64>().ok().filter(|id| *id > 0) else {
+        return Err(Unreadable(format!("`{}` is no order's id", short(id))));
+    };
+    let event = get("event").unwrap_or("status").to_lowercase();
+    if event != "new" && event != "status" {
+        let event = short(&event);
+        return Err(Unreadable(format!("a trigger of the event `{event}`, not new or status")));
+    }
+    let status = get("status").unwrap_or_default();
+    let second = raw.received.as_second();
+    // `own` and the like are left open: the entry fills what is empty.
+    let fields = json!({
+        "id": id.to_string(),
+        "status": Some(status).filter(|status| !status.is_empty()),
+        "field": "trigger",
+        "source": "trigger",
+        "created": event == "new",
+        "status_changed": true,
+        "changed": raw.received.to_string(),
+    });
+    let key = format!("trigger:{id}:{event}:{status}:{second}");
+    let event = change::event(&raw.connection, key, raw.received, &fields);
+    Ok(Event { provisional: true, ..event })
+}
+
+/// The named texts of a body; names are compared without `_`, `-` and case.
+fn said(body: &[u8]) -> Result<BTreeMap<String, String>, Unreadable> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+        let value: Value = serde_json::from_slice(body).map_err(|fault| {
+            Unreadable(format!("the trigger is no JSON (column {})", fault.column()))
+        })?;
+        // Some send the order as a table of its own.
+        let inner = value.get("order").and_then(Value::as_object);
+        let fields = value.as_object().into_iter().chain(inner).flatten();
+        let texts =
+            fields.filter_map(|(name, value)| Some((plain(name), wire::text(Some(value))?)));
+        return Ok(texts.collect());
+    }
+    let body = body.strip_prefix(b"?").unwrap_or(body).trim_ascii();
+    let pairs = form_urlencoded::parse(body);
+    Ok(pairs.map(|(name, text)| (plain(&name), text.into_owned())).collect())
+}
+
+fn plain(name: &str) -> String {
+    name.trim().chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(32).collect()
+}
+
+/// The entry of the history that a trigger told of: the newest change of the order's status.
+///
+/// # Errors
+/// Why the history cannot be read now.
+pub async fn complete(
+    account: &Account,
+    event: &Event,
+    now: jiff::Timestamp,
+) -> Result<Completion, Delay> {
+    let text = |name: &str| event.fields.get(name).and_then(Value::as_str);
+    let Some(id) = text("id").filter(|_| event.provisional) else { return Ok(Completion::Never) };
+    let new = event.fields.get("created") == Some(&Value::Bool(true));
+    let zone = account.zone_at(now).await?;
+    let from = event.registered.saturating_sub(BEFORE).unwrap_or(event.registered);
+    let mut place = ("filter[startDate]", account.ahead.wall_clock(from, &zone));
+    let mut newest = None;
+    for _ in 0..MOST_PAGES {
+        let filter = [("filter[orderId]", id.to_owned()), place];
+        let read = history::read(account, &filter, &zone, now).await?;
+        let last = read.entries.iter().filter_map(|entry| wire::number(entry.get("id"))).max();
+        let told = read.entries.iter().filter_map(|entry| {
+            let made = read.made(entry, &zone).unwrap_or(now);
+            let number = wire::number(entry.get("id"))?;
+            let found = change::entry(entry, &account.config.name, made).ok()?;
+            // The filter is a hint; the entry says whose it is.
+            let meant = found.fields.get("id") == event.fields.get("id") && tells(&found, new);
+            meant.then_some((number, found))
+        });
+        newest = told.chain(newest).max_by_key(|(number, _)| *number);
+        match last {
+            Some(last) if read.more => place = ("filter[sinceId]", last.to_string()),
+            _ => break,
+        }
+    }
+    Ok(match newest {
+        Some((_, found)) => Completion::Fuller(Box::new(found)),
+        None => Completion::NotYet,
+    })
+}
+
+fn tells(found: &Event, new: bool) -> bool {
+    found.fields.get(if new { "created" } else { "status_changed" }) == Some(&Value::Bool(true))
+}
