@@ -58,7 +58,7 @@ async fn receive_calltouch(
     receive(&hub, Side::Calltouch, &line, request).await
 }
 
-async fn receive(hub: &Hub, side: Side, line: &Line, request: HttpRequest) -> Response {
+async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) -> Response {
     let (head, body) = request.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return Answer::html(413, "413 Request Entity Too Large").into_response();
@@ -83,6 +83,9 @@ async fn receive(hub: &Hub, side: Side, line: &Line, request: HttpRequest) -> Re
     };
     let now = hub.clock.now();
     let (outcome, strike) = hub.world().serve(&request, now);
+    if side == Side::Retailcrm {
+        hub.call_triggers();
+    }
     if strike.slow_ms > 0 {
         // Real time: it is the patience of a real client that is tested.
         tokio::time::sleep(Duration::from_millis(strike.slow_ms)).await;

@@ -62,6 +62,8 @@ impl OrderEntry {
 pub struct Ledger {
     pub customers: Vec<CustomerEntry>,
     pub orders: Vec<OrderEntry>,
+    /// Deleted and merged ones.
+    pub gone_orders: Vec<OrderEntry>,
     pub leads: Vec<Lead>,
     pub deals: Vec<Deal>,
     /// Writes of deals that were refused and have no deal.

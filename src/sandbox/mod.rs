@@ -6,6 +6,7 @@ pub mod answer;
 pub mod calltouch;
 mod control;
 pub mod crm;
+pub mod crowd;
 mod digits;
 mod door;
 pub mod faults;
@@ -19,13 +20,14 @@ mod world;
 pub use calltouch::hook::Delivery;
 pub use calltouch::lead::{Format, Kind, LeadSpec, Phase};
 pub use crm::account::Store;
+pub use crowd::Crowd;
 pub use faults::{Fault, Faults, Rule, Side};
 pub use ledger::{Duplicate, Ledger};
 pub use switches::Switches;
 
 use crate::clock::Clock;
 use crm::account::Object;
-use crm::customer_write::Stamp;
+use crm::triggers::{self, Trigger};
 use jiff::tz::TimeZone;
 use std::io;
 use std::net::SocketAddr;
@@ -93,6 +95,19 @@ struct Hub {
 impl Hub {
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends what the triggers have to tell, on the side; nobody waits for the answers.
+    fn call_triggers(self: &Arc<Self>) {
+        let sends = triggers::due(&mut self.world().account);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        for send in sends {
+            let hub = Arc::clone(self);
+            runtime.spawn(async move {
+                let called = triggers::send(&hub.client, send).await;
+                hub.world().account.called.push(called);
+            });
+        }
     }
 }
 
@@ -227,20 +242,44 @@ impl Sandbox {
         self.hub.world().seed_customer(body, now)
     }
 
-    /// Writes an order as it would stand there already.
+    /// Writes an order as it would stand there already; as a person's act it stands in the history,
+    /// unless `"history": false`.
     pub fn seed_order(&self, body: &Object) -> Result<u64, answer::Refusal> {
-        let now = self.hub.clock.now();
-        self.hub.world().seed_order(body, now)
+        let made = self.hub.world().seed_order(body, self.hub.clock.now());
+        self.hub.call_triggers();
+        made
     }
 
-    /// A person in the CRM changes an order.
+    /// Somebody in the CRM changes an order (`by`; a person by default).
     pub fn edit_order(&self, id: u64, body: &Object) -> Result<(), answer::Refusal> {
-        let stamp = Stamp {
-            site: String::new(),
-            origin: crm::account::Origin::Seed,
-            now: self.hub.clock.now(),
-        };
-        crm::order_write::edit_row(&mut self.hub.world().account, id, body, &stamp)
+        let edited = self.hub.world().edit_order(id, body, self.hub.clock.now());
+        self.hub.call_triggers();
+        edited
+    }
+
+    /// A person in the CRM deletes an order; false when there is none.
+    pub fn delete_order(&self, id: u64) -> bool {
+        self.hub.world().end_order(id, &Object::new(), self.hub.clock.now()).is_ok()
+    }
+
+    /// Many people with their orders and leads.
+    pub fn seed_crowd(&self, crowd: &Crowd) -> Result<crowd::Made, answer::Refusal> {
+        self.hub.world().seed_crowd(crowd, self.hub.clock.now())
+    }
+
+    /// Leads that are there already; nobody is told of them.
+    pub fn seed_leads(&self, specs: &[LeadSpec]) -> Option<Vec<u64>> {
+        self.hub.world().seed_leads(specs, self.hub.clock.now())
+    }
+
+    /// One more Calltouch site; false when there is one with this id.
+    pub fn add_site(&self, id: u64, token: &str) -> bool {
+        self.hub.world().add_site(id, token)
+    }
+
+    /// What the CRM calls from now on.
+    pub fn set_triggers(&self, triggers: Vec<Trigger>) {
+        self.hub.world().account.triggers = triggers;
     }
 
     /// Stops both doors; open connections have a second to end.

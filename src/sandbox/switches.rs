@@ -70,6 +70,10 @@ pub struct Switches {
     pub site_required: bool,
     /// What was created through the API is found by lists only so much later.
     pub search_lag_ms: i64,
+    /// An entry of the history is seen only so much later.
+    pub history_lag_ms: i64,
+    /// So much the CRM's clock is ahead of ours.
+    pub clock_skew_ms: i64,
     /// A merge of customers takes effect so much later.
     pub combine_delay_ms: i64,
     /// `Retry-After` of Calltouch's 429, in seconds; none by default.
@@ -94,6 +98,8 @@ impl Default for Switches {
             order_contacts_change_customer: true,
             site_required: false,
             search_lag_ms: 0,
+            history_lag_ms: 0,
+            clock_skew_ms: 0,
             combine_delay_ms: 0,
             calltouch_retry_after: None,
             max_search_depth: 525_600,

@@ -3,18 +3,20 @@
 
 use crate::sandbox::Options;
 use crate::sandbox::answer::{Answer, Refusal};
-use crate::sandbox::calltouch::deals::DealWrite;
+use crate::sandbox::calltouch::lead::LeadSpec;
 use crate::sandbox::calltouch::{self, Site, orders};
-use crate::sandbox::crm::account::{Account, Key, Object, Origin, text_of};
-use crate::sandbox::crm::customer_write::{self, Stamp};
-use crate::sandbox::crm::{self, fields, order_write};
+use crate::sandbox::crm::account::{Account, Key, Object, text_of};
+use crate::sandbox::crm::history::Actor;
+use crate::sandbox::crm::stamp::Stamp;
+use crate::sandbox::crm::{self, customer_write, fields, order_end, order_write};
+use crate::sandbox::crowd::{Crowd, Made};
 use crate::sandbox::faults::{self, Engine, Fault, Faults, Side, Strike, Target};
 use crate::sandbox::ledger::Ledger;
 use crate::sandbox::params::Params;
 use crate::sandbox::switches::TooFast;
 use crate::sandbox::traffic::{Received, Traffic};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::time::Instant;
 
@@ -169,6 +171,7 @@ impl World {
         match request.side {
             Side::Retailcrm => {
                 let header_key = request.header_key.as_deref();
+                let now = self.crm_time(now);
                 let incoming = crm::Incoming { method, path, query, body, header_key, now };
                 crm::answer(&mut self.account, &incoming)
             }
@@ -217,22 +220,67 @@ impl World {
     }
 
     pub fn seed_customer(&mut self, body: &Object, now: Timestamp) -> Result<u64, Refusal> {
-        let stamp = self.seed_stamp(body, now)?;
+        let stamp = Stamp::of_seed(&self.account, body, self.crm_time(now))?;
         customer_write::create_row(&mut self.account, body, &stamp)
     }
 
     pub fn seed_order(&mut self, body: &Object, now: Timestamp) -> Result<u64, Refusal> {
-        let stamp = self.seed_stamp(body, now)?;
+        let stamp = Stamp::of_seed(&self.account, body, self.crm_time(now))?;
         order_write::create_row(&mut self.account, body, &stamp)
     }
 
-    fn seed_stamp(&self, body: &Object, now: Timestamp) -> Result<Stamp, Refusal> {
-        let site = match text_of(body, "site") {
-            "" => self.account.first_store(),
-            site if self.account.has_store(site) => site.to_owned(),
-            _ => return Err(Refusal::entity("site", "This value is not valid.")),
+    /// Somebody in the CRM changes an order (`by`, a person by default).
+    pub fn edit_order(&mut self, id: u64, body: &Object, now: Timestamp) -> Result<(), Refusal> {
+        let stamp = Stamp::of_seed(&self.account, body, self.crm_time(now))?;
+        order_write::edit_row(&mut self.account, id, body, &stamp)
+    }
+
+    /// A person deletes an order, or merges it `into` another one; what is wrong otherwise.
+    pub fn end_order(&mut self, id: u64, body: &Object, now: Timestamp) -> Result<(), String> {
+        let now = self.crm_time(now);
+        let account = &mut self.account;
+        if account.orders.get(id).is_none() {
+            return Err(format!("there is no order {id}"));
+        }
+        if let Some(survivor) = order_end::survivor(account, body)? {
+            order_end::merge(account, id, survivor, "ours", now);
+            return Ok(());
+        }
+        let actor = Actor::parse(text_of(body, "by")).ok_or("by: user, user:2, rule, …")?;
+        order_end::end(account, id, actor, None, now);
+        Ok(())
+    }
+
+    /// Writes leads down without telling anybody; none when a site is not there.
+    pub fn seed_leads(&mut self, specs: &[LeadSpec], now: Timestamp) -> Option<Vec<u64>> {
+        specs.iter().map(|spec| Some(self.site(spec.site)?.register(spec, now).id)).collect()
+    }
+
+    /// Makes a whole crowd.
+    pub fn seed_crowd(&mut self, crowd: &Crowd, now: Timestamp) -> Result<Made, Refusal> {
+        let mut made = Made::default();
+        let grow = |range: &mut Option<(u64, u64)>, id| {
+            *range = Some((range.map_or(id, |(first, _)| first), id));
         };
-        Ok(Stamp { site, origin: Origin::Seed, now })
+        for number in 0..crowd.people {
+            let person = crowd.person(number);
+            if crowd.leads && self.seed_leads(&[crowd.lead(&person)], now).is_some() {
+                made.leads += 1;
+            }
+            let customer = self.seed_customer(&person.customer(&self.account), now)?;
+            grow(&mut made.customers, customer);
+            for position in 0..if crowd.orders { crowd.each } else { 0 } {
+                let order = person.order(&self.account, customer, position);
+                grow(&mut made.orders, self.seed_order(&order, now)?);
+            }
+        }
+        Ok(made)
+    }
+
+    /// The CRM's own clock.
+    fn crm_time(&self, now: Timestamp) -> Timestamp {
+        let skew = SignedDuration::from_millis(self.account.switches.clock_skew_ms);
+        now.saturating_add(skew).unwrap_or(now)
     }
 
     /// The site that is asked for, else the first.
@@ -251,20 +299,35 @@ impl World {
         true
     }
 
-    fn refused_deals(&self) -> Vec<DealWrite> {
-        self.sites.iter().flat_map(|site| site.deals.refused().iter().cloned()).collect()
+    pub fn ledger(&self) -> Ledger {
+        self.ledger_of(|_| true)
     }
 
-    pub fn ledger(&self) -> Ledger {
+    /// The wanted parts of the ledger; the others are empty.
+    pub fn ledger_of(&self, wanted: impl Fn(&str) -> bool) -> Ledger {
+        let account = &self.account;
+        // Duplicates are found among customers and orders.
+        let wanted = |part: &str| {
+            wanted(part) || (wanted("duplicates") && (part == "customers" || part == "orders"))
+        };
+        let sites = |part: &str| if wanted(part) { self.sites.as_slice() } else { &[] };
         Ledger {
-            customers: self.account.customers.rows().map(Into::into).collect(),
-            orders: self.account.orders.rows().map(Into::into).collect(),
-            leads: self.sites.iter().flat_map(|site| site.leads.iter().cloned()).collect(),
-            deals: self.sites.iter().flat_map(|site| site.deals.iter().cloned()).collect(),
-            refused_deals: self.refused_deals(),
+            customers: rows(wanted("customers"), account.customers.rows()),
+            orders: rows(wanted("orders"), account.orders.rows()),
+            gone_orders: rows(wanted("gone_orders"), account.gone.values()),
+            leads: sites("leads").iter().flat_map(|site| site.leads.iter().cloned()).collect(),
+            deals: sites("deals").iter().flat_map(|site| site.deals.iter().cloned()).collect(),
+            refused_deals: sites("refused_deals")
+                .iter()
+                .flat_map(|site| site.deals.refused().iter().cloned())
+                .collect(),
             retailcrm: self.crm_traffic.counters(),
             calltouch: self.calltouch_traffic.counters(),
             faults: self.faults.struck().clone(),
         }
     }
+}
+
+fn rows<'a, T: 'a, E: From<&'a T>>(wanted: bool, rows: impl Iterator<Item = &'a T>) -> Vec<E> {
+    if wanted { rows.map(E::from).collect() } else { Vec::new() }
 }

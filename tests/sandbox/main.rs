@@ -6,6 +6,7 @@ mod calltouch;
 mod control;
 mod crm;
 mod deals;
+mod history;
 
 use leadlink::sandbox::{Options, Sandbox};
 use reqwest::{Client, RequestBuilder};

@@ -2,14 +2,16 @@
 //! written by `customer_write` and `order_write` alone, each with its origin.
 
 use crate::sandbox::crm::factory::{self, References};
+use crate::sandbox::crm::history::{Actor, Book, Change, Step, Subject};
 use crate::sandbox::crm::lists::Away;
 use crate::sandbox::crm::shelf::{Row, Shelf, exact_key};
+use crate::sandbox::crm::triggers::{Called, Firing, Trigger};
 use crate::sandbox::switches::Switches;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 pub type Object = Map<String, Value>;
@@ -221,6 +223,14 @@ pub struct Account {
     pub orders: Shelf<Order>,
     pub notes: Vec<Object>,
     pub merges: Vec<Merge>,
+    pub history: Book,
+    pub customer_history: Book,
+    /// Orders that were deleted or merged.
+    pub gone: BTreeMap<u64, Order>,
+    pub triggers: Vec<Trigger>,
+    /// What triggers have not told yet.
+    pub fired: Vec<Firing>,
+    pub called: Vec<Called>,
     pub switches: Switches,
     pub url: String,
     pub seed: u64,
@@ -239,6 +249,12 @@ impl Account {
             orders: Shelf::default(),
             notes: Vec::new(),
             merges: Vec::new(),
+            history: Book::default(),
+            customer_history: Book::default(),
+            gone: BTreeMap::new(),
+            triggers: Vec::new(),
+            fired: Vec::new(),
+            called: Vec::new(),
             switches,
             url: String::new(),
             seed: 0,
@@ -284,19 +300,34 @@ impl Account {
         self.merges = later;
         for merge in due {
             for source in merge.sources {
-                self.customers.change(source, |customer| {
-                    customer.combined_to = Some(merge.result);
-                });
-                for order in self.orders.with_owner(source) {
-                    self.orders.change(order, |order| {
-                        for owner in [&mut order.customer, &mut order.contact] {
-                            if *owner == Some(source) {
-                                *owner = Some(merge.result);
-                            }
-                        }
-                    });
-                }
+                self.merge_customer(source, merge.result, now);
             }
+        }
+    }
+
+    /// The source is gone, its orders are the survivor's.
+    fn merge_customer(&mut self, source: u64, result: u64, now: Timestamp) {
+        let site = self.customers.change(source, |customer| {
+            customer.combined_to = Some(result);
+            customer.site.clone()
+        });
+        let Some(site) = site else { return };
+        let (actor, at) = (Actor::Combine, whole_second(now));
+        let subject = Subject { row: source, site, actor, at, stored_at: now };
+        let change = Change::new("id", json!(source), Value::Null);
+        self.customer_history.write(&subject, Step::Deleted(Some(result)), change);
+        for order in self.orders.with_owner(source) {
+            let site = self.orders.change(order, |order| {
+                for owner in [&mut order.customer, &mut order.contact] {
+                    if *owner == Some(source) {
+                        *owner = Some(result);
+                    }
+                }
+                order.site.clone()
+            });
+            let subject = Subject { row: order, site: site.unwrap_or_default(), ..subject.clone() };
+            let change = Change::new("customer", json!({ "id": source }), json!({ "id": result }));
+            self.history.write(&subject, Step::Changed, change);
         }
     }
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// A request that was let in.
 pub struct Call<'a> {
+    /// The key that it came with.
+    pub key: String,
     pub query: &'a Params,
     pub body: &'a Params,
     /// What stood at the `{…}` of the path.

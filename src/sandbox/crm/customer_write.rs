@@ -2,24 +2,17 @@
 //! successful write passes through `create_row` or `edit_row` and counts once.
 
 use crate::sandbox::answer::{Answer, Refusal};
-use crate::sandbox::crm::account::{
-    Account, Customer, Merge, Object, Origin, text_of, whole_second,
-};
+use crate::sandbox::crm::account::{Account, Customer, Merge, Object, text_of};
 use crate::sandbox::crm::call::Call;
 use crate::sandbox::crm::customers::find;
 use crate::sandbox::crm::fields;
+use crate::sandbox::crm::history::{self, Change, Step};
+use crate::sandbox::crm::stamp::Stamp;
 use crate::sandbox::digits::digits;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 type Result<T = Answer> = std::result::Result<T, Refusal>;
-
-/// Where and when a row is written, and for whom.
-pub struct Stamp {
-    pub site: String,
-    pub origin: Origin,
-    pub now: Timestamp,
-}
 
 /// Fields that are kept as sent.
 const KEPT: &[&str] = &[
@@ -45,7 +38,7 @@ const TEXTS: &[&str] = &["firstName", "lastName", "patronymic", "email", "extern
 pub fn create(account: &mut Account, call: &Call) -> Result {
     let body = call.object("customer")?;
     let site = call.write_site(account, &body)?;
-    let id = create_row(account, &body, &Stamp { site, origin: Origin::Api, now: call.now })?;
+    let id = create_row(account, &body, &Stamp::of_call(site, call))?;
     Ok(Answer::json(201, &json!({"success": true, "id": id})))
 }
 
@@ -53,7 +46,7 @@ pub fn create(account: &mut Account, call: &Call) -> Result {
 pub fn edit(account: &mut Account, call: &Call) -> Result {
     let body = call.object("customer")?;
     let id = find(account, call)?;
-    edit_row(account, id, &body)?;
+    edit_row(account, id, &body, &Stamp::of_call(String::new(), call))?;
     Ok(Answer::json(200, &json!({"success": true, "id": id})))
 }
 
@@ -65,10 +58,9 @@ pub fn upload(account: &mut Account, call: &Call) -> Result {
     }
     let (mut uploaded, mut failed, mut errors) = (Vec::new(), Vec::new(), Object::new());
     for (position, body) in rows.iter().enumerate() {
-        let origin = Origin::Api;
         let written = call
             .write_site(account, body)
-            .and_then(|site| create_row(account, body, &Stamp { site, origin, now: call.now }));
+            .and_then(|site| create_row(account, body, &Stamp::of_call(site, call)));
         match written {
             Ok(id) => uploaded.push(reference(id, body)),
             Err(refusal) => {
@@ -100,10 +92,9 @@ pub fn reference(id: u64, body: &Object) -> Value {
 pub fn fix_external_ids(account: &mut Account, call: &Call) -> Result {
     let pairs = id_pairs(&call.objects("customers")?)?;
     for (id, external) in pairs {
-        account
-            .customers
-            .change(id, |row| row.external_id = Some(external))
-            .ok_or_else(|| Refusal::new(404, "Not found map"))?;
+        let body = Object::from_iter([("externalId".to_owned(), json!(external))]);
+        edit_row(account, id, &body, &Stamp::of_call(String::new(), call))
+            .map_err(|_| Refusal::new(404, "Not found map"))?;
     }
     Ok(Answer::json(200, &json!({"success": true})))
 }
@@ -146,10 +137,10 @@ pub fn create_row(account: &mut Account, body: &Object, stamp: &Stamp) -> Result
         let text = format!("Customer with externalId={external} already exists.");
         return Err(Refusal::new(400, &text));
     }
-    let created_at = created_at(account, body, stamp)?;
+    let created_at = stamp.created_at(account, body)?;
     let custom = fields::accept(account, "customer", body, stamp.origin)?;
     let mut row = Customer {
-        id: seeded_id(body, stamp).unwrap_or_else(|| account.customers.next_id()),
+        id: stamp.id(body).unwrap_or_else(|| account.customers.next_id()),
         external_id,
         site: stamp.site.clone(),
         created_at,
@@ -166,21 +157,33 @@ pub fn create_row(account: &mut Account, body: &Object, stamp: &Stamp) -> Result
     };
     apply(account, &mut row, body)?;
     let id = row.id;
+    if stamp.noted {
+        let mut subject = stamp.subject(id, &row.site, stamp.actor.clone());
+        subject.at = row.created_at;
+        let change = Change::new("id", Value::Null, json!(id));
+        account.customer_history.write(&subject, Step::Created, change);
+    }
     account.customers.put(row);
     Ok(id)
 }
 
 /// Changes the fields that are sent.
-pub fn edit_row(account: &mut Account, id: u64, body: &Object) -> Result<()> {
+pub fn edit_row(account: &mut Account, id: u64, body: &Object, stamp: &Stamp) -> Result<()> {
     check_texts(body, TEXTS)?;
-    let custom = fields::accept(account, "customer", body, Origin::Api)?;
-    let mut row = account.customers.get(id).cloned().ok_or_else(Refusal::not_found)?;
+    let custom = fields::accept(account, "customer", body, stamp.origin)?;
+    let before = account.customers.get(id).cloned().ok_or_else(Refusal::not_found)?;
+    let mut row = before.clone();
     apply(account, &mut row, body)?;
     row.custom.extend(custom);
     if let Some(external) = external_id(body) {
         row.external_id = Some(external);
     }
     row.edits += 1;
+    if stamp.noted {
+        let subject = stamp.subject(id, &row.site, stamp.actor.clone());
+        let changes = history::customer_changes(&before, &row);
+        account.customer_history.write_all(&subject, changes);
+    }
     account.customers.change(id, |old| *old = row);
     Ok(())
 }
@@ -265,22 +268,6 @@ pub fn external_id(body: &Object) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
-}
-
-/// `createdAt` of the body, else now; to the second.
-pub fn created_at(account: &Account, body: &Object, stamp: &Stamp) -> Result<Timestamp> {
-    let text = text_of(body, "createdAt");
-    if text.is_empty() {
-        return Ok(whole_second(stamp.now));
-    }
-    account
-        .parse_stamp(text)
-        .ok_or_else(|| Refusal::entity("createdAt", "This value is not valid."))
-}
-
-/// Only a seed chooses its id.
-pub fn seeded_id(body: &Object, stamp: &Stamp) -> Option<u64> {
-    if stamp.origin == Origin::Seed { body.get("id").and_then(Value::as_u64) } else { None }
 }
 
 /// `POST /customers/notes/create`.

@@ -7,13 +7,19 @@ pub mod customer_write;
 pub mod customers;
 pub mod factory;
 pub mod fields;
+pub mod history;
+mod history_read;
 pub mod lists;
+mod order_customer;
+pub mod order_end;
 pub mod order_write;
 pub mod orders;
 pub mod query;
 pub mod render;
 pub mod shelf;
+pub mod stamp;
 pub mod system;
+pub mod triggers;
 
 use crate::sandbox::answer::{Answer, Refusal};
 use crate::sandbox::params::Params;
@@ -52,11 +58,14 @@ const ROUTES: &[Route] = &[
         "customer_write",
         customer_write::fix_external_ids,
     ),
+    ("GET", "/api/v5/customers/history", "customer_read", history_read::customers),
     ("GET", "/api/v5/customers/notes", "customer_read", customer_write::notes),
     ("POST", "/api/v5/customers/notes/create", "customer_write", customer_write::note),
     ("GET", "/api/v5/customers/{}", "customer_read", customers::get),
     ("POST", "/api/v5/customers/{}/edit", "customer_write", customer_write::edit),
     ("GET", "/api/v5/orders", "order_read", orders::list),
+    ("GET", "/api/v5/orders/history", "order_read", history_read::orders),
+    ("POST", "/api/v5/orders/combine", "order_write", order_end::combine),
     ("GET", "/api/v5/orders/statuses", "order_read", orders::statuses),
     ("POST", "/api/v5/orders/create", "order_write", order_write::create),
     ("POST", "/api/v5/orders/upload", "order_write", order_write::upload),
@@ -110,6 +119,7 @@ fn try_answer(account: &mut Account, incoming: &Incoming) -> Result<Answer, Refu
     let stores = account.stores.iter().map(|store| store.code.clone());
     let seen = |code: &String| key.sites.as_ref().is_none_or(|sites| sites.contains(code));
     let call = Call {
+        key: key.key.clone(),
         query: incoming.query,
         body: incoming.body,
         args: args.clone(),

@@ -2,17 +2,18 @@
 //! nothing; every successful one is noted in the order's `writes`, once.
 
 use crate::sandbox::answer::{Answer, Refusal};
-use crate::sandbox::crm::account::{Account, Object, Order, Origin, Write, text_of};
+use crate::sandbox::crm::account::{Account, Object, Order, Origin, Write, text_of, whole_second};
 use crate::sandbox::crm::call::Call;
 use crate::sandbox::crm::customer_write::{
-    Stamp, add_phone, check_manager, check_texts, create_row as create_customer, created_at,
-    external_id, id_pairs, reference, seeded_id,
+    check_manager, check_texts, external_id, id_pairs, reference,
 };
 use crate::sandbox::crm::factory::References;
+use crate::sandbox::crm::history::{self, Actor, Change, Step};
+use crate::sandbox::crm::order_customer::{customer_of, customer_of_edit, touch_customer};
 use crate::sandbox::crm::orders::find;
+use crate::sandbox::crm::stamp::Stamp;
+use crate::sandbox::crm::triggers::{Firing, Happening};
 use crate::sandbox::crm::{fields, render};
-use crate::sandbox::digits::{canonical, tail};
-use crate::sandbox::switches::Pairing;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -53,7 +54,10 @@ const KEPT: &[&str] = &[
     "discountManualPercent",
     "company",
     "applyRound",
+    "currency",
 ];
+/// Sums that a control route sets, whatever the items say.
+const SEEDED: &[&str] = &["summ", "totalSumm"];
 const TEXTS: &[&str] = &[
     "lastName",
     "firstName",
@@ -74,7 +78,7 @@ const TEXTS: &[&str] = &[
 pub fn create(account: &mut Account, call: &Call) -> Result {
     let body = call.object("order")?;
     let site = call.write_site(account, &body)?;
-    let id = create_row(account, &body, &Stamp { site, origin: Origin::Api, now: call.now })?;
+    let id = create_row(account, &body, &Stamp::of_call(site, call))?;
     shown(account, 201, id)
 }
 
@@ -82,12 +86,7 @@ pub fn create(account: &mut Account, call: &Call) -> Result {
 pub fn edit(account: &mut Account, call: &Call) -> Result {
     let body = call.object("order")?;
     let id = find(account, call)?;
-    edit_row(
-        account,
-        id,
-        &body,
-        &Stamp { site: String::new(), origin: Origin::Api, now: call.now },
-    )?;
+    edit_row(account, id, &body, &Stamp::of_call(String::new(), call))?;
     shown(account, 200, id)
 }
 
@@ -106,10 +105,9 @@ pub fn upload(account: &mut Account, call: &Call) -> Result {
     let (mut uploaded, mut failed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     let mut orders = Vec::new();
     for body in &rows {
-        let origin = Origin::Api;
         let written = call
             .write_site(account, body)
-            .and_then(|site| create_row(account, body, &Stamp { site, origin, now: call.now }));
+            .and_then(|site| create_row(account, body, &Stamp::of_call(site, call)));
         match written {
             Ok(id) => {
                 uploaded.push(reference(id, body));
@@ -143,10 +141,9 @@ pub fn upload(account: &mut Account, call: &Call) -> Result {
 /// `POST /orders/fix-external-ids`.
 pub fn fix_external_ids(account: &mut Account, call: &Call) -> Result {
     for (id, external) in id_pairs(&call.objects("orders")?)? {
-        account
-            .orders
-            .change(id, |row| row.external_id = Some(external))
-            .ok_or_else(|| Refusal::new(404, "Not found map"))?;
+        let body = Object::from_iter([("externalId".to_owned(), json!(external))]);
+        edit_row(account, id, &body, &Stamp::of_call(String::new(), call))
+            .map_err(|_| Refusal::new(404, "Not found map"))?;
     }
     Ok(Answer::json(200, &json!({"success": true})))
 }
@@ -160,19 +157,13 @@ pub fn create_row(account: &mut Account, body: &Object, stamp: &Stamp) -> Result
         return Err(Refusal::new(400, "Order already exists."));
     }
     check(account, body)?;
-    let created_at = created_at(account, body, stamp)?;
+    let created_at = stamp.created_at(account, body)?;
+    let status_at = stamp.status_at(account, body)?.unwrap_or(created_at);
     let custom = fields::accept(account, "order", body, stamp.origin)?;
-    let mut kept = Object::new();
-    let references = &account.references;
-    for (key, map) in
-        [("orderMethod", &references.order_methods), ("orderType", &references.order_types)]
-    {
-        kept.extend(References::default_for_api(map).map(|code| (key.to_owned(), json!(code))));
-    }
-    keep(&mut kept, body);
+    let kept = first_fields(account, body, stamp.origin);
     let customer = customer_of(account, body, "customer", stamp)?;
     let contact = customer_of(account, body, "contact", stamp)?.or(customer);
-    let id = seeded_id(body, stamp).unwrap_or_else(|| account.orders.next_id());
+    let id = stamp.id(body).unwrap_or_else(|| account.orders.next_id());
     let number = match text_of(body, "number") {
         "" => format!("{id}{}", if stamp.origin == Origin::Seed { 'C' } else { 'A' }),
         number => number.to_owned(),
@@ -191,7 +182,7 @@ pub fn create_row(account: &mut Account, body: &Object, stamp: &Stamp) -> Result
         site: stamp.site.clone(),
         status,
         created_at,
-        status_at: created_at,
+        status_at,
         stored_at: stamp.now,
         customer,
         contact,
@@ -202,8 +193,48 @@ pub fn create_row(account: &mut Account, body: &Object, stamp: &Stamp) -> Result
         writes: vec![write],
     };
     touch_customer(account, &row, stamp);
+    if stamp.noted {
+        note_creation(account, &row, body, stamp);
+    }
     account.orders.put(row);
     Ok(id)
+}
+
+/// The fields of a new order: what the account presets, then what is sent.
+fn first_fields(account: &Account, body: &Object, origin: Origin) -> Object {
+    let mut kept = Object::new();
+    let references = &account.references;
+    for (key, map) in
+        [("orderMethod", &references.order_methods), ("orderType", &references.order_types)]
+    {
+        kept.extend(References::default_for_api(map).map(|code| (key.to_owned(), json!(code))));
+    }
+    keep(&mut kept, body, origin);
+    kept
+}
+
+/// One entry of the creation, and one of the customer that the CRM itself found for it.
+fn note_creation(account: &mut Account, row: &Order, body: &Object, stamp: &Stamp) {
+    let mut subject = stamp.subject(row.id, &row.site, stamp.actor.clone());
+    subject.at = row.created_at;
+    let status = json!({ "code": row.status });
+    let change = Change::new("status", Value::Null, status);
+    account.history.write(&subject, Step::Created, change);
+    let named = body.get("customer").is_some_and(|customer| !customer.is_null());
+    if let Some(customer) = row.customer.filter(|_| !named) {
+        subject.actor = Actor::Code;
+        let customer = json!({"id": customer, "site": row.site});
+        let change = Change::new("customer", Value::Null, customer);
+        account.history.write(&subject, Step::Changed, change);
+    }
+    fire(account, row, Happening::New);
+}
+
+fn fire(account: &mut Account, row: &Order, happening: Happening) {
+    if !account.triggers.is_empty() {
+        let status = row.status.clone();
+        account.fired.push(Firing { order: row.id, status, happening });
+    }
 }
 
 /// Changes the fields that are sent; custom fields are merged by code.
@@ -211,8 +242,8 @@ pub fn edit_row(account: &mut Account, id: u64, body: &Object, stamp: &Stamp) ->
     check(account, body)?;
     let custom = fields::accept(account, "order", body, stamp.origin)?;
     let mut row = account.orders.get(id).cloned().ok_or_else(Refusal::not_found)?;
-    let before = (row.fields.clone(), row.custom.clone(), row.status.clone(), row.items.clone());
-    keep(&mut row.fields, body);
+    let before = row.clone();
+    keep(&mut row.fields, body, stamp.origin);
     for (code, value) in custom {
         if value.is_null() {
             drop(row.custom.remove(&code))
@@ -229,15 +260,23 @@ pub fn edit_row(account: &mut Account, id: u64, body: &Object, stamp: &Stamp) ->
     let status = text_of(body, "status");
     if !status.is_empty() && status != row.status {
         row.status = status.to_owned();
-        row.status_at = crate::sandbox::crm::account::whole_second(stamp.now);
+        row.status_at = whole_second(stamp.now);
     }
+    row.status_at = stamp.status_at(account, body)?.unwrap_or(row.status_at);
     if let Some(customer) = customer_of_edit(account, body, stamp)? {
         (row.customer, row.contact) = (Some(customer), Some(customer));
     }
-    let after = (row.fields.clone(), row.custom.clone(), row.status.clone(), row.items.clone());
-    let (leads, changed) = (leads(body), before != after);
+    let changes = history::order_changes(&before, &row);
+    let (leads, changed) = (leads(body), !changes.is_empty());
     row.writes.push(Write { kind: "edit", at: stamp.now, origin: stamp.origin, leads, changed });
     touch_customer(account, &row, stamp);
+    if stamp.noted {
+        let subject = stamp.subject(id, &row.site, stamp.actor.clone());
+        account.history.write_all(&subject, changes);
+        if before.status != row.status {
+            fire(account, &row, Happening::Status);
+        }
+    }
     account.orders.change(id, |old| *old = row);
     Ok(())
 }
@@ -266,8 +305,9 @@ fn check(account: &Account, body: &Object) -> Result<()> {
     items(body).map(drop)
 }
 
-fn keep(kept: &mut Object, body: &Object) {
-    for key in KEPT {
+fn keep(kept: &mut Object, body: &Object, origin: Origin) {
+    let seeded = if origin == Origin::Seed { SEEDED } else { &[] };
+    for key in KEPT.iter().chain(seeded) {
         match body.get(*key) {
             None => {}
             Some(Value::Null) => drop(kept.remove(*key)),
@@ -295,91 +335,4 @@ fn leads(body: &Object) -> BTreeMap<String, String> {
         (kind != "site" && !value.is_null()).then(|| (code.clone(), text))
     };
     custom.into_iter().flatten().filter_map(lead).collect()
-}
-
-/// The customer that `key` names; for an order without one, by the pairing switch.
-fn customer_of(
-    account: &mut Account,
-    body: &Object,
-    key: &str,
-    stamp: &Stamp,
-) -> Result<Option<u64>> {
-    match body.get(key) {
-        None | Some(Value::Null) if key == "customer" => pair(account, body, stamp),
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => named(account, value, key, &stamp.site).map(Some),
-    }
-}
-
-fn customer_of_edit(account: &Account, body: &Object, stamp: &Stamp) -> Result<Option<u64>> {
-    match body.get("customer") {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => named(account, value, "customer", &stamp.site).map(Some),
-    }
-}
-
-fn named(account: &Account, value: &Value, key: &str, site: &str) -> Result<u64> {
-    let unset = || Refusal::entity(key, "Set one of the following fields: id, externalId");
-    let (field, shown, row) = match (&value["id"], &value["externalId"]) {
-        (Value::Number(id), _) => {
-            ("id", id.to_string(), id.as_u64().and_then(|id| account.customers.get(id)))
-        }
-        (_, Value::String(external)) => {
-            ("externalId", external.clone(), account.customers.by_external(external, site))
-        }
-        _ => return Err(unset()),
-    };
-    row.filter(|row| row.combined_to.is_none()).map(|row| row.id).ok_or_else(|| {
-        let text = format!("Customer with {field}={shown} not found.");
-        let errors = json!({ format!("{key}.{field}"): text });
-        Refusal::new(400, "Order is not loaded").with("errors", errors)
-    })
-}
-
-/// An order without a customer: one with its phone or e-mail, else a new one.
-fn pair(account: &mut Account, body: &Object, stamp: &Stamp) -> Result<Option<u64>> {
-    if account.switches.pairing == Pairing::None || stamp.origin == Origin::Seed {
-        return Ok(None);
-    }
-    let (phone, email) = (text_of(body, "phone"), text_of(body, "email"));
-    if account.switches.pairing == Pairing::Match {
-        let mut ids = account.customers.with_digits(&tail(phone)).unwrap_or_default();
-        ids.retain(|id| {
-            let row = account.customers.get(*id);
-            row.is_some_and(|row| row.phones.iter().any(|own| canonical(own) == canonical(phone)))
-        });
-        if ids.is_empty() && !email.is_empty() {
-            ids = account.customers.with_email(email);
-        }
-        ids.retain(|id| account.customers.get(*id).is_some_and(|row| row.combined_to.is_none()));
-        if let Some(found) = account.customers.sorted(ids).first() {
-            return Ok(Some(*found));
-        }
-    }
-    let mut person = Object::new();
-    for key in ["firstName", "lastName", "patronymic", "email"] {
-        person.extend(body.get(key).map(|value| (key.to_owned(), value.clone())));
-    }
-    if !phone.is_empty() {
-        person.insert("phones".to_owned(), json!([{ "number": phone }]));
-    }
-    let stamp = Stamp { site: stamp.site.clone(), origin: Origin::Code, now: stamp.now };
-    create_customer(account, &person, &stamp).map(Some)
-}
-
-/// An order's contacts reach the customer that it is linked to (php testCreate).
-fn touch_customer(account: &mut Account, row: &Order, stamp: &Stamp) {
-    if stamp.origin == Origin::Seed || !account.switches.order_contacts_change_customer {
-        return;
-    }
-    let phone = text_of(&row.fields, "phone").to_owned();
-    let email = text_of(&row.fields, "email").to_owned();
-    if let Some(id) = row.contact {
-        account.customers.change(id, |customer| {
-            add_phone(customer, &phone);
-            if !email.is_empty() {
-                customer.email = email;
-            }
-        });
-    }
 }

@@ -36,7 +36,9 @@ pub fn sums(order: &Order) -> (Decimal, Decimal) {
     let summ: Decimal = order.items.iter().map(item).fold(Decimal::ZERO, Decimal::saturating_add);
     let delivery = decimal(order.fields.get("delivery").and_then(|delivery| delivery.get("cost")));
     let discount = decimal(order.fields.get("discountManualAmount"));
-    (summ, summ.saturating_add(delivery).saturating_sub(discount))
+    let total = summ.saturating_add(delivery).saturating_sub(discount);
+    let seeded = |key: &str, sum| order.fields.get(key).map_or(sum, |value| decimal(Some(value)));
+    (seeded("summ", summ), seeded("totalSumm", total))
 }
 
 /// A customer as `GET /customers/{id}` shows it.
@@ -123,6 +125,8 @@ pub fn order(account: &Account, row: &Order) -> Value {
         body.insert(key.into(), value);
     }
     body.extend(row.fields.clone());
+    body.insert("summ".into(), number(summ));
+    body.insert("totalSumm".into(), number(total));
     let customer = person(account, row.customer);
     let contact =
         if row.contact == row.customer { customer.clone() } else { person(account, row.contact) };

@@ -89,6 +89,13 @@ impl<T: Row> Shelf<T> {
         Some(result)
     }
 
+    /// Takes a row away; its id is not given again.
+    pub fn remove(&mut self, id: u64) -> Option<T> {
+        let row = self.rows.remove(&id)?;
+        self.unindex(&row);
+        Some(row)
+    }
+
     fn unindex(&mut self, row: &T) {
         let id = row.id();
         if let Some(ids) = row.external_id().and_then(|text| self.by_external.get_mut(text)) {

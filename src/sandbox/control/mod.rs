@@ -1,29 +1,35 @@
 //! The control routes under `/_sandbox`, on RetailCRM's port. Invariant: they count towards no
 //! limit, meet no fault, and say in one list what they are.
 
-use crate::sandbox::calltouch::hook::{self, Delivery};
-use crate::sandbox::calltouch::lead::LeadSpec;
-use crate::sandbox::crm::account::{Object, Origin, Store};
-use crate::sandbox::crm::customer_write::Stamp;
+mod calltouch;
+mod crm;
+
+pub use calltouch::send;
+
+use crate::sandbox::crm::account::{Object, Store};
+use crate::sandbox::crm::fields;
 use crate::sandbox::crm::lists::{self, Change};
-use crate::sandbox::crm::{fields, order_write};
 use crate::sandbox::faults::{Faults, Rule};
 use crate::sandbox::world::{World, powerless_key, site_key};
-use crate::sandbox::{Hub, Sent, Switches};
-use axum::extract::{Path, Query, State};
+use crate::sandbox::{Hub, Switches};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use jiff::SignedDuration;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What `GET /_sandbox` lists.
 pub const HELP: &[(&str, &str)] = &[
     ("GET /_sandbox", "addresses, keys and this list"),
-    ("GET /_sandbox/ledger", "customers, orders, leads, counters, faults struck, duplicates"),
+    (
+        "GET /_sandbox/ledger?parts=deals,faults",
+        "customers, orders, gone_orders, leads, deals, refused_deals, retailcrm and calltouch (counters), faults (struck), duplicates; without parts all of them",
+    ),
     ("GET /_sandbox/requests?limit=100", "counters and the last requests of both far sides"),
     ("POST /_sandbox/reset", "everything as at the start"),
     ("POST /_sandbox/clock", r#"{"shift_ms": N}: moves the clock"#),
@@ -34,7 +40,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("POST /_sandbox/limits", r#"{"crm_rps": 10, "calltouch_rps": 5}; null: no limit"#),
     (
         "POST /_sandbox/switches",
-        r#"some of: phone_match, unknown_filter, listing, search_lag_ms, …"#,
+        r#"some of: phone_match, unknown_filter, listing, search_lag_ms, history_lag_ms, clock_skew_ms, max_search_depth, diary_lag_ms, diary_excludes_date_to, …"#,
     ),
     ("POST /_sandbox/stores", r#"[{"code": "main", "name": "Main shop", "ordering": 10}]"#),
     (
@@ -55,9 +61,28 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "POST /_sandbox/orders",
-        "one order or a list: customer, createdAt, status, customFields as given",
+        "one order or a list: customer, createdAt, statusUpdatedAt, status, customFields, totalSumm as given; `by` as below; \"history\": false: it stands there already, silently",
     ),
-    ("POST /_sandbox/orders/{id}", "a person in the CRM changes an order"),
+    (
+        "POST /_sandbox/orders/{id}",
+        r#"a person in the CRM changes an order; "by": user, user:2, rule, code, combine, split, api, api:KEY"#,
+    ),
+    (
+        "POST /_sandbox/orders/{id}/delete",
+        r#"a person deletes an order; {"into": 7}: merges it into that one"#,
+    ),
+    (
+        "POST /_sandbox/history",
+        r#"{"hold_next": 1, "hold": [17], "release": []}: entries that are not seen for now (release of no ids: all); "of": "customers""#,
+    ),
+    (
+        "POST /_sandbox/triggers",
+        r#"{"url", "method": "post|get|json|text", "params": {"id": "{id}"}, "on": ["new", "status"], "lose": 1, "duplicates": 1} or a list; GET: the calls"#,
+    ),
+    (
+        "POST /_sandbox/crowd",
+        r#"{"people": 100000, "orders": true, "leads": true, "from": "2025-01-01T00:00:00Z", "to": "…"}: that many customers, each with an order and the lead before it"#,
+    ),
     (
         "POST /_sandbox/sites",
         r#"{"site_id": 4343, "token": "…"}: one more Calltouch site; without token that of the first"#,
@@ -65,7 +90,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("POST /_sandbox/hook", r#"{"url": "http://…/hooks/calltouch-main/…"}: where webhooks go"#),
     (
         "POST /_sandbox/leads",
-        r#"{"type": "call|request|chat", "phone", "email", "name", "subject", "utm_source", …, "id" (tell of that lead again), "at" (RFC 3339), "hook_url", "format": "form|get|json", "deliveries": 2, "drop", "omit": ["id"], "phase": "start|end|both", "duration", "waiting", "journal", "journal_delay_ms"}"#,
+        r#"{"type": "call|request|chat", "phone", "email", "name", "subject", "utm_source", …, "id" (tell of that lead again), "site", "at" (RFC 3339), "hook_url", "format": "form|get|json", "deliveries": 2, "drop", "omit": ["id"], "phase": "start|end|both", "duration", "waiting", "journal", "journal_delay_ms"}; a list is written down without webhooks"#,
     ),
 ];
 
@@ -86,13 +111,18 @@ pub fn routes(door: Router, hub: Arc<Hub>) -> Router {
         .route("/_sandbox/custom-fields", post(custom_field))
         .route("/_sandbox/lists", post(lists))
         .route("/_sandbox/rights", post(rights))
-        .route("/_sandbox/customers", post(customers))
-        .route("/_sandbox/orders", post(orders))
-        .route("/_sandbox/orders/{id}", post(edit_order))
-        .route("/_sandbox/sites", post(sites))
-        .route("/_sandbox/hook", post(set_hook))
-        .route("/_sandbox/leads", post(leads))
+        .route("/_sandbox/customers", post(crm::customers))
+        .route("/_sandbox/orders", post(crm::orders))
+        .route("/_sandbox/orders/{id}", post(crm::edit_order))
+        .route("/_sandbox/orders/{id}/delete", post(crm::delete_order))
+        .route("/_sandbox/history", post(crm::history))
+        .route("/_sandbox/triggers", get(crm::triggers).post(crm::set_triggers))
+        .route("/_sandbox/crowd", post(crm::crowd))
+        .route("/_sandbox/sites", post(calltouch::sites))
+        .route("/_sandbox/hook", post(calltouch::set_hook))
+        .route("/_sandbox/leads", post(calltouch::leads))
         .route("/_sandbox/{*rest}", any(unknown))
+        .layer(DefaultBodyLimit::disable())
         .with_state(hub);
     door.merge(control)
 }
@@ -103,6 +133,13 @@ fn done() -> Response {
 
 fn wrong(text: String) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({ "error": text }))).into_response()
+}
+
+/// A body that is one thing or a list of them.
+fn one_or_many<T: DeserializeOwned>(body: Value) -> Result<Vec<T>, String> {
+    let rows = if let Value::Array(rows) = body { rows } else { vec![body] };
+    let rows = rows.into_iter().map(serde_json::from_value);
+    rows.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
 async fn index(State(hub): Shared) -> Response {
@@ -128,11 +165,24 @@ async fn unknown() -> Response {
     (StatusCode::NOT_FOUND, Json(error)).into_response()
 }
 
-async fn ledger(State(hub): Shared) -> Response {
-    let ledger = hub.world().ledger();
-    let duplicates = json!(ledger.duplicates());
+#[derive(Deserialize)]
+struct Parts {
+    parts: Option<String>,
+}
+
+async fn ledger(State(hub): Shared, Query(Parts { parts }): Query<Parts>) -> Response {
+    let wanted = |part: &str| match &parts {
+        Some(parts) => parts.split(',').any(|name| name.trim() == part),
+        None => true,
+    };
+    let ledger = hub.world().ledger_of(wanted);
     let mut body = json!(ledger);
-    body["duplicates"] = duplicates;
+    if wanted("duplicates") {
+        body["duplicates"] = json!(ledger.duplicates());
+    }
+    if let Value::Object(parts) = &mut body {
+        parts.retain(|part, _| wanted(part));
+    }
     Json(body).into_response()
 }
 
@@ -258,120 +308,4 @@ async fn rights(State(hub): Shared, Json(rights): Json<Rights>) -> Response {
         key.sites = rights.sites;
     }
     done()
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    Many(Vec<Object>),
-    One(Object),
-}
-
-async fn customers(State(hub): Shared, Json(rows): Json<OneOrMany>) -> Response {
-    seed(&hub, rows, |world, body, now| world.seed_customer(body, now))
-}
-
-async fn orders(State(hub): Shared, Json(rows): Json<OneOrMany>) -> Response {
-    seed(&hub, rows, |world, body, now| world.seed_order(body, now))
-}
-
-fn seed(
-    hub: &Hub,
-    rows: OneOrMany,
-    write: impl Fn(&mut World, &Object, jiff::Timestamp) -> Result<u64, crate::sandbox::answer::Refusal>,
-) -> Response {
-    let rows = match rows {
-        OneOrMany::Many(rows) => rows,
-        OneOrMany::One(row) => vec![row],
-    };
-    let now = hub.clock.now();
-    let mut world = hub.world();
-    let mut ids = Vec::new();
-    for (position, row) in rows.iter().enumerate() {
-        match write(&mut world, row, now) {
-            Ok(id) => ids.push(id),
-            Err(refusal) => return wrong(format!("row {position}: {}", refusal.line())),
-        }
-    }
-    Json(json!({ "ids": ids })).into_response()
-}
-
-async fn edit_order(State(hub): Shared, Path(id): Path<u64>, Json(body): Json<Object>) -> Response {
-    let stamp = Stamp { site: String::new(), origin: Origin::Seed, now: hub.clock.now() };
-    match order_write::edit_row(&mut hub.world().account, id, &body, &stamp) {
-        Ok(()) => done(),
-        Err(refusal) => wrong(refusal.line()),
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewSite {
-    site_id: u64,
-    token: Option<String>,
-}
-
-async fn sites(State(hub): Shared, Json(new): Json<NewSite>) -> Response {
-    let token = new.token.as_deref().unwrap_or(&hub.options.token);
-    if hub.world().add_site(new.site_id, token) {
-        return done();
-    }
-    wrong(format!("{}: there is such a site", new.site_id))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HookUrl {
-    url: Option<String>,
-}
-
-async fn set_hook(State(hub): Shared, Json(hook): Json<HookUrl>) -> Response {
-    hub.world().hook_url = hook.url;
-    done()
-}
-
-async fn leads(State(hub): Shared, Json(spec): Json<LeadSpec>) -> Response {
-    Json(json!(send(&hub, spec).await)).into_response()
-}
-
-/// Makes the lead, then sends its webhooks.
-pub async fn send(hub: &Arc<Hub>, spec: LeadSpec) -> Sent {
-    let now = hub.clock.now();
-    let (lead, hooks, url) = {
-        let mut world = hub.world();
-        let url = spec.hook_url.clone().or_else(|| world.hook_url.clone());
-        let none = Sent { lead: None, deliveries: Vec::new() };
-        let Some(site) = world.site(spec.site) else { return none };
-        let known = spec.id.and_then(|id| site.lead(spec.kind, id).cloned());
-        if spec.id.is_some() && known.is_none() {
-            return none;
-        }
-        let is_new = known.is_none();
-        let mut lead = known.unwrap_or_else(|| site.register(&spec, now));
-        if spec.test && is_new {
-            lead.id = 0;
-        }
-        let hooks = hook::hooks(site, &lead, &spec, now);
-        (lead, hooks, url)
-    };
-    let mut deliveries: Vec<Delivery> = Vec::new();
-    if let Some(url) = url.filter(|_| !spec.drop) {
-        let times = spec.deliveries.unwrap_or(1);
-        let all = hooks.iter().flat_map(|hook| (0..times).map(move |_| hook.clone()));
-        let send = |hook| hook::deliver(&hub.client, &url, spec.format, hook);
-        if spec.parallel {
-            deliveries = futures_util::future::join_all(all.map(send)).await;
-        } else {
-            for hook in all {
-                deliveries.push(send(hook).await);
-            }
-        }
-    }
-    let mut world = hub.world();
-    if let Some(site) = world.site(spec.site) {
-        for delivery in &deliveries {
-            site.delivered(lead.kind, lead.id, delivery.status);
-        }
-    }
-    Sent { lead: (!spec.test).then_some(lead), deliveries }
 }
