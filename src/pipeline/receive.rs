@@ -7,6 +7,9 @@ use crate::store;
 use crate::telemetry;
 use std::sync::atomic::Ordering;
 
+/// The channel of what came in at a door.
+pub const HOOK: &str = "hook";
+
 /// What stands at the door.
 #[derive(Debug)]
 pub struct Delivery {
@@ -37,14 +40,20 @@ pub async fn accept(
     if !connector.admits(secret) {
         return Receipt::NotFound;
     }
+    let received = pipeline.clock.now();
+    let mut dedupe_key = connector.dedupe_key(&delivery.content_type, &delivery.body);
+    if connector.wakes().is_some() {
+        // The same call an hour later calls anew.
+        dedupe_key = format!("{dedupe_key}@{}", received.as_second());
+    }
     let raw = Raw {
         id: 0,
         connection: connection.to_owned(),
-        channel: "hook".to_owned(),
-        dedupe_key: connector.dedupe_key(&delivery.content_type, &delivery.body),
+        channel: HOOK.to_owned(),
+        dedupe_key,
         content_type: delivery.content_type,
         body: delivery.body,
-        received: pipeline.clock.now(),
+        received,
     };
     match pipeline.store.accept(vec![raw], None).await {
         Ok(accepted) if accepted.new > 0 => {
