@@ -2,7 +2,7 @@
 //! Invariant: facts are read when deciding; the decision is stored whole before anything is sent.
 
 use super::resolve::{self, Unknowns};
-use super::{Pipeline, leads, remember};
+use super::{Pipeline, leads, perform, remember};
 use crate::clock::plus;
 use crate::connectors::http::in_background;
 use crate::connectors::port::Completion;
