@@ -5,7 +5,7 @@ use super::Pipeline;
 use crate::connectors::Connector;
 use crate::connectors::port::{Feed, Poll};
 use crate::domain::{Delay, Lead, Raw, Seen};
-use crate::rules::retry;
+use crate::rules::{self, retry};
 use crate::store::{self, CursorMove};
 use crate::telemetry;
 use jiff::Timestamp;
@@ -100,7 +100,7 @@ async fn keep_leads(
     // What cannot be read is told of where it is routed.
     let events = rows.iter().filter_map(|raw| connector.parse(raw).ok()).flatten();
     let leads = events.filter_map(|event| {
-        let lead = super::shim::lead(&pipeline.book, &event)?;
+        let lead = rules::leads::of(&pipeline.book, &event)?;
         Some(Lead { seen: Seen::JOURNAL, ..lead })
     });
     let leads: Vec<Lead> = leads.collect();

@@ -69,7 +69,7 @@ fn judge(pipeline: &Pipeline, now: Timestamp) -> Judge {
         let first_start = first_starts.get(&event.connection).copied();
         Judged {
             jobs: rules::route::route(&book, event, jobs, first_start, now),
-            lead: super::shim::lead(&book, event),
+            lead: rules::leads::of(&book, event),
             fate: super::shim::fate(&book, event),
         }
     })

@@ -1,13 +1,10 @@
 //! Stands in for what is being built. Invariant: it is gone soon.
 
-use crate::domain::{Event, Fate, Lead};
+use crate::domain::{Event, Fate};
 use crate::mapping::Bound;
 use crate::rules::{Book, Fault, Knowledge};
 use jiff::Timestamp;
 
-pub fn lead(_: &Book, _: &Event) -> Option<Lead> {
-    None
-}
 pub fn fate(_: &Book, _: &Event) -> Option<Fate> {
     None
 }
