@@ -105,7 +105,7 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     }
     knowledge.now = now;
     let asked = gather_facts(pipeline, claimed, bound, &mut knowledge).await?;
-    match super::shim::not_before(bound, claimed.registered, &knowledge) {
+    match rules::decide::not_before(bound, claimed.registered, &knowledge) {
         Ok(None) => {}
         Ok(Some((due, why))) => return settle(pipeline, claimed, due, &why).await,
         Err(fault) => return park(pipeline, claimed, &fault.to_string()).await,

@@ -20,7 +20,6 @@ pub mod resolve;
 pub mod retention;
 pub mod route;
 pub mod run;
-pub mod shim;
 pub mod state;
 pub mod sweep;
 pub mod tend;

@@ -100,7 +100,7 @@ async fn keep_leads(
     // What cannot be read is told of where it is routed.
     let events = rows.iter().filter_map(|raw| connector.parse(raw).ok()).flatten();
     let leads = events.filter_map(|event| {
-        let lead = rules::leads::of(&pipeline.book, &event)?;
+        let lead = rules::route::lead(&pipeline.book, &event)?;
         Some(Lead { seen: Seen::JOURNAL, ..lead })
     });
     let leads: Vec<Lead> = leads.collect();

@@ -69,8 +69,8 @@ fn judge(pipeline: &Pipeline, now: Timestamp) -> Judge {
         let first_start = first_starts.get(&event.connection).copied();
         Judged {
             jobs: rules::route::route(&book, event, jobs, first_start, now),
-            lead: rules::leads::of(&book, event),
-            fate: super::shim::fate(&book, event),
+            lead: rules::route::lead(&book, event),
+            fate: rules::route::fate(&book, event),
         }
     })
 }
