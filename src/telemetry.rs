@@ -23,6 +23,8 @@ pub const UNREADABLE: &str = "leadlink_unreadable_total";
 pub const DECIDED: &str = "leadlink_decided_total";
 /// What came of steps. `connection`, `operation`, `outcome`
 pub const STEPS: &str = "leadlink_steps_total";
+/// What was made and told its lead. `connection`, `lead` (`call`, `request`, `chat` or `none`)
+pub const LINKED: &str = "leadlink_linked_total";
 /// Items that wait for a person.
 pub const WAITING_FOR_PERSON: &str = "leadlink_waiting_for_person";
 /// How long the oldest due job is due already.
@@ -31,6 +33,8 @@ pub const OLDEST_DUE_LAG: &str = "leadlink_oldest_due_lag_seconds";
 pub const JOBS: &str = "leadlink_jobs";
 /// Time since a feed was last read to its end. `connection`, `feed`
 pub const CURSOR_AGE: &str = "leadlink_cursor_age_seconds";
+/// How long after their registration events come by a feed. `connection`, `feed`
+pub const FEED_LAG: &str = "leadlink_feed_lag_seconds";
 /// Requests to far sides. `connection`, `path` (a template), `status` (or `none`)
 pub const REQUESTS: &str = "leadlink_requests_total";
 /// How long far sides took to answer. `connection`
@@ -146,6 +150,7 @@ fn describe() {
     describe_counter!(UNREADABLE, "Raw rows that no parser could read.");
     describe_counter!(DECIDED, "Decisions by flow, verdict and reason.");
     describe_counter!(STEPS, "What came of steps.");
+    describe_counter!(LINKED, "What was made, by the noun of the lead that it was told.");
     describe_counter!(REQUESTS, "Requests to far sides.");
     describe_counter!(CHORE_ROWS, "Rows that chores have deleted or written.");
     describe_gauge!(CHORE_AGE, Unit::Seconds, "Time since the last run of a chore was due.");
@@ -156,6 +161,11 @@ fn describe() {
     describe_gauge!(DRIFT, "Things that flows use and a far side has no longer, or not as it was.");
     describe_gauge!(OLDEST_DUE_LAG, Unit::Seconds, "How long the oldest due job is due already.");
     describe_gauge!(CURSOR_AGE, Unit::Seconds, "Time since a feed was last read to its end.");
+    describe_histogram!(
+        FEED_LAG,
+        Unit::Seconds,
+        "How long after their registration events come by a feed."
+    );
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "How long far sides took to answer.");
     describe_histogram!(WAIT_SECONDS, Unit::Seconds, "How long requests waited for their turn.");
 }
@@ -165,6 +175,9 @@ mod tests {
     use super::*;
     use std::io::Write;
     use std::sync::{Arc, Mutex};
+
+    const COUNTERS: [&str; 8] =
+        [ACCEPTED, DUPLICATES, UNREADABLE, DECIDED, STEPS, LINKED, REQUESTS, CHORE_ROWS];
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
@@ -221,7 +234,7 @@ mod tests {
         let telemetry = Telemetry { metrics: recorder.handle() };
         metrics::with_local_recorder(&recorder, || {
             describe();
-            for name in [ACCEPTED, DUPLICATES, UNREADABLE, DECIDED, STEPS, REQUESTS, CHORE_ROWS] {
+            for name in COUNTERS {
                 metrics::counter!(name, "connection" => "shop").increment(2);
             }
             for name in [
@@ -236,7 +249,7 @@ mod tests {
             ] {
                 metrics::gauge!(name).set(3.0);
             }
-            for name in [REQUEST_SECONDS, WAIT_SECONDS] {
+            for name in [REQUEST_SECONDS, WAIT_SECONDS, FEED_LAG] {
                 metrics::histogram!(name, "connection" => "shop").record(0.2);
             }
         });
@@ -244,7 +257,7 @@ mod tests {
         let text = telemetry.render_metrics();
         let help = text.lines().filter(|line| line.starts_with("# HELP")).count();
         let kinds = text.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!((help, kinds), (17, 17), "{text}");
+        assert_eq!((help, kinds), (19, 19), "{text}");
         assert!(text.contains("leadlink_accepted_total{connection=\"shop\"} 2"), "{text}");
         assert!(text.contains("leadlink_waiting_for_person 3"), "{text}");
         for (bound, count) in [("0.1", 0), ("0.25", 1), ("+Inf", 1)] {

@@ -2,8 +2,9 @@
 //! Invariant: facts are read when deciding; the decision is stored whole before anything is sent.
 
 use super::resolve::{self, Unknowns};
-use super::{Pipeline, leads, perform};
+use super::{Pipeline, leads, perform, remember};
 use crate::clock::plus;
+use crate::connectors::http::in_background;
 use crate::connectors::port::Completion;
 use crate::domain::offer::Kind;
 use crate::domain::{
@@ -41,7 +42,13 @@ const CALM: Duration = Duration::from_secs(30);
 /// Decides a claimed job and performs its plan. Whatever breaks off under it, the job is given back.
 pub async fn job(pipeline: &Pipeline, claimed: Claimed) {
     let job = claimed.fence.job;
-    let why = match AssertUnwindSafe(work(pipeline, &claimed)).catch_unwind().await {
+    let work = AssertUnwindSafe(work(pipeline, &claimed)).catch_unwind();
+    // What a person asked for leaves half of the rate to what is live.
+    let done = match claimed.event.asked {
+        true => in_background(work).await,
+        false => work.await,
+    };
+    let why = match done {
         Ok(Ok(()) | Err(Stop::Written)) => return,
         Ok(Err(Stop::Lost)) => {
             tracing::warn!(job, "the job was taken over");
@@ -98,6 +105,11 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     }
     knowledge.now = now;
     let asked = gather_facts(pipeline, claimed, bound, &mut knowledge).await?;
+    match rules::decide::not_before(bound, claimed.registered, &knowledge) {
+        Ok(None) => {}
+        Ok(Some((due, why))) => return settle(pipeline, claimed, due, &why).await,
+        Err(fault) => return park(pipeline, claimed, &fault.to_string()).await,
+    }
     let decided = rules::decide::decide(book, bound, &event, &knowledge);
     let lanes = rules::route::lanes(book, bound, &bound.flow.fact_lane, &knowledge);
     let (decision, lanes) = match both(decided, lanes) {
@@ -171,7 +183,7 @@ async fn gather_facts(
 ) -> Result<BTreeMap<String, Asked>, Stop> {
     let mut all = BTreeMap::new();
     loop {
-        let queries = match gather::next(&pipeline.book, bound, knowledge) {
+        let mut queries = match gather::next(&pipeline.book, bound, knowledge) {
             Ok(queries) => queries,
             Err(fault) => {
                 park(pipeline, claimed, &fault.to_string()).await?;
@@ -182,6 +194,8 @@ async fn gather_facts(
             return Ok(all);
         }
         all.extend(queries.iter().map(|(fact, query)| (fact.clone(), Asked::from(query))));
+        // What was read before it was due is no answer.
+        queries.iter_mut().for_each(|(_, query)| query.since = Some(claimed.due));
         let asked = queries.iter().map(|(_, query)| ask(pipeline, query));
         let answers = join_all(asked).await;
         for ((fact, query), answer) in queries.iter().zip(answers) {
@@ -217,7 +231,7 @@ pub async fn ask(pipeline: &Pipeline, query: &Query) -> Result<Answer, Stop> {
     let mut query = query.clone();
     if let Some(kind) = offer.known {
         let (from_kind, from_ids) = match offer.owner {
-            Some(owner) => (owner, query.input.get(owner).and_then(perform::text_of)),
+            Some(owner) => (owner, query.input.get(owner).and_then(remember::text_of)),
             None => ("contact", None),
         };
         let contacts = offer
@@ -353,6 +367,19 @@ async fn wait(
     tracing::info!(job = claimed.fence.job, flow = %claimed.flow, %due, why, "put off");
     let now = pipeline.clock.now();
     fenced(pipeline.store.put_off(claimed.fence, due, why, true, now).await?)
+}
+
+/// Puts the job off because the facts know of a later change than the events did. That is no trouble:
+/// its lanes are let go.
+async fn settle(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    due: Timestamp,
+    why: &str,
+) -> Result<(), Stop> {
+    tracing::info!(job = claimed.fence.job, flow = %claimed.flow, %due, why, "put off");
+    let now = pipeline.clock.now();
+    fenced(pipeline.store.put_off(claimed.fence, due, why, false, now).await?)
 }
 
 /// What the fence lets through.

@@ -34,11 +34,23 @@ struct Gate {
     /// Since when the set-up is known to be incomplete. A probe cannot see that it was mended; only
     /// an effect that is done can.
     unfinished: Option<Timestamp>,
-    under_way: usize,
+    /// By [`Lot`].
+    under_way: [usize; 3],
     /// Since when it is open.
     open_since: Timestamp,
     /// The last proper answer.
     answered: Option<Timestamp>,
+}
+
+/// Jobs that share room on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lot {
+    /// Each effect is a request.
+    Items,
+    /// One request carries many.
+    Batches,
+    /// The same, of events that a person asked for.
+    Asked,
 }
 
 /// How a connection does, for people.
@@ -59,7 +71,7 @@ impl Gate {
             closed: None,
             hold: None,
             unfinished: None,
-            under_way: 0,
+            under_way: [0; 3],
             open_since: now,
             answered: None,
         }
@@ -191,17 +203,20 @@ impl Gates {
         .flatten()
     }
 
-    /// How many jobs are under way on a connection.
-    pub fn under_way(&self, connection: &str) -> usize {
-        self.with(connection, |gate| gate.under_way).unwrap_or_default()
+    /// How many jobs of this lot are under way on a connection.
+    pub fn under_way(&self, connection: &str, lot: Lot) -> usize {
+        self.with(connection, |gate| gate.under_way[lot as usize]).unwrap_or_default()
     }
 
-    pub fn enter(&self, connection: &str) {
-        self.with(connection, |gate| gate.under_way += 1);
+    pub fn enter(&self, connection: &str, lot: Lot) {
+        self.with(connection, |gate| gate.under_way[lot as usize] += 1);
     }
 
-    pub fn leave(&self, connection: &str) {
-        self.with(connection, |gate| gate.under_way = gate.under_way.saturating_sub(1));
+    pub fn leave(&self, connection: &str, lot: Lot) {
+        self.with(connection, |gate| {
+            let held = &mut gate.under_way[lot as usize];
+            *held = held.saturating_sub(1);
+        });
     }
 
     /// `(connection, why it is closed)` of all.

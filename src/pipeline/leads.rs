@@ -4,7 +4,7 @@
 
 use super::Pipeline;
 use super::decide::Stop;
-use super::perform::text_of;
+use super::remember::text_of;
 use crate::connectors::Connector;
 use crate::domain::{Answer, Covered, Delay, Lead, Query};
 use crate::rules::leads::{self as rules, Candidate, Found, Wanted};

@@ -3,7 +3,7 @@
 //! with the reason in the answer; what only a person can know is never assumed.
 
 use super::Pipeline;
-use super::perform::links;
+use super::remember::links;
 use crate::domain::{Repeat, offer::OperationOffer};
 use crate::rules::{self, Book, Knowledge, replay};
 use crate::store::{Brief, Doubtful, Error, JobState, LanesOf, Mended, Word};

@@ -14,6 +14,7 @@ pub mod owners;
 pub mod perform;
 pub mod poll;
 pub mod receive;
+pub mod remember;
 pub mod replay;
 pub mod resolve;
 pub mod retention;

@@ -3,10 +3,10 @@
 
 use super::Pipeline;
 use super::decide::{Stop, due_after, fenced};
+use super::remember::{kept, linked_to, links};
 use crate::clock::plus;
-use crate::domain::contact::contact_key;
 use crate::domain::plan::fill;
-use crate::domain::{Delay, Effect, Event, Link, Outcome, Plan};
+use crate::domain::{Delay, Effect, Event, Outcome, Plan};
 use crate::rules::retry::SETTLE;
 use crate::store::{self, Claimed, Fenced, Finished, JobState, Next, StepState};
 use crate::telemetry;
@@ -69,7 +69,7 @@ pub async fn plan(
         let (name, id) = (step.name.clone(), run.ids[index]);
         let effect = Effect { input: filled, ..step.effect.clone() };
         let outcome = perform(pipeline, &effect).await;
-        tell(claimed, &name, &effect, &outcome);
+        tell(pipeline, claimed, &name, (&effect, &outcome));
         let finished = finished(pipeline, event, &effect, id, &outcome);
         let next = match outcome {
             Outcome::Done(output) => {
@@ -119,7 +119,8 @@ fn finished(
         Outcome::Unknown(delay) => (StepState::Unknown, None, Some(delay.why.clone())),
     };
     let links = output.as_ref().map(|output| links(pipeline, event, effect, output));
-    Finished { step, state, output, why, links: links.unwrap_or_default(), kept: None }
+    let kept = output.as_ref().and_then(|output| kept(pipeline, effect, output));
+    Finished { step, state, output, why, links: links.unwrap_or_default(), kept }
 }
 
 /// When to look for an effect whose outcome is unknown: soon where the far side guards against a
@@ -174,60 +175,12 @@ async fn finish(
     fenced(kept)
 }
 
-/// The links that a done effect makes: the event to the entity and, where the entity is new, its
-/// contacts.
-pub fn links(pipeline: &Pipeline, event: &Event, effect: &Effect, output: &Value) -> Vec<Link> {
-    let offer = pipeline
-        .connector(&effect.connection)
-        .and_then(|connector| connector.offer().operation(&effect.operation));
-    let (Some(offer), Some(id)) = (offer, output.get("id").and_then(text_of)) else {
-        return Vec::new();
-    };
-    let Some(entity) = offer.entity else { return Vec::new() };
-    let made = pipeline.clock.now();
-    let link = |from_kind: &str, from_connection: &str, from_id: String| Link {
-        from_kind: from_kind.to_owned(),
-        from_connection: from_connection.to_owned(),
-        from_id,
-        to_connection: effect.connection.clone(),
-        to_kind: entity.to_owned(),
-        to_id: id.clone(),
-        made,
-    };
-    let mut links = vec![link("event", &event.connection, event.key.clone())];
-    if let Some(owner) = offer.owner
-        && let Some(id) = effect.input.get(owner).and_then(text_of)
-    {
-        links.push(link(owner, &effect.connection, id));
-    }
-    if offer.makes {
-        let contacts =
-            ["phone", "phones", "email"].into_iter().filter_map(|name| effect.input.get(name));
-        for key in contacts.flat_map(contact_keys) {
-            links.push(link("contact", &effect.connection, key));
-        }
-    }
-    links
-}
-
-/// An id as text.
-pub fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(id) => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
-        _ => None,
-    }
-}
-
-fn contact_keys(value: &Value) -> Vec<String> {
-    match value {
-        Value::String(text) => contact_key(text).into_iter().collect(),
-        Value::Array(items) => items.iter().flat_map(contact_keys).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn tell(claimed: &Claimed, step: &str, effect: &Effect, outcome: &Outcome) {
+fn tell(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    step: &str,
+    (effect, outcome): (&Effect, &Outcome),
+) {
     let (word, why) = match outcome {
         Outcome::Done(_) => ("done", ""),
         Outcome::Later(delay) => ("later", delay.why.as_str()),
@@ -241,6 +194,12 @@ fn tell(claimed: &Claimed, step: &str, effect: &Effect, outcome: &Outcome) {
         "outcome" => word
     )
     .increment(1);
+    if let (Outcome::Done(_), Some(lead)) = (outcome, linked_to(pipeline, effect)) {
+        metrics::counter!(
+            telemetry::LINKED, "connection" => effect.connection.clone(), "lead" => lead
+        )
+        .increment(1);
+    }
     tracing::info!(
         job = claimed.fence.job, event = %claimed.event.key, step, operation = %effect.operation,
         connection = %effect.connection, outcome = word, why, "performed"

@@ -4,15 +4,21 @@
 use super::Pipeline;
 use crate::connectors::Connector;
 use crate::connectors::port::{Feed, Poll};
-use crate::domain::Delay;
-use crate::rules::retry;
+use crate::domain::{Delay, Lead, Raw, Seen};
+use crate::rules::{self, retry};
 use crate::store::{self, CursorMove};
 use crate::telemetry;
 use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+/// A feed that is called for is read at most once in this time.
+const CALM: Duration = Duration::from_millis(500);
+
+/// Leads of one write.
+const LEADS: usize = 100;
 
 /// What one reading of a feed brought.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +67,13 @@ pub async fn once(
             to,
             at: pipeline.clock.now(),
         });
+        // What is covered is found: its leads are in before anybody is told so, also those whose rows
+        // wait to be routed.
+        keep_leads(pipeline, connector, &page.rows).await?;
         let accepted = pipeline.store.accept(page.rows, moved).await?;
+        if page.covered.is_some() {
+            pipeline.store.keep_leads(Vec::new(), page.covered).await?;
+        }
         brought.new += accepted.new;
         brought.known += accepted.duplicate;
         brought.pages += 1;
@@ -76,6 +88,29 @@ pub async fn once(
     }
 }
 
+/// Keeps the leads that these rows tell of.
+async fn keep_leads(
+    pipeline: &Pipeline,
+    connector: &Arc<dyn Connector>,
+    rows: &[Raw],
+) -> Result<(), store::Error> {
+    if !connector.offer().events.iter().any(|offer| offer.lead.is_some()) {
+        return Ok(());
+    }
+    // What cannot be read is told of where it is routed.
+    let events = rows.iter().filter_map(|raw| connector.parse(raw).ok()).flatten();
+    let leads = events.filter_map(|event| {
+        let lead = rules::route::lead(&pipeline.book, &event)?;
+        Some(Lead { seen: Seen::JOURNAL, ..lead })
+    });
+    let leads: Vec<Lead> = leads.collect();
+    // Deliveries at the doors wait for one write at most.
+    for some in leads.chunks(LEADS) {
+        pipeline.store.keep_leads(some.to_vec(), None).await?;
+    }
+    Ok(())
+}
+
 /// Reads a feed at once and then every so often, for ever; `wake` makes it read now.
 pub async fn forever(
     pipeline: Pipeline,
@@ -87,6 +122,7 @@ pub async fn forever(
     let Some(connector) = pipeline.connector(&name).cloned() else { return };
     let mut failures = 0;
     loop {
+        let begun = Instant::now();
         let pause = if let Some(shut) = pipeline.gates.shut_until(&name, pipeline.clock.now()) {
             // The prober finds out when it answers again.
             Duration::try_from(shut.duration_since(pipeline.clock.now())).unwrap_or_default()
@@ -110,7 +146,14 @@ pub async fn forever(
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = wake.notified() => {}
+            () = wake.notified() => {
+                // A hundred calls at once are one.
+                let calm = CALM.saturating_sub(begun.elapsed());
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(calm) => {}
+                }
+            }
             () = pipeline.clock.sleep(pause) => {}
         }
     }

@@ -7,6 +7,9 @@ use crate::store;
 use crate::telemetry;
 use std::sync::atomic::Ordering;
 
+/// The channel of what came in at a door.
+pub const HOOK: &str = "hook";
+
 /// What stands at the door.
 #[derive(Debug)]
 pub struct Delivery {
@@ -41,7 +44,7 @@ pub async fn accept(
     let raw = Raw {
         id: 0,
         connection: connection.to_owned(),
-        channel: "hook".to_owned(),
+        channel: HOOK.to_owned(),
         dedupe_key: connector.dedupe_key(&delivery.content_type, &delivery.body, received),
         content_type: delivery.content_type,
         body: delivery.body,

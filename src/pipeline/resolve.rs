@@ -3,7 +3,7 @@
 
 use super::Pipeline;
 use super::decide::{Stop, fenced};
-use super::perform::links;
+use super::remember::{kept, links};
 use crate::clock::plus;
 use crate::domain::{Decision, Delay, Look, Repeat, Verdict};
 use crate::rules::retry::SETTLE;
@@ -108,7 +108,8 @@ async fn resolved(
         }
         Look::Done(output) => {
             let links = links(pipeline, &claimed.event, &row.effect, &output);
-            (Resolution::Done { output: output.clone(), links, kept: None }, One::Done(output))
+            let kept = kept(pipeline, &row.effect, &output).map(Box::new);
+            (Resolution::Done { output: output.clone(), links, kept }, One::Done(output))
         }
         Look::Absent if last => (Resolution::Absent { last }, One::Absent),
         Look::Absent => {
@@ -150,7 +151,8 @@ pub async fn settle(
                 connector.look(&row.effect, row.started.unwrap_or(now), now).await
             {
                 let links = links(pipeline, &claimed.event, &row.effect, &output);
-                resolution = Resolution::Done { output, links, kept: None };
+                let kept = kept(pipeline, &row.effect, &output).map(Box::new);
+                resolution = Resolution::Done { output, links, kept };
                 found = true;
             }
         }

@@ -2,11 +2,13 @@
 //! all that follows from it; what cannot be read is kept with the reason.
 
 use super::Pipeline;
+use super::receive::HOOK;
 use crate::domain::{Event, JobState, Raw};
 use crate::rules;
-use crate::store::{Error, Judge, Reading, Routed};
+use crate::store::{Error, Judge, Judged, Reading, Routed};
 use crate::telemetry;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One batch is one task of the writer; accepts that come meanwhile wait for its end.
@@ -32,6 +34,7 @@ pub async fn batch(pipeline: &Pipeline) -> Result<bool, Error> {
     let judge = judge(pipeline, now);
     let routed = pipeline.store.route(readings, judge, now).await?;
     report(&routed);
+    wake(pipeline, &rows);
     if routed.jobs > 0 {
         pipeline.wake.decide.notify_one();
     }
@@ -43,7 +46,10 @@ fn read(pipeline: &Pipeline, raw: &Raw) -> Reading {
         return Reading::Unreadable(format!("there is no connection {}", raw.connection));
     };
     match connector.parse(raw) {
-        Ok(events) => Reading::Events(events),
+        Ok(events) => {
+            lag(raw, &events);
+            Reading::Events(events)
+        }
         Err(error) => {
             tracing::warn!(
                 connection = %raw.connection, channel = %raw.channel, raw = raw.id, why = %error,
@@ -61,8 +67,39 @@ fn judge(pipeline: &Pipeline, now: Timestamp) -> Judge {
     let book = Arc::clone(&pipeline.book);
     Arc::new(move |event: &Event, jobs: &[(String, JobState)]| {
         let first_start = first_starts.get(&event.connection).copied();
-        rules::route::route(&book, event, jobs, first_start, now).into()
+        Judged {
+            jobs: rules::route::route(&book, event, jobs, first_start, now),
+            lead: rules::route::lead(&book, event),
+            fate: rules::route::fate(&book, event),
+        }
     })
+}
+
+/// What came in at the door of some connections only tells that there is something to be read. Who
+/// routes for a connection is who reads its feeds. Also what could not be read is a call.
+fn wake(pipeline: &Pipeline, rows: &[Raw]) {
+    let called: BTreeSet<&str> =
+        rows.iter().filter(|raw| raw.channel == HOOK).map(|raw| raw.connection.as_str()).collect();
+    for name in called {
+        if let Some(feed) = pipeline.connector(name).and_then(|connector| connector.wakes()) {
+            pipeline.wake.feed(name, feed);
+        }
+    }
+}
+
+/// How long after its registration an event came that a feed brought.
+fn lag(raw: &Raw, events: &[Event]) {
+    if raw.channel == HOOK {
+        return;
+    }
+    for event in events.iter().filter(|event| !event.asked) {
+        let lag = raw.received.duration_since(event.registered).as_secs_f64().max(0.0);
+        metrics::histogram!(
+            telemetry::FEED_LAG,
+            "connection" => raw.connection.clone(), "feed" => raw.channel.clone()
+        )
+        .record(lag);
+    }
 }
 
 fn report(routed: &Routed) {

@@ -1,11 +1,12 @@
 //! The loops of the daemon. Invariant: a loop never ends by itself — it logs, waits and goes on —
 //! and at a stop nothing new is begun while what is under way comes to its end.
 
-use super::owners::{self, Sign};
+use super::gate::Lot;
+use super::owners::{self, Sign, Work};
 use super::{Pipeline, decide, obey, route, sweep, tend};
 use crate::clock::plus;
 use crate::mapping::Bound;
-use crate::store::{Claimant, Error};
+use crate::store::{Claimant, Claimed, Error};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ const GRACE: Duration = Duration::from_secs(20);
 const GUARANTEE: Duration = Duration::from_secs(1);
 const AFTER_TROUBLE: Duration = Duration::from_millis(500);
 const CLAIM: u32 = 32;
+/// Of jobs that a person asked for (a backfill) so many may wait or be under way at a time.
+pub const ASKED: u32 = 200;
 
 /// Runs until `stop`, then lets what is under way end and gives up what it owns.
 pub async fn run(pipeline: Pipeline, sign: Sign, stop: CancellationToken) {
@@ -110,39 +113,28 @@ async fn decide_loop(pipeline: Pipeline, tracker: TaskTracker, stop: Cancellatio
 
 /// Starts what is due and may run; says when to look again.
 async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, Error> {
-    let mut idle: BTreeSet<String> = BTreeSet::new();
-    for connection in written_to(pipeline) {
+    let mut idle: BTreeSet<Track> = BTreeSet::new();
+    for track in tracks(pipeline) {
         loop {
             let now = pipeline.clock.now();
-            let room = room(pipeline, &connection).min(CLAIM);
+            let room = room(pipeline, &track).min(CLAIM);
             // From here on nothing of this is given up; what is being given up is closed already.
-            let work = Arc::new(pipeline.owners.begin(needs(pipeline, &connection, &[])));
-            let mut closed = closed(pipeline, &connection, now);
+            let work = Arc::new(pipeline.owners.begin(needs(pipeline, &track, &[])));
+            let mut closed = closed(pipeline, &track, now);
             if room == 0 || closed.len() == pipeline.book.flows().len() {
                 break;
             }
             closed.extend(pipeline.owners.foreign());
-            let needs = needs(pipeline, &connection, &closed);
+            let needs = needs(pipeline, &track, &closed);
             let claimant =
                 Claimant { owner: &pipeline.owner, needs: &needs, lease: sweep::lease() };
             let jobs = pipeline.store.claim(&claimant, room, &closed, now).await?;
             let claimed = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
             for job in jobs {
-                pipeline.gates.enter(&connection);
-                let id = job.fence.job;
-                pipeline.owners.enter(id);
-                let (pipeline, connection) = (pipeline.clone(), connection.clone());
-                let work = Arc::clone(&work);
-                tracker.spawn(async move {
-                    decide::job(&pipeline, job).await;
-                    drop(work);
-                    pipeline.owners.leave(id);
-                    pipeline.gates.leave(&connection);
-                    pipeline.wake.decide.notify_one();
-                });
+                begin(pipeline, tracker, &track, (job, Arc::clone(&work)));
             }
             if claimed < room {
-                idle.insert(connection);
+                idle.insert(track);
                 break;
             }
         }
@@ -150,8 +142,7 @@ async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, 
     let now = pipeline.clock.now();
     let flows = pipeline.book.flows().iter();
     let full = flows.filter(|bound| {
-        let connection = pipeline.book.writes_to(bound).unwrap_or_default();
-        !idle.contains(connection) || !may_begin(pipeline, bound, now)
+        !idle.contains(&track_of(pipeline, bound)) || !may_begin(pipeline, bound, now)
     });
     let full = full.map(|bound| bound.name.clone()).chain(pipeline.owners.foreign());
     let full: Vec<String> = full.collect();
@@ -162,40 +153,99 @@ async fn claim(pipeline: &Pipeline, tracker: &TaskTracker) -> Result<Timestamp, 
     Ok(due.unwrap_or(latest).min(opens.unwrap_or(latest)).max(soonest))
 }
 
-/// Every connection that some flow writes to; of a flow without one, the empty name.
-fn written_to(pipeline: &Pipeline) -> BTreeSet<String> {
-    let flows = pipeline.book.flows().iter();
-    flows.map(|bound| pipeline.book.writes_to(bound).unwrap_or_default().to_owned()).collect()
+/// Decides a claimed job beside the others.
+fn begin(
+    pipeline: &Pipeline,
+    tracker: &TaskTracker,
+    track: &Track,
+    (job, work): (Claimed, Arc<Work>),
+) {
+    let (id, lot) = (job.fence.job, track.lot(job.event.asked));
+    pipeline.gates.enter(&track.connection, lot);
+    pipeline.owners.enter(id);
+    let (pipeline, connection) = (pipeline.clone(), track.connection.clone());
+    tracker.spawn(async move {
+        decide::job(&pipeline, job).await;
+        drop(work);
+        pipeline.owners.leave(id);
+        pipeline.gates.leave(&connection, lot);
+        pipeline.wake.decide.notify_one();
+    });
+}
+
+/// Flows that share room: those that write to one connection, item by item or in batches.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Track {
+    /// Empty for flows without steps.
+    connection: String,
+    batched: bool,
+}
+
+impl Track {
+    fn lot(&self, asked: bool) -> Lot {
+        match (self.batched, asked) {
+            (false, _) => Lot::Items,
+            (true, false) => Lot::Batches,
+            (true, true) => Lot::Asked,
+        }
+    }
+}
+
+fn track_of(pipeline: &Pipeline, bound: &Bound) -> Track {
+    let connection = pipeline.book.writes_to(bound).unwrap_or_default().to_owned();
+    Track { connection, batched: batch(pipeline, bound) > 1 }
+}
+
+/// How many effects of the flow one request carries at least.
+fn batch(pipeline: &Pipeline, bound: &Bound) -> u32 {
+    let steps = bound.flow.steps.iter();
+    let offers = steps.map(|step| pipeline.book.operation(bound, &step.role, &step.operation));
+    offers.map(|offer| offer.map_or(1, |offer| offer.batch)).min().unwrap_or(1)
+}
+
+fn tracks(pipeline: &Pipeline) -> BTreeSet<Track> {
+    pipeline.book.flows().iter().map(|bound| track_of(pipeline, bound)).collect()
+}
+
+fn flows_of<'a>(pipeline: &'a Pipeline, track: &'a Track) -> impl Iterator<Item = &'a Bound> {
+    pipeline.book.flows().iter().filter(|bound| track_of(pipeline, bound) == *track)
 }
 
 /// How many more jobs may be under way: facts are read only when a request may soon be sent, so a
-/// slow far side gets few at a time.
-fn room(pipeline: &Pipeline, connection: &str) -> u32 {
-    let pace = pipeline.connector(connection).map_or(0.0, |connector| connector.pace());
+/// slow far side gets few at a time; two requests' worth where one carries many. What a person asked
+/// for takes none of that room: who asks lets only [`ASKED`] of them wait at a time, which are all
+/// claimed at once, so that what is live neither waits behind them nor beside them.
+fn room(pipeline: &Pipeline, track: &Track) -> u32 {
+    let under_way = |lot| {
+        let jobs = pipeline.gates.under_way(&track.connection, lot);
+        u32::try_from(jobs).unwrap_or(u32::MAX)
+    };
+    if track.batched {
+        let batches = flows_of(pipeline, track).map(|bound| batch(pipeline, bound));
+        let most = batches.max().unwrap_or(1).saturating_mul(2);
+        let beyond = under_way(Lot::Asked).saturating_sub(ASKED.saturating_mul(2));
+        return most.saturating_sub(under_way(Lot::Batches)).saturating_sub(beyond);
+    }
+    let pace = pipeline.connector(&track.connection).map_or(0.0, |connector| connector.pace());
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "clamped to 4..=64"
     )]
-    let most = (pace * 0.6).ceil().clamp(4.0, 64.0) as usize;
-    u32::try_from(most.saturating_sub(pipeline.gates.under_way(connection))).unwrap_or_default()
+    let most = (pace * 0.6).ceil().clamp(4.0, 64.0) as u32;
+    most.saturating_sub(under_way(Lot::Items))
 }
 
-/// The flows that may not be claimed for this connection now.
-fn closed(pipeline: &Pipeline, connection: &str, now: Timestamp) -> Vec<String> {
-    let other = |bound: &&Bound| {
-        pipeline.book.writes_to(bound).unwrap_or_default() != connection
-            || !may_begin(pipeline, bound, now)
-    };
+/// The flows that may not be claimed for this track now.
+fn closed(pipeline: &Pipeline, track: &Track, now: Timestamp) -> Vec<String> {
+    let other =
+        |bound: &&Bound| track_of(pipeline, bound) != *track || !may_begin(pipeline, bound, now);
     pipeline.book.flows().iter().filter(other).map(|bound| bound.name.clone()).collect()
 }
 
-/// What the flows need that write to this connection and are not closed.
-fn needs(pipeline: &Pipeline, connection: &str, closed: &[String]) -> Vec<String> {
-    let open = pipeline.book.flows().iter().filter(|bound| {
-        pipeline.book.writes_to(bound).unwrap_or_default() == connection
-            && !closed.contains(&bound.name)
-    });
+/// What the flows of this track need that are not closed.
+fn needs(pipeline: &Pipeline, track: &Track, closed: &[String]) -> Vec<String> {
+    let open = flows_of(pipeline, track).filter(|bound| !closed.contains(&bound.name));
     let needs: BTreeSet<&str> = open.flat_map(|bound| pipeline.book.needs(bound)).collect();
     needs.into_iter().map(str::to_owned).collect()
 }

@@ -1,0 +1,107 @@
+//! What a done effect leaves in our memory: who is what, and what is known of its entity now.
+//! Invariant: told by the offer alone; kept in the transaction that keeps the outcome.
+
+use super::Pipeline;
+use crate::domain::contact::contact_key;
+use crate::domain::event::is_empty;
+use crate::domain::{Effect, Event, Kept, Link, OperationOffer};
+use serde_json::Value;
+
+/// Inputs with the contacts of a new entity.
+const CONTACTS: [&str; 4] = ["phone", "phones", "email", "emails"];
+
+/// The links that a done effect makes: the event to the entity, the thing that the event is about
+/// (an order of which a deal is made), the leads that it named, its owner and, where it is new, its
+/// contacts.
+pub fn links(pipeline: &Pipeline, event: &Event, effect: &Effect, output: &Value) -> Vec<Link> {
+    let (Some(offer), Some(id)) = (offer(pipeline, effect), output.get("id").and_then(text_of))
+    else {
+        return Vec::new();
+    };
+    let Some(entity) = offer.entity else { return Vec::new() };
+    let made = pipeline.clock.now();
+    let link = |from_kind: &str, from_connection: &str, from_id: String| Link {
+        from_kind: from_kind.to_owned(),
+        from_connection: from_connection.to_owned(),
+        from_id,
+        to_connection: effect.connection.clone(),
+        to_kind: entity.to_owned(),
+        to_id: id.clone(),
+        made,
+    };
+    let mut links = vec![link("event", &event.connection, event.key.clone())];
+    if let Some((kind, id)) = subject(pipeline, event) {
+        links.push(link(kind, &event.connection, id));
+    }
+    for (input, noun) in offer.leads {
+        if let Some(id) = effect.input.get(*input).and_then(text_of) {
+            links.push(link("event", &effect.connection, format!("{noun}:{id}")));
+        }
+    }
+    if let Some(owner) = offer.owner
+        && let Some(id) = effect.input.get(owner).and_then(text_of)
+    {
+        links.push(link(owner, &effect.connection, id));
+    }
+    if offer.makes {
+        let contacts = CONTACTS.into_iter().filter_map(|name| effect.input.get(name));
+        for key in contacts.flat_map(contact_keys) {
+            links.push(link("contact", &effect.connection, key));
+        }
+    }
+    links
+}
+
+/// What a done effect tells of its entity: the inputs and outputs that the offer says are kept.
+pub fn kept(pipeline: &Pipeline, effect: &Effect, output: &Value) -> Option<Kept> {
+    let offer = offer(pipeline, effect)?;
+    if offer.keeps.is_empty() {
+        return None;
+    }
+    let told = |name: &&str| {
+        let answered = output.get(*name).filter(|value| !is_empty(value));
+        answered.or_else(|| effect.input.get(*name)).cloned()
+    };
+    let fields = offer.keeps.iter().filter_map(|name| Some(((*name).to_owned(), told(name)?)));
+    Some(Kept {
+        connection: effect.connection.clone(),
+        kind: offer.entity?.to_owned(),
+        id: output.get("id").and_then(text_of)?,
+        fields: fields.collect(),
+        at: pipeline.clock.now(),
+    })
+}
+
+/// The nouns of the leads that an effect names; `None`: its operation names none ever.
+pub fn linked_to(pipeline: &Pipeline, effect: &Effect) -> Option<&'static str> {
+    let leads = offer(pipeline, effect)?.leads;
+    let named = leads.iter().find(|(input, _)| effect.input.contains_key(*input));
+    (!leads.is_empty()).then(|| named.map_or("none", |(_, noun)| noun))
+}
+
+/// The foreign thing that an event is about, where its offer says so.
+fn subject(pipeline: &Pipeline, event: &Event) -> Option<(&'static str, String)> {
+    let fate = pipeline.book.offer(&event.connection)?.event(&event.kind)?.fate?;
+    Some((fate.entity, event.fields.get(fate.id).and_then(text_of)?))
+}
+
+fn offer(pipeline: &Pipeline, effect: &Effect) -> Option<&'static OperationOffer> {
+    pipeline.connector(&effect.connection)?.offer().operation(&effect.operation)
+}
+
+/// An id as text.
+pub fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+fn contact_keys(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => contact_key(text).into_iter().collect(),
+        Value::Array(items) => items.iter().flat_map(contact_keys).collect(),
+        _ => Vec::new(),
+    }
+}
