@@ -8,6 +8,7 @@ mod repair;
 use super::{Pipeline, chores};
 use crate::config::{Cron, Reconcile};
 use crate::domain::Delay;
+use crate::rules::Book;
 use crate::rules::pairs::{self, Pair};
 use crate::rules::reconcile::{Finding, compare};
 use crate::store::{self, LeadCounts};
@@ -91,8 +92,8 @@ pub struct LeadReport {
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{0}: {}", .1.why)]
-    FarSide(String, Delay),
+    #[error("{name}: {}", .delay.why)]
+    FarSide { name: String, delay: Delay },
     #[error("the store: {0}")]
     Store(#[from] store::Error),
 }
@@ -229,8 +230,8 @@ pub async fn obey(pipeline: &Pipeline, body: &Value) -> Value {
 }
 
 /// What is asked of each group, one after the other.
-pub fn each_group(pipeline: &Pipeline, first: Date, last: Date, repair: bool) -> Vec<Asked> {
-    let groups = groups(pairs::all(&pipeline.book)).into_iter();
+pub fn each_group(book: &Book, (first, last): (Date, Date), repair: bool) -> Vec<Asked> {
+    let groups = groups(pairs::all(book)).into_iter();
     let first_of = groups.filter_map(|group| Some(group.first()?.source.clone()));
     first_of.map(|connection| Asked { connection, first, last, repair }).collect()
 }
@@ -260,7 +261,7 @@ impl chores::Chore for Chore {
         let (first, last) = window(&self.settings, pipeline.clock.now());
         let mut whole = Report { at: pipeline.clock.now(), ..Report::default() };
         let mut troubles = Vec::new();
-        for asked in each_group(pipeline, first, last, false) {
+        for asked in each_group(&pipeline.book, (first, last), false) {
             match by_owner(pipeline, &asked).await? {
                 Ok(report) => whole.join(report),
                 Err(trouble) => {

@@ -95,7 +95,7 @@ async fn list(
                 failures += 1;
                 let hopeless = matches!(delay.whose, Whose::Access | Whose::Setup);
                 if hopeless || failures >= TRIES {
-                    return Err(Error::FarSide(name.to_owned(), delay));
+                    return Err(Error::FarSide { name: name.to_owned(), delay });
                 }
                 let pause = retry::after(failures, u64::from(failures), delay.after);
                 pipeline.clock.sleep_until(plus(now, pause)).await;
@@ -204,7 +204,7 @@ async fn elsewhere(pipeline: &Pipeline, pair: &Pair, sides: &mut Sides) -> Resul
         match answer {
             Answer::Known(Value::Null) => {}
             Answer::Known(_) => drop(sides.elsewhere.insert(id)),
-            Answer::Later(delay) => return Err(Error::FarSide(pair.source.clone(), delay)),
+            Answer::Later(delay) => return Err(Error::FarSide { name: pair.source.clone(), delay }),
             // Whatever it is, it is no order of ours.
             Answer::Refused(_) => {}
         }
