@@ -156,7 +156,10 @@ fn describe() {
     describe_gauge!(CHORE_AGE, Unit::Seconds, "Time since the last run of a chore was due.");
     describe_gauge!(CHORE_TOOK, Unit::Seconds, "How long the last run of a chore took.");
     describe_gauge!(RECONCILE, "What the last reconciliation found, by finding.");
-    describe_gauge!(RECONCILE_LEADS, "Leads of the days last reconciled, and those by polling only.");
+    describe_gauge!(
+        RECONCILE_LEADS,
+        "Leads of the days last reconciled, and those by polling only."
+    );
     describe_gauge!(WAITING_FOR_PERSON, "Items that wait for a person.");
     describe_gauge!(JOBS, "Jobs in each state.");
     describe_gauge!(CONNECTION_PAUSED, "1 while a connection is paused, else 0.");

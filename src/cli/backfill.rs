@@ -9,8 +9,8 @@ use super::replay::when;
 use super::{columns, out, sound};
 use crate::app::{self, App};
 use crate::clock::Clock;
-use crate::pipeline::backfill::{self, DEALS, LEADS, estimate};
 use crate::pipeline::Pipeline;
+use crate::pipeline::backfill::{self, DEALS, LEADS, estimate};
 use crate::rules::pairs;
 use crate::store::{Backfill, BackfillState, Store};
 use anyhow::{Context, bail};
@@ -22,9 +22,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
-#[command(after_help = "It takes half of what the far sides allow, so that live work goes on beside \
+#[command(
+    after_help = "It takes half of what the far sides allow, so that live work goes on beside \
     it. Killed or stopped anywhere, the same command goes on where it stood; asked for again after \
-    its end it does nothing twice.")]
+    its end it does nothing twice."
+)]
 pub struct Arguments {
     /// What is read: journals of leads, or orders that become deals
     #[arg(required_unless_present = "status")]
@@ -112,11 +114,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     }
 }
 
-async fn by_ourselves(
-    pipeline: &Pipeline,
-    row: Backfill,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
+async fn by_ourselves(pipeline: &Pipeline, row: Backfill, json: bool) -> anyhow::Result<ExitCode> {
     let (id, store) = (row.id, pipeline.store.clone());
     let watched = async {
         let (done, shown) =
@@ -154,7 +152,9 @@ fn connection(app: &App, what: What, named: Option<&str>) -> anyhow::Result<Stri
         (Some(named), _) if fitting.iter().any(|name| name == named) => Ok(named.to_owned()),
         (Some(named), _) => bail!("{named} has no {}; there are: {listed}", what.word()),
         (None, [only]) => Ok(only.clone()),
-        (None, _) => bail!("several connections have {}: say --connection, one of {listed}", what.word()),
+        (None, _) => {
+            bail!("several connections have {}: say --connection, one of {listed}", what.word())
+        }
     }
 }
 
@@ -227,9 +227,7 @@ async fn stop(app: &App, what: What, name: &str) -> anyhow::Result<ExitCode> {
     let rows = store.backfills(true).await?;
     let row = rows.into_iter().find(|row| row.what == what.word() && row.connection == name);
     let stopped = match row {
-        Some(row) => {
-            store.stop_backfill(row.id, "by a person", Clock::default().now()).await?
-        }
+        Some(row) => store.stop_backfill(row.id, "by a person", Clock::default().now()).await?,
         None => false,
     };
     store.close().await;

@@ -26,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(6 * 3600);
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code: 0 when both sides agree, or when the flows mend what differs; else \
-    1. A sum that changed since the status did is expected: it is counted, and never repaired.")]
+#[command(
+    after_help = "Exit code: 0 when both sides agree, or when the flows mend what differs; else \
+    1. A sum that changed since the status did is expected: it is counted, and never repaired."
+)]
 pub struct Arguments {
     /// The first day: 2026-01-31, 31.01.2026, yesterday, 30d; by default as `[reconcile]` says
     #[arg(long, value_name = "DATE")]
@@ -90,11 +92,7 @@ fn days(arguments: &Arguments, settings: &Reconcile) -> anyhow::Result<(Date, Da
     Ok((first, last))
 }
 
-async fn by_ourselves(
-    alone: Box<Alone>,
-    all: Vec<Asked>,
-    repair: bool,
-) -> anyhow::Result<Report> {
+async fn by_ourselves(alone: Box<Alone>, all: Vec<Asked>, repair: bool) -> anyhow::Result<Report> {
     let report = compare(&alone.pipeline, &all, repair).await;
     alone.finish().await?;
     Ok(report?)

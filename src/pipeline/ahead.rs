@@ -63,7 +63,9 @@ impl<P: Send + 'static> Ahead<P> {
         self.ask();
         let (ticket, asked) = self.queue.pop_front()?;
         let answer = match asked {
-            Some(asked) => asked.await.unwrap_or_else(|_| Err(Delay::item("the reading broke off"))),
+            Some(asked) => {
+                asked.await.unwrap_or_else(|_| Err(Delay::item("the reading broke off")))
+            }
             None => in_background((self.read)(ticket.clone())).await,
         };
         Some((ticket, answer))
@@ -137,8 +139,9 @@ mod tests {
                 ahead.more(&ticket, (pages % 2 == 1).then_some(pages));
             }
         }
-        let all: Vec<(i8, u32)> =
-            (1..=6).flat_map(|day| (1..=day.unsigned_abs().into()).map(move |p| (day, p))).collect();
+        let all: Vec<(i8, u32)> = (1..=6)
+            .flat_map(|day| (1..=day.unsigned_abs().into()).map(move |p| (day, p)))
+            .collect();
         assert_eq!(seen, all);
         assert_eq!(most.load(Ordering::SeqCst), 3);
     }
@@ -161,9 +164,6 @@ mod tests {
                 ahead.again(ticket);
             }
         }
-        assert_eq!(
-            seen,
-            [(1, false), (1, true), (2, false), (2, true), (3, false), (3, true)]
-        );
+        assert_eq!(seen, [(1, false), (1, true), (2, false), (2, true), (3, false), (3, true)]);
     }
 }

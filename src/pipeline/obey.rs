@@ -38,10 +38,7 @@ pub async fn forever(pipeline: Pipeline, stop: CancellationToken) {
 }
 
 /// True when there may be more.
-async fn round(
-    pipeline: &Pipeline,
-    long: &mut JoinSet<()>,
-) -> Result<bool, crate::store::Error> {
+async fn round(pipeline: &Pipeline, long: &mut JoinSet<()>) -> Result<bool, crate::store::Error> {
     if let Some(call) = pipeline.store.last_call(RELOAD, pipeline.wake.read()).await? {
         pipeline.wake.call(call, &pipeline.wake.reload);
     }

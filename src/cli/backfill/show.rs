@@ -38,7 +38,9 @@ pub async fn watch(
         }
         if !warned && row.position.is_null() && begun.0.elapsed() > TAKEN_UP {
             warned = true;
-            bar.suspend(|| out::complain("no daemon has taken it up yet: does one own this connection?"));
+            bar.suspend(|| {
+                out::complain("no daemon has taken it up yet: does one own this connection?")
+            });
         }
         tokio::time::sleep(LOOK).await;
         let again = store.backfill(row.id).await?;

@@ -65,8 +65,11 @@ fn ahead(course: &Course, pair: &Pair) -> Ahead<Page> {
     let page = course.row.position.get("page").and_then(serde_json::Value::as_u64);
     let page = page.and_then(|page| u32::try_from(page).ok()).unwrap_or(1);
     let kind = pair.thing;
-    let tickets = forwards(first, course.row.last)
-        .map(move |day| Ticket { kind, day, page: if day == first { page } else { 1 } });
+    let tickets = forwards(first, course.row.last).map(move |day| Ticket {
+        kind,
+        day,
+        page: if day == first { page } else { 1 },
+    });
     let (connector, clock) = (Arc::clone(&course.connector), course.pipeline.clock.clone());
     let read: Read<Page> = Arc::new(move |ticket: Ticket| {
         let (connector, clock) = (Arc::clone(&connector), clock.clone());

@@ -34,10 +34,8 @@ pub async fn run(course: &mut Course) -> Result<(), End> {
             ahead.more(&ticket, None);
         }
         let covered = (!page.more).then(|| covered(course, &ticket, since)).flatten();
-        let leads = page.leads.into_iter().map(|lead| crate::domain::Lead {
-            seen: Seen::BACKFILL,
-            ..lead
-        });
+        let leads =
+            page.leads.into_iter().map(|lead| crate::domain::Lead { seen: Seen::BACKFILL, ..lead });
         let leads: Vec<_> = leads.collect();
         course.row.position = json!({ "day": ticket.day });
         course.row.done += leads.len() as u64;

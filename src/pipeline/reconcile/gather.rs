@@ -181,9 +181,8 @@ async fn elsewhere(pipeline: &Pipeline, pair: &Pair, sides: &mut Sides) -> Resul
             // Ids of other makers are no numbers of ours.
             && id.chars().all(|c| c.is_ascii_digit())
     };
-    let inside = |held: &Held| {
-        sides.span.is_none_or(|(from, to)| from <= held.made && held.made < to)
-    };
+    let inside =
+        |held: &Held| sides.span.is_none_or(|(from, to)| from <= held.made && held.made < to);
     let ids = sides.held.iter().filter(|(_, held)| inside(held)).map(|(id, _)| id);
     let ids: Vec<String> = ids.filter(unknown).take(MOST_ASKED).cloned().collect();
     let now = pipeline.clock.now();
@@ -204,7 +203,9 @@ async fn elsewhere(pipeline: &Pipeline, pair: &Pair, sides: &mut Sides) -> Resul
         match answer {
             Answer::Known(Value::Null) => {}
             Answer::Known(_) => drop(sides.elsewhere.insert(id)),
-            Answer::Later(delay) => return Err(Error::FarSide { name: pair.source.clone(), delay }),
+            Answer::Later(delay) => {
+                return Err(Error::FarSide { name: pair.source.clone(), delay });
+            }
             // Whatever it is, it is no order of ours.
             Answer::Refused(_) => {}
         }
