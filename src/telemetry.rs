@@ -53,6 +53,11 @@ pub const CHORE_TOOK: &str = "leadlink_chore_took_seconds";
 /// Rows that chores have deleted or written. `chore`, `table`
 pub const CHORE_ROWS: &str = "leadlink_chore_rows_total";
 
+/// What the last reconciliation found. `connection`, `finding`
+pub const RECONCILE: &str = "leadlink_reconcile_found";
+/// Leads of its days. `connection`, `kind`, `way` (`any`, or `poll_only`: no webhook brought them)
+pub const RECONCILE_LEADS: &str = "leadlink_reconcile_leads";
+
 /// Requests take 20 ms to 15 s; a wait for one's turn may take minutes.
 const BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 60.0, 300.0];
@@ -155,6 +160,11 @@ fn describe() {
     describe_counter!(CHORE_ROWS, "Rows that chores have deleted or written.");
     describe_gauge!(CHORE_AGE, Unit::Seconds, "Time since the last run of a chore was due.");
     describe_gauge!(CHORE_TOOK, Unit::Seconds, "How long the last run of a chore took.");
+    describe_gauge!(RECONCILE, "What the last reconciliation found, by finding.");
+    describe_gauge!(
+        RECONCILE_LEADS,
+        "Leads of the days last reconciled, and those by polling only."
+    );
     describe_gauge!(WAITING_FOR_PERSON, "Items that wait for a person.");
     describe_gauge!(JOBS, "Jobs in each state.");
     describe_gauge!(CONNECTION_PAUSED, "1 while a connection is paused, else 0.");
@@ -246,6 +256,8 @@ mod tests {
                 CHORE_AGE,
                 CHORE_TOOK,
                 DRIFT,
+                RECONCILE,
+                RECONCILE_LEADS,
             ] {
                 metrics::gauge!(name).set(3.0);
             }

@@ -10,11 +10,11 @@ pub mod reload;
 pub mod serve;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, Log, Retention, Server};
+use crate::config::{self, Config, Log, Reconcile, Retention, Server};
 use crate::connectors::{self, Connector, Shared};
 use crate::diagnosis::Problem;
 use crate::mapping;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, chores};
 use crate::rules::Book;
 use crate::store::{self, Store};
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ pub struct App {
     pub store_url: String,
     pub log: Log,
     pub retention: Retention,
+    pub reconcile: Reconcile,
     pub book: Book,
     /// Instances with a role that is bound to nothing.
     pub off: Vec<mapping::Bound>,
@@ -78,6 +79,7 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
         flows,
         log,
         retention,
+        reconcile,
         origins,
     } = config;
     let mut problems = Vec::new();
@@ -101,6 +103,7 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
         store_url,
         log,
         retention,
+        reconcile,
         book,
         connectors: built.connectors,
         shared: shared.clone(),
@@ -110,6 +113,12 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
 }
 
 impl App {
+    /// By what the chores are done.
+    pub fn chores(&self) -> chores::Settings {
+        let (retention, reconcile) = (self.retention.clone(), self.reconcile.clone());
+        chores::Settings { retention, reconcile }
+    }
+
     /// Opens the store as its owner and puts the pipeline together.
     ///
     /// # Errors

@@ -3,10 +3,9 @@
 //! they are due, plans under way end as they began.
 
 use super::{App, Read, notify};
-use crate::config::Retention;
 use crate::connectors::Shared;
 use crate::diagnosis::{has_errors, render};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, chores};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,7 +19,7 @@ pub struct Source {
     pub store_url: String,
     pub shared: Shared,
     /// What the chores are done by.
-    pub retention: watch::Sender<Retention>,
+    pub chores: watch::Sender<chores::Settings>,
 }
 
 /// Catches SIGHUP from now on: before that it would end the process.
@@ -75,7 +74,8 @@ async fn once(pipeline: &Pipeline, source: &Source) -> Result<Shared, String> {
     let Read { app, problems, .. } = read;
     let text = render(&problems, false);
     let Some(app) = app.filter(|_| !has_errors(&problems)) else { return Err(text) };
-    let App { server, store_url, book, connectors, retention, .. } = app;
+    let chores = app.chores();
+    let App { server, store_url, book, connectors, .. } = app;
     for (what, was, is) in [
         ("server.listen", &source.listen, &server.listen),
         ("store.url", &source.store_url, &store_url),
@@ -87,9 +87,9 @@ async fn once(pipeline: &Pipeline, source: &Source) -> Result<Shared, String> {
     let adopted = pipeline.adopt(Arc::new(book), Arc::new(connectors)).await;
     adopted.map_err(|error| error.to_string())?;
     shared.limits.adopt();
-    source.retention.send_if_modified(|held| {
-        let changed = *held != retention;
-        *held = retention;
+    source.chores.send_if_modified(|held| {
+        let changed = *held != chores;
+        *held = chores;
         changed
     });
     Ok(shared)

@@ -6,7 +6,7 @@ use super::{App, notify, reload};
 use crate::clock::Clock;
 use crate::http::{Doors, router};
 use crate::pipeline::owners::Sign;
-use crate::pipeline::{chores, run};
+use crate::pipeline::{chores as by_the_clock, run};
 use anyhow::Context;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,20 +62,20 @@ pub async fn serve_on(
     let store_is_inside = app.store_url.starts_with("sqlite:");
     #[cfg(feature = "testing")]
     super::control::listen(clock.clone(), CancellationToken::new());
-    let (retention, settings) = watch::channel(app.retention.clone());
+    let (chores, settings) = watch::channel(app.chores());
     let source = reload::Source {
         file: app.file.clone(),
         listen: app.server.listen.clone(),
         store_url: app.store_url.clone(),
         shared: app.shared.clone(),
-        retention,
+        chores,
     };
     let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
     let pipeline = pipeline.started().await.context("the store failed at the start")?;
     let doorway = entrance.open().await?;
     let sign = Sign { listen: doorway.address().to_string(), started: pipeline.clock.now() };
     let loops = tokio::spawn(run::run(pipeline.clone(), sign, stop.begun.clone()));
-    let chores = tokio::spawn(chores::run(pipeline.clone(), settings, stop.begun.clone()));
+    let chores = tokio::spawn(by_the_clock::run(pipeline.clone(), settings, stop.begun.clone()));
     let hangups = reload::hangups().context("no handler for SIGHUP")?;
     tokio::spawn(reload::forever(pipeline.clone(), source, hangups, stop.begun.clone()));
     let stopping = stop.begun.clone();

@@ -93,14 +93,27 @@ impl Alone {
 /// # Errors
 /// The store's, or no answer in two minutes.
 pub async fn ask(store: &Store, kind: &str, body: &Value) -> anyhow::Result<Value> {
+    ask_for(store, kind, body, PATIENCE).await
+}
+
+/// As `ask`, with more patience.
+///
+/// # Errors
+/// The store's, or no answer in that time.
+pub async fn ask_for(
+    store: &Store,
+    kind: &str,
+    body: &Value,
+    patience: Duration,
+) -> anyhow::Result<Value> {
     let clock = Clock::default();
     let id = store.leave_command(kind, body, clock.now()).await?;
-    let give_up = tokio::time::Instant::now() + PATIENCE;
+    let give_up = tokio::time::Instant::now() + patience;
     while tokio::time::Instant::now() < give_up {
         if let Some(answer) = store.command_answer(id).await? {
             return Ok(answer);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    bail!("the daemon has not answered in {} s; it will still do it", PATIENCE.as_secs())
+    bail!("the daemon has not answered in {} s; it will still do it", patience.as_secs())
 }

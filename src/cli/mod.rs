@@ -1,6 +1,7 @@
 //! The commands. Invariant: what a script would read has `--json`; exit codes are 0 done, 1 problems
 //! found, 2 wrong usage.
 
+mod backfill;
 mod beside;
 mod check;
 mod columns;
@@ -16,6 +17,7 @@ mod offers;
 mod out;
 mod poll;
 mod reach;
+mod reconcile;
 mod reload;
 mod replay;
 mod retention;
@@ -62,6 +64,10 @@ enum Command {
     Why(why::Arguments),
     /// Reads a connection's journals now
     Poll(poll::Arguments),
+    /// Reads the past: journals of leads, or orders that become deals
+    Backfill(backfill::Arguments),
+    /// Compares orders with what became of them, and has the flows mend what differs
+    Reconcile(reconcile::Arguments),
     /// Decides recorded events anew with other flows and shows what would differ
     Replay(replay::Arguments),
     /// Lets parked jobs be decided anew, or unreadable deliveries be read anew
@@ -111,6 +117,8 @@ pub fn main() -> ExitCode {
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,
             Command::Poll(arguments) => poll::run(config, arguments).await,
+            Command::Backfill(arguments) => backfill::run(config, arguments).await,
+            Command::Reconcile(arguments) => reconcile::run(config, arguments).await,
             Command::Replay(arguments) => replay::run(config, arguments).await,
             Command::Retry(arguments) => retry::run(config, arguments).await,
             Command::Reload(arguments) => reload::run(config, arguments).await,

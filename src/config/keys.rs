@@ -65,7 +65,7 @@ pub struct Keys {
 }
 
 /// The tables at the top of the file whose keys are fixed.
-pub const TABLES: &[Keys] = &[SERVER, STORE, MAPPINGS, LOG, RETENTION];
+pub const TABLES: &[Keys] = &[SERVER, STORE, MAPPINGS, LOG, RETENTION, RECONCILE];
 
 const SERVER: Keys = Keys {
     table: "server",
@@ -163,6 +163,23 @@ const RETENTION: Keys = Keys {
         .by_default("30d"),
         Key::may("replicas", Shape::Kept, "Processes and connections that were not seen any more")
             .by_default("30d"),
+    ],
+};
+
+const RECONCILE: Keys = Keys {
+    table: "reconcile",
+    about: "Both sides are compared: orders with what became of them; `leadlink reconcile` does it now",
+    keys: &[
+        Key::may(
+            "at",
+            Shape::Text,
+            "When: minute, hour, day of the month, month, day of the week; or never",
+        )
+        .by_default("47 4 * * *"),
+        Key::may("timezone", Shape::Text, "The zone of `at` and of the days")
+            .by_default("Europe/Moscow"),
+        Key::may("window", Shape::Duration, "From so long ago until now, 1d to 92d")
+            .by_default("2d"),
     ],
 };
 

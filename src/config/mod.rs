@@ -8,6 +8,7 @@ mod load;
 mod node;
 mod origin;
 mod read;
+mod reconcile;
 mod retention;
 mod secret;
 mod section;
@@ -15,6 +16,7 @@ mod section;
 pub use cron::Cron;
 pub use load::{DEFAULT_FILE, load, load_text};
 pub use origin::Origins;
+pub use reconcile::Reconcile;
 pub use retention::Retention;
 pub use section::Section;
 
@@ -35,6 +37,7 @@ pub struct Config {
     pub flows: BTreeMap<String, FlowSettings>,
     pub log: Log,
     pub retention: Retention,
+    pub reconcile: Reconcile,
     /// Where each key was written, so that a later check can point at it.
     pub origins: Origins,
 }
@@ -116,6 +119,7 @@ impl Default for Config {
             flows: BTreeMap::new(),
             log: Log::default(),
             retention: Retention::default(),
+            reconcile: Reconcile::default(),
             origins: Origins::default(),
         }
     }
@@ -144,6 +148,7 @@ impl fmt::Debug for Config {
             .field("flows", &self.flows)
             .field("log", &self.log)
             .field("retention", &self.retention)
+            .field("reconcile", &self.reconcile)
             .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ const SHORTEST: Duration = Duration::from_secs(3 * 24 * 3600);
 const LINKABLE: Duration = Duration::from_secs(396 * 24 * 3600);
 
 const AT: &str = "17 3 * * *";
-const ZONE: &str = "Europe/Moscow";
+pub(super) const ZONE: &str = "Europe/Moscow";
 
 /// How long rows are kept; `None`: for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Default for Retention {
 pub(super) fn read(mut section: Section, problems: &mut Vec<Problem>) -> Retention {
     let default = Retention::default();
     let retention = Retention {
-        at: at(&mut section),
+        at: at(&mut section, AT).0,
         raw: keep(&mut section, "raw", default.raw),
         unreadable: keep(&mut section, "unreadable", default.unreadable),
         events: keep(&mut section, "events", default.events),
@@ -72,7 +72,8 @@ pub(super) fn read(mut section: Section, problems: &mut Vec<Problem>) -> Retenti
     retention
 }
 
-fn at(section: &mut Section) -> Option<Cron> {
+/// The time of a chore, by default `otherwise`, and its zone.
+pub(super) fn at(section: &mut Section, otherwise: &str) -> (Option<Cron>, String) {
     let zone = section.text("timezone").unwrap_or_else(|| ZONE.to_owned());
     let known = Cron::is_zone(&zone);
     if !known {
@@ -82,18 +83,18 @@ fn at(section: &mut Section) -> Option<Cron> {
         );
         section.problem("timezone", Problem::error(format!("`{zone}` is no time zone")).mend(mend));
     }
-    let written = section.text("at").unwrap_or_else(|| AT.to_owned());
+    let written = section.text("at").unwrap_or_else(|| otherwise.to_owned());
+    let zone = if known { zone } else { ZONE.to_owned() };
     if written.trim() == "never" {
-        return None;
+        return (None, zone);
     }
-    let zone = if known { &zone } else { ZONE };
-    match Cron::new(&written, zone) {
-        Ok(cron) => Some(cron),
+    match Cron::new(&written, &zone) {
+        Ok(cron) => (Some(cron), zone),
         Err(why) => {
             let mend = "write minute, hour, day, month and weekday: \"17 3 * * *\" is every night at \
                         3:17; or \"never\"";
             section.problem("at", Problem::error(why).mend(mend));
-            None
+            (None, zone)
         }
     }
 }

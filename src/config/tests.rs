@@ -273,6 +273,7 @@ fn the_shipped_files_hold_as_they_are_and_with_every_key_taken_in() {
     assert_eq!(config.mappings_dir, defaults.mappings_dir);
     assert_eq!(config.log, defaults.log);
     assert_eq!(config.retention, defaults.retention);
+    assert_eq!(config.reconcile, defaults.reconcile);
 }
 
 #[test]

@@ -7,9 +7,9 @@
 //! looks every minute whether it is overdue by its expression and `last_run`. A chore is claimed in
 //! the store, so that of several processes one runs it; who dies in it leaves a lease that runs out.
 
-use super::{Pipeline, retention};
+use super::{Pipeline, reconcile, retention};
 use crate::clock::plus;
-use crate::config::{Cron, Retention};
+use crate::config::{Cron, Reconcile, Retention};
 use crate::store::Error;
 use crate::telemetry;
 use async_trait::async_trait;
@@ -29,9 +29,19 @@ const RENEW: Duration = Duration::from_secs(5);
 /// How often a chore is looked at.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// By what the chores are done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    pub retention: Retention,
+    pub reconcile: Reconcile,
+}
+
 /// Every chore. To add one is a line here.
-pub fn all(retention: &Retention) -> Vec<Arc<dyn Chore>> {
-    vec![Arc::new(retention::Chore::new(retention.clone()))]
+pub fn all(settings: &Settings) -> Vec<Arc<dyn Chore>> {
+    vec![
+        Arc::new(retention::Chore::new(settings.retention.clone())),
+        Arc::new(reconcile::Chore::new(settings.reconcile.clone())),
+    ]
 }
 
 /// Something to do at certain times. A run may break off at any `await` and is then begun anew, so
@@ -60,7 +70,7 @@ pub struct Report {
 /// under way breaks off and is begun anew by the new ones.
 pub async fn run(
     pipeline: Pipeline,
-    mut settings: watch::Receiver<Retention>,
+    mut settings: watch::Receiver<Settings>,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
@@ -243,7 +253,7 @@ mod tests {
 
     #[test]
     fn every_chore_has_a_name_of_its_own() {
-        let all = all(&Retention::default());
+        let all = all(&Settings::default());
         let names: std::collections::BTreeSet<_> = all.iter().map(|chore| chore.name()).collect();
         assert_eq!(names.len(), all.len());
         assert!(all.iter().all(|chore| chore.at().is_some()), "each has a time by default");

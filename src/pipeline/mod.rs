@@ -2,6 +2,8 @@
 //! call, nothing is committed here and enqueued elsewhere, and there is no business `if` — if one
 //! is needed, the head lacks a word.
 
+pub mod ahead;
+pub mod backfill;
 pub mod chores;
 pub mod decide;
 pub mod drift;
@@ -14,6 +16,7 @@ pub mod owners;
 pub mod perform;
 pub mod poll;
 pub mod receive;
+pub mod reconcile;
 pub mod remember;
 pub mod replay;
 pub mod resolve;

@@ -1,13 +1,14 @@
 //! Commands that other processes leave. Invariant: a command that names a connection is done by the
 //! connection's owner; whatever comes of it is answered.
 
-use super::{Pipeline, mend, poll};
+use super::{Pipeline, mend, poll, reconcile};
 use crate::connectors::port::Feed;
 use crate::store::Command;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How often commands are looked for without a hint.
@@ -18,9 +19,12 @@ pub const RELOAD: &str = "reload";
 
 /// Performs what is left for this process, until `stop`.
 pub async fn forever(pipeline: Pipeline, stop: CancellationToken) {
+    // What takes long is done beside the others, and breaks off at a stop.
+    let mut long = JoinSet::new();
     while !stop.is_cancelled() {
         let pipeline = pipeline.fresh();
-        match round(&pipeline).await {
+        while long.try_join_next().is_some() {}
+        match round(&pipeline, &mut long).await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "commands cannot be read; it is tried again"),
@@ -34,7 +38,7 @@ pub async fn forever(pipeline: Pipeline, stop: CancellationToken) {
 }
 
 /// True when there may be more.
-async fn round(pipeline: &Pipeline) -> Result<bool, crate::store::Error> {
+async fn round(pipeline: &Pipeline, long: &mut JoinSet<()>) -> Result<bool, crate::store::Error> {
     if let Some(call) = pipeline.store.last_call(RELOAD, pipeline.wake.read()).await? {
         pipeline.wake.call(call, &pipeline.wake.reload);
     }
@@ -44,9 +48,22 @@ async fn round(pipeline: &Pipeline) -> Result<bool, crate::store::Error> {
     };
     let taken = pipeline.store.take_command(concerns, pipeline.clock.now()).await?;
     let Some(command) = taken else { return Ok(false) };
+    if command.kind == reconcile::KIND {
+        let pipeline = pipeline.clone();
+        long.spawn(async move { compare(&pipeline, &command).await });
+        return Ok(true);
+    }
     let answer = obey(pipeline, &command).await;
     pipeline.store.answer_command(command.id, &answer, pipeline.clock.now()).await?;
     Ok(true)
+}
+
+async fn compare(pipeline: &Pipeline, command: &Command) {
+    let answer = reconcile::obey(pipeline, &command.body).await;
+    let now = pipeline.clock.now();
+    if let Err(error) = pipeline.store.answer_command(command.id, &answer, now).await {
+        tracing::error!(%error, "the report could not be kept");
+    }
 }
 
 fn connection(command: &Command) -> &str {

@@ -53,6 +53,22 @@ pub async fn run(pipeline: Pipeline, sign: Sign, stop: CancellationToken) {
     }
 }
 
+/// Routes and decides until `stop`, then lets what is under way end: for a command that works alone.
+pub async fn work(pipeline: Pipeline, stop: CancellationToken) {
+    let tracker = TaskTracker::new();
+    let done = CancellationToken::new();
+    let sweeper = tokio::spawn(sweep_loop(pipeline.clone(), done.clone()));
+    tracker.spawn(route_loop(pipeline.clone(), stop.clone()));
+    tracker.spawn(decide_loop(pipeline, tracker.clone(), stop.clone()));
+    stop.cancelled().await;
+    tracker.close();
+    if tokio::time::timeout(GRACE, tracker.wait()).await.is_err() {
+        tracing::warn!("some requests did not end in time; their steps will be looked for");
+    }
+    done.cancel();
+    drop(sweeper.await);
+}
+
 async fn route_loop(pipeline: Pipeline, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let pipeline = pipeline.fresh();

@@ -1,7 +1,7 @@
-//! The loops of each connection: its pollers, its prober, its look for drift. Invariant: they run for the connections
+//! The loops of each connection: its pollers, its prober, its look for drift, its backfills. Invariant: they run for the connections
 //! that are ours, with the connector as it is now; what ended is said to `owners`.
 
-use super::{Pipeline, drift, poll};
+use super::{Pipeline, backfill, drift, poll};
 use crate::clock::plus;
 use crate::connectors::Connector;
 use std::collections::BTreeMap;
@@ -88,12 +88,14 @@ fn tend(
     tracker.spawn(loops.track_future(probe(pipeline.clone(), name.to_owned(), stop.clone())));
     let looking = drift::forever(pipeline.clone(), name.to_owned(), stop.clone());
     tracker.spawn(loops.track_future(looking));
+    let reading = backfill::forever(pipeline.clone(), name.to_owned(), stop.clone());
+    tracker.spawn(loops.track_future(reading));
     loops.close();
     Tended { connector: Arc::clone(connector), stop, loops }
 }
 
 /// Asks a connection in trouble whether it answers again.
-async fn probe(pipeline: Pipeline, name: String, stop: CancellationToken) {
+pub(super) async fn probe(pipeline: Pipeline, name: String, stop: CancellationToken) {
     let Some(connector) = pipeline.connector(&name).cloned() else { return };
     while !stop.is_cancelled() {
         let now = pipeline.clock.now();

@@ -7,6 +7,8 @@ mod differ;
 pub mod gather;
 pub mod guard;
 pub mod leads;
+pub mod pairs;
+pub mod reconcile;
 pub mod replay;
 pub mod retry;
 pub mod route;

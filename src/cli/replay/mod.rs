@@ -2,7 +2,7 @@
 //! only, unless `--write` says otherwise and a person agreed to the number.
 
 mod show;
-mod when;
+pub(super) mod when;
 
 use super::beside::{Reach, ask, reach};
 use super::retry::{report, sound_answer};

@@ -20,14 +20,22 @@ pub fn time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, St
         return Ok(time);
     }
     let here = now.to_zoned(zone.clone());
-    let found = day(text, &here)
+    let found = date(text, &here)
         .and_then(|date| date.to_zoned(zone.clone()).ok())
         .or_else(|| of_day(text)?.to_zoned(zone.clone()).ok())
         .or_else(|| ago(text, &here));
     found.map(|found| found.timestamp()).ok_or_else(|| FORMS.to_owned())
 }
 
-fn day(text: &str, here: &Zoned) -> Option<Date> {
+/// A day: that of such a time.
+///
+/// # Errors
+/// What may be typed.
+pub fn day(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Date, String> {
+    time(text, now, zone).map(|time| time.to_zoned(zone.clone()).date())
+}
+
+fn date(text: &str, here: &Zoned) -> Option<Date> {
     match text.to_lowercase().as_str() {
         "today" | "сегодня" => Some(here.date()),
         "yesterday" | "вчера" => here.date().yesterday().ok(),
