@@ -12,8 +12,8 @@ pub async fn check(own: &Calltouch) -> Vec<Problem> {
     let mut problems = Vec::new();
     let local = own.reader.site.zone.to_datetime(Clock::default().now());
     let today = local.date();
-    let calls = own.journals.calls((today, today), 1, 1).await.err();
-    let requests = own.journals.last_minute(local).await.err();
+    let calls = own.api.calls((today, today), 1, 1).await.err();
+    let requests = own.api.last_minute(local).await.err();
     let said_once = calls.as_ref() == requests.as_ref();
     if let Some(delay) = &calls {
         let journal =
@@ -36,7 +36,7 @@ pub async fn check(own: &Calltouch) -> Vec<Problem> {
 /// The cheapest read that shows whether Calltouch answers us.
 pub async fn probe(own: &Calltouch) -> Result<(), Delay> {
     let local = own.reader.site.zone.to_datetime(Clock::default().now());
-    own.journals.last_minute(local).await.map(drop)
+    own.api.last_minute(local).await.map(drop)
 }
 
 /// Do site and token still open both journals? A site that is gone and a token that was changed are
@@ -47,9 +47,9 @@ pub async fn probe(own: &Calltouch) -> Result<(), Delay> {
 pub async fn drift(own: &Calltouch, glance: &Glance<'_>) -> Result<Sight, Delay> {
     let local = own.reader.site.zone.to_datetime(glance.now);
     let today = local.date();
-    let calls = own.journals.calls((today, today), 1, 1).await.err();
+    let calls = own.api.calls((today, today), 1, 1).await.err();
     let refused = match calls {
-        None => own.journals.last_minute(local).await.err().map(|delay| ("requests", delay)),
+        None => own.api.last_minute(local).await.err().map(|delay| ("requests", delay)),
         Some(delay) => Some(("calls", delay)),
     };
     let Some((journal, delay)) = refused else { return Ok(Sight::default()) };

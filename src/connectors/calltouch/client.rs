@@ -1,9 +1,13 @@
-//! What we ask Calltouch, and what its answers mean. Invariant: the token leaves only in the query
-//! of a request, never in a text; an answer that is not the JSON of a journal is a delay that says
+//! What we ask Calltouch, and what its answers mean. Invariant: the token leaves only in the query or
+//! a header of a request, never in a text; an answer that is not the JSON of a journal is a delay that says
 //! whose trouble it is.
 
 use super::journal::{self, Records};
-use crate::connectors::http::{Body, Client, Method, Request, Response, Verdict};
+use super::said::{message_of, tail};
+use super::tally::Tally;
+use crate::connectors::http::{
+    Body, Client, Failure, Method, Request, Response, Sent, Turn, Verdict,
+};
 use crate::domain::Delay;
 use jiff::civil::{Date, DateTime};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,17 +15,20 @@ use serde_json::Value;
 
 /// The largest page that is served (four public clients clamp to it).
 pub const LIMIT: usize = 1000;
-/// Characters of a far-side message that are worth showing.
-const LONGEST_MESSAGE: usize = 200;
 
-/// The journals of one site.
-pub struct Journals {
+/// Further fields of a query.
+type Times = Vec<(&'static str, String)>;
+
+/// The API of one site.
+pub struct Api {
     pub client: Client,
     pub site_id: i64,
     pub token: SecretString,
+    /// Requests of today.
+    pub tally: Tally,
 }
 
-impl Journals {
+impl Api {
     /// A page of the calls that began on these days, both included. Dates are `dd/MM/yyyy` here.
     pub async fn calls(
         &self,
@@ -29,26 +36,54 @@ impl Journals {
         page: u32,
         limit: usize,
     ) -> Result<Records, Delay> {
-        let date = |day: Date| day.strftime("%d/%m/%Y").to_string();
-        let answer = self
-            .get(
-                "/calls-service/RestAPI/{site}/calls-diary/calls",
-                format!("/calls-service/RestAPI/{}/calls-diary/calls", self.site_id),
-                vec![
-                    ("dateFrom", date(days.0)),
-                    ("dateTo", date(days.1)),
-                    ("page", page.to_string()),
-                    ("limit", limit.to_string()),
-                ],
-            )
-            .await?;
+        self.calls_with(days, Vec::new(), page, limit).await
+    }
+
+    /// A page of the calls of a day, from this wall-clock time on.
+    pub async fn calls_from(
+        &self,
+        day: Date,
+        from: Option<DateTime>,
+        page: u32,
+    ) -> Result<Records, Delay> {
+        self.calls_with((day, day), to_the_end(from), page, LIMIT).await
+    }
+
+    async fn calls_with(
+        &self,
+        days: (Date, Date),
+        times: Times,
+        page: u32,
+        limit: usize,
+    ) -> Result<Records, Delay> {
+        let mut query = vec![("dateFrom", slashed(days.0)), ("dateTo", slashed(days.1))];
+        query.extend(times);
+        query.extend([("page", page.to_string()), ("limit", limit.to_string())]);
+        let template = "/calls-service/RestAPI/{site}/calls-diary/calls";
+        let path = template.replace("{site}", &self.site_id.to_string());
+        let answer = self.get(template, path, query).await?;
         self.page(answer, page, limit)
     }
 
-    /// The requests that were made on a day. Dates are `MM/dd/yyyy` here, and a day is one answer:
-    /// nothing shows that this journal honours `page`.
-    pub async fn requests(&self, day: Date) -> Result<Records, Delay> {
-        let records = self.requests_with(day, Vec::new()).await?;
+    /// A page of the deals that were made on a day. The days must differ here; the second is the
+    /// first that is not wanted, as far as anybody can tell.
+    pub async fn orders(&self, day: Date, page: u32) -> Result<Records, Delay> {
+        let query = vec![
+            ("dateFrom", slashed(day)),
+            ("dateTo", slashed(day.tomorrow().unwrap_or(day))),
+            ("page", page.to_string()),
+            ("limit", LIMIT.to_string()),
+        ];
+        let template = "/calls-service/RestAPI/{site}/orders-diary/orders";
+        let path = template.replace("{site}", &self.site_id.to_string());
+        let answer = self.get(template, path, query).await?;
+        self.page(answer, page, LIMIT)
+    }
+
+    /// The requests that were made on a day, from this wall-clock time on. Dates are `MM/dd/yyyy`
+    /// here, and a day is one answer: nothing shows that this journal honours `page`.
+    pub async fn requests(&self, day: Date, from: Option<DateTime>) -> Result<Records, Delay> {
+        let records = self.requests_with(day, to_the_end(from)).await?;
         Ok(Records { more: false, ..records })
     }
 
@@ -56,16 +91,11 @@ impl Journals {
     pub async fn last_minute(&self, now: DateTime) -> Result<Records, Delay> {
         let since = now.checked_sub(jiff::Span::new().minutes(1)).unwrap_or(now);
         let from = if since.date() == now.date() { since } else { now.start_of_day() };
-        let time = |time: DateTime| time.strftime("%H:%M:%S").to_string();
-        let span = vec![("timeFrom", time(from)), ("timeTo", time(now))];
-        self.requests_with(now.date(), span).await
+        let times = vec![("timeFrom", clock_text(from)), ("timeTo", clock_text(now))];
+        self.requests_with(now.date(), times).await
     }
 
-    async fn requests_with(
-        &self,
-        day: Date,
-        more: Vec<(&'static str, String)>,
-    ) -> Result<Records, Delay> {
+    async fn requests_with(&self, day: Date, times: Times) -> Result<Records, Delay> {
         let path = "/calls-service/RestAPI/requests";
         let date = day.strftime("%m/%d/%Y").to_string();
         let mut query = vec![
@@ -73,7 +103,7 @@ impl Journals {
             ("dateFrom", date.clone()),
             ("dateTo", date),
         ];
-        query.extend(more);
+        query.extend(times);
         let answer = self.get(path, path.to_owned(), query).await?;
         self.page(answer, 1, usize::MAX)
     }
@@ -96,8 +126,38 @@ impl Journals {
             headers: vec![],
             body: Body::Empty,
         };
-        let response = self.client.send(request).await.map_err(|failure| failure.delay())?;
-        self.read(&response)
+        let answer = self.client.send(request).await;
+        self.counted(&answer);
+        self.read(&answer.map_err(|failure| failure.delay())?)
+    }
+
+    /// Sends a batch of deals, whose turn it is.
+    pub async fn post(
+        &self,
+        turn: Turn,
+        path: &'static str,
+        body: Value,
+    ) -> Result<Response, Failure> {
+        let request = Request {
+            method: Method::Post,
+            template: path,
+            path: path.to_owned(),
+            query: vec![],
+            headers: vec![
+                ("Access-Token", self.token.clone()),
+                ("SiteId", self.site_id.to_string().into()),
+            ],
+            body: Body::Json(body),
+        };
+        let answer = self.client.send_in(turn, request).await;
+        self.counted(&answer);
+        answer
+    }
+
+    fn counted(&self, answer: &Result<Response, Failure>) {
+        if answer.as_ref().err().is_none_or(|failure| failure.sent == Sent::Maybe) {
+            self.tally.count();
+        }
     }
 
     /// Unknown paths redirect to the help centre and faults come as HTML, so a status of 200 is
@@ -138,7 +198,7 @@ impl Journals {
 
     /// An envelope of an error may come with HTTP 200 where a journal should be.
     fn page(&self, answer: Value, page: u32, limit: usize) -> Result<Records, Delay> {
-        let said = message_of(&answer).map(|text| self.shown(text)).unwrap_or_default();
+        let said = message_of(&answer).map(|text| self.shown(&text)).unwrap_or_default();
         journal::page(answer, page, limit).map_err(|why| {
             Delay::connection(format!("Calltouch's journal cannot be read: {why}{said}"))
         })
@@ -146,78 +206,30 @@ impl Journals {
 
     fn message(&self, response: &Response) -> String {
         let body = serde_json::from_slice::<Value>(&response.body).unwrap_or_default();
-        message_of(&body).map(|text| self.shown(text)).unwrap_or_default()
+        message_of(&body).map(|text| self.shown(&text)).unwrap_or_default()
     }
 
-    /// A far-side message as the tail of our text: one line, cut, and dropped where it repeats the
-    /// token.
-    fn shown(&self, text: String) -> String {
-        if text.is_empty() || text.contains(self.token.expose_secret()) {
-            return String::new();
-        }
-        let line: String = text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(LONGEST_MESSAGE)
-            .collect();
-        format!(": {}", line.trim())
+    fn shown(&self, text: &str) -> String {
+        tail(text, self.token.expose_secret())
     }
+}
+
+/// From then until the day ends: Calltouch's clock may be ahead of ours.
+fn to_the_end(from: Option<DateTime>) -> Times {
+    let from = from.into_iter();
+    from.flat_map(|from| [("timeFrom", clock_text(from)), ("timeTo", "23:59:59".to_owned())])
+        .collect()
+}
+
+fn clock_text(time: DateTime) -> String {
+    time.strftime("%H:%M:%S").to_string()
+}
+
+fn slashed(day: Date) -> String {
+    day.strftime("%d/%m/%Y").to_string()
 }
 
 fn is_json(content_type: &str) -> bool {
     let mime = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     mime == "application/json" || mime == "text/json" || mime.ends_with("+json")
-}
-
-/// The text of the error envelopes (calltouch.md §1.8): `data.apiErrorData`,
-/// `data.validationErrorData`, and `message`/`errorMessage` at the top or in `data`.
-fn message_of(body: &Value) -> Option<String> {
-    let text =
-        |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let data = body.get("data").unwrap_or(&Value::Null);
-    if let Some(fault) = data.get("apiErrorData") {
-        let code = fault.get("errorCode").and_then(Value::as_i64);
-        let said = text(fault, "errorMessage").unwrap_or_default();
-        return Some(code.map_or(said.clone(), |code| format!("{code} {said}")));
-    }
-    if let Some(list) = data.pointer("/validationErrorData/violations").and_then(Value::as_array) {
-        let each = list.iter().map(|violation| {
-            let field = text(violation, "field").unwrap_or_default();
-            let said = text(violation, "message").unwrap_or_default();
-            format!("{field} {said}").trim().to_owned()
-        });
-        return Some(each.collect::<Vec<_>>().join("; "));
-    }
-    [body, data]
-        .into_iter()
-        .flat_map(|table| [text(table, "message"), text(table, "errorMessage")])
-        .flatten()
-        .next()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn every_envelope_of_an_error_gives_its_text() {
-        for (body, said) in [
-            (
-                json!({"data": {"apiErrorData": {"errorCode": 10003, "errorMessage": "no"}}}),
-                Some("10003 no"),
-            ),
-            (
-                json!({"data": {"validationErrorData": {"violations": [
-                    {"field": "dateFrom", "message": "bad"}, {"message": "worse"}]}}}),
-                Some("dateFrom bad; worse"),
-            ),
-            (json!({"message": "Invalid credentials"}), Some("Invalid credentials")),
-            (json!({"data": {"message": "Invalid credentials"}}), Some("Invalid credentials")),
-            (json!({"errorCode": 1, "errorMessage": "no site"}), Some("no site")),
-            (json!([]), None),
-        ] {
-            assert_eq!(message_of(&body).as_deref(), said, "{body}");
-        }
-    }
 }

@@ -32,7 +32,7 @@ async fn call(own: &Calltouch, event: &Event) -> Result<Option<Event>, Delay> {
     let days = days_around(own, event);
     let mut records = Vec::new();
     for page in 1.. {
-        let read = own.journals.calls(days, page, super::client::LIMIT).await?;
+        let read = own.api.calls(days, page, super::client::LIMIT).await?;
         records.extend(read.records);
         if !read.more {
             break;
@@ -43,9 +43,9 @@ async fn call(own: &Calltouch, event: &Event) -> Result<Option<Event>, Delay> {
 
 async fn request(own: &Calltouch, event: &Event) -> Result<Option<Event>, Delay> {
     let (from, to) = days_around(own, event);
-    let mut records = own.journals.requests(to).await?.records;
+    let mut records = own.api.requests(to, None).await?.records;
     if from != to {
-        records.extend(own.journals.requests(from).await?.records);
+        records.extend(own.api.requests(from, None).await?.records);
     }
     let found = events(own, journal::REQUESTS, &records);
     if event.provisional {

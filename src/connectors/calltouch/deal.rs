@@ -36,6 +36,8 @@ pub struct Manner {
 }
 
 impl Way {
+    pub const ALL: [Self; 2] = [Self::Create, Self::Update];
+
     pub fn of(operation: &str) -> Option<Self> {
         match operation {
             DEAL_CREATE => Some(Self::Create),
@@ -49,6 +51,14 @@ impl Way {
             Self::Create => "/lead-service/v1/api/client-order/create",
             Self::Update => "/lead-service/v1/api/client-order/update",
         }
+    }
+}
+
+/// The body of a request. That an update may name the CRM too is documented nowhere.
+pub fn body(way: Way, orders: Vec<Value>) -> Value {
+    match way {
+        Way::Create => json!({ "crm": CRM, "orders": orders }),
+        Way::Update => json!({ "orders": orders }),
     }
 }
 
@@ -84,28 +94,35 @@ pub fn id(input: &Map<String, Value>) -> Option<String> {
     text(input, "id")
 }
 
+/// The status as it is sent.
+pub fn status(input: &Map<String, Value>) -> Option<String> {
+    cut(input, "status", LONGEST_TEXT)
+}
+
 /// The request of one deal alone.
 pub fn preview(effect: &Effect, manner: &Manner) -> Preview {
     let input = effect.input.iter().map(|(name, value)| (name.clone(), shown(value))).collect();
     let built = match Way::of(&effect.operation) {
-        Some(way) => order(way, &input, manner).map(|order| (way.path(), order)),
+        Some(way) => order(way, &input, manner).map(|order| (way, order)),
         None => Err(format!("calltouch performs no operation `{}`", effect.operation)),
     };
-    let (path, order) = match built {
+    let (way, order) = match built {
         Ok(built) => built,
         Err(why) => {
             let fields = vec![("not sent".to_owned(), why)];
             return Preview { method: "POST", path: String::new(), fields };
         }
     };
-    let told = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    let told = |(name, value): (&String, &Value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (name.clone(), text)
     };
-    let of_order = order.as_object().into_iter().flatten();
-    let of_order = of_order.map(|(name, value)| (format!("orders[0].{name}"), told(value)));
-    let fields = std::iter::once(("crm".to_owned(), CRM.to_owned())).chain(of_order).collect();
-    Preview { method: "POST", path: path.to_owned(), fields }
+    let body = body(way, Vec::new());
+    let around = body.as_object().into_iter().flatten().filter(|(name, _)| *name != "orders");
+    let inside = order.as_object().into_iter().flatten().map(told);
+    let fields =
+        around.map(told).chain(inside.map(|(name, text)| (format!("orders[0].{name}"), text)));
+    Preview { method: "POST", path: way.path().to_owned(), fields: fields.collect() }
 }
 
 /// What the deal is to be linked to, the first that is found: a lead by its id, one that Calltouch

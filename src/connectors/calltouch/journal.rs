@@ -25,29 +25,35 @@ const MOST_PAGES: u32 = 1000;
 pub struct Records {
     pub records: Vec<Value>,
     pub more: bool,
+    /// How many there are on all pages, where the answer says so.
+    pub total: Option<u64>,
 }
 
 /// Reads a page: a bare list (all there is), or `{page, pageTotal, records}`. Where the total is
 /// left out, a full page has a successor.
 pub fn page(answer: Value, page: u32, limit: usize) -> Result<Records, String> {
     let mut table = match answer {
-        Value::Array(records) => return Ok(Records { records, more: false }),
+        Value::Array(records) => {
+            let total = u64::try_from(records.len()).ok();
+            return Ok(Records { records, more: false, total });
+        }
         Value::Object(table) => table,
         _ => return Err("the answer is neither a list nor a table".to_owned()),
     };
     let Some(Value::Array(records)) = table.remove("records") else {
         return Err("the answer holds no `records`".to_owned());
     };
-    let total = ["pageTotal", "totalPage", "pagesTotal"]
-        .iter()
-        .find_map(|name| scalar_text(table.get(*name)?)?.parse::<u32>().ok());
+    let number = |names: &[&str]| {
+        names.iter().find_map(|name| scalar_text(table.get(*name)?)?.parse::<u64>().ok())
+    };
     let more = !records.is_empty()
         && page < MOST_PAGES
-        && match total {
-            Some(total) => page < total,
+        && match number(&["pageTotal", "totalPage", "pagesTotal"]) {
+            Some(total) => u64::from(page) < total,
             None => records.len() >= limit,
         };
-    Ok(Records { records, more })
+    let total = number(&["recordsTotal", "recordsCount"]);
+    Ok(Records { records, more, total })
 }
 
 /// The row of a record; `None` for one of another site, which its own connection polls.

@@ -1,20 +1,27 @@
-//! Calltouch: calls, requests and chats come by webhook, calls and requests by journal too.
-//! Invariant: hook and journal of one lead give one key; nothing is ever written over there.
+//! Calltouch: calls, requests and chats come by webhook, calls and requests by journal too; deals are
+//! written. Invariant: hook and journal of one lead give one key; a deal is linked where it is made.
 
 mod check;
 mod client;
 mod complete;
 mod config;
 mod deal;
+mod deals;
+mod diary;
 mod fields;
 mod hook;
 mod journal;
+mod judge;
 mod keys;
+mod leads;
 mod lists;
 mod offer;
 mod parse;
 mod poll;
+mod queue;
+mod said;
 mod sites;
+mod tally;
 mod wire;
 
 pub use keys::KEYS;
@@ -23,33 +30,38 @@ pub use sites::Sites;
 
 use super::http;
 use super::port::{
-    Completion, Connector, Feed, Glance, ListOffer, Listing, Page, Poll, Preview, Sight, Unreadable,
+    Completion, Connector, Feed, Glance, LeadPage, ListOffer, ListedPage, Listing, Page, Poll,
+    Preview, Sight, Unreadable,
 };
 use crate::config::Section;
 use crate::diagnosis::Problem;
-use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
+use crate::domain::{Answer, Covered, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
 use async_trait::async_trait;
-use client::Journals;
-use deal::Manner;
+use client::Api;
+use deals::Deals;
+use diary::Diary;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use parse::Names;
-use poll::Cursor;
+use parse::{Names, Noun};
+use poll::{Cursor, day_of};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use sites::Site;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
+use tally::Tally;
 
 /// One site of one Calltouch account.
 pub struct Calltouch {
     reader: Reader,
-    journals: Journals,
+    api: Arc<Api>,
+    deals: Deals,
+    diary: Diary,
     hook_secret: Option<SecretString>,
     poll_every: Duration,
     pace: f64,
-    search_depth: u32,
     requests_per_day: Option<u64>,
 }
 
@@ -95,20 +107,23 @@ impl Calltouch {
             return None;
         }
         let names = Names::new(settings.request_email_fields.as_deref(), &settings.chat_fields);
+        let (site_id, token) = (settings.site.id, settings.token);
+        let api = Arc::new(Api { client, site_id, token, tally: Tally::default() });
         Some(Self {
-            journals: Journals { client, site_id: settings.site.id, token: settings.token },
+            deals: Deals::new(Arc::clone(&api), settings.site.zone.clone(), settings.search_depth),
+            api,
+            diary: Diary::default(),
             reader: Reader { site: settings.site, sites: sites.clone(), names },
             hook_secret: settings.hook_secret,
             poll_every: settings.poll_every,
             pace,
-            search_depth: settings.search_depth,
             requests_per_day: settings.requests_per_day,
         })
     }
 
-    /// What the settings say of deals.
-    fn manner(&self) -> Manner {
-        Manner { zone: self.reader.site.zone.clone(), depth: self.search_depth }
+    /// It is now this time.
+    fn told(&self, now: Timestamp) {
+        self.api.tally.on(day_of(now, &self.reader.site.zone));
     }
 }
 
@@ -159,14 +174,16 @@ impl Connector for Calltouch {
     }
 
     async fn poll(&self, poll: &Poll<'_>) -> Result<Page, Delay> {
+        self.told(poll.now);
         let zone = &self.reader.site.zone;
         let cursor = Cursor::read(poll.cursor, poll.first_start, zone);
         let place = cursor.place(poll.now, zone);
-        let read = match poll.feed {
+        let (noun, read) = match poll.feed {
             journal::CALLS => {
-                self.journals.calls((place.day, place.day), place.page, client::LIMIT).await?
+                let days = (place.day, place.day);
+                (Noun::Call, self.api.calls(days, place.page, client::LIMIT).await?)
             }
-            journal::REQUESTS => self.journals.requests(place.day).await?,
+            journal::REQUESTS => (Noun::Request, self.api.requests(place.day, None).await?),
             other => return Err(Delay::setup(format!("calltouch has no feed `{other}`"))),
         };
         let rows = read
@@ -175,7 +192,42 @@ impl Connector for Calltouch {
             .filter_map(|record| journal::row(record, poll.feed, &self.reader.site, poll.now))
             .collect();
         let next = cursor.advanced(place, read.more, poll.now, zone);
-        Ok(Page { rows, cursor: Some(next.store()), more: next.under_way(), covered: None })
+        let covered = cursor.covered(poll.now, zone).filter(|_| !next.under_way());
+        let covered = covered.map(|(from, until)| Covered {
+            connection: self.reader.site.connection.clone(),
+            kind: noun.word().to_owned(),
+            from,
+            until,
+        });
+        Ok(Page { rows, cursor: Some(next.store()), more: next.under_way(), covered })
+    }
+
+    async fn recent(
+        &self,
+        noun: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Raw>, Delay> {
+        self.told(now);
+        leads::recent(self, noun, since, now).await
+    }
+
+    async fn leads(&self, noun: &str, day: Date, page: u32) -> Result<LeadPage, Delay> {
+        leads::page(self, noun, day, page).await
+    }
+
+    async fn listed(
+        &self,
+        kind: &str,
+        day: Date,
+        page: u32,
+        now: Timestamp,
+    ) -> Result<ListedPage, Delay> {
+        self.told(now);
+        if kind != offer::DEAL {
+            return Err(Delay::setup(format!("calltouch has no list of `{kind}`")));
+        }
+        diary::listed(&self.api, &self.reader.site.zone, day, page).await
     }
 
     fn account(&self) -> Option<String> {
@@ -190,7 +242,12 @@ impl Connector for Calltouch {
         self.requests_per_day
     }
 
-    async fn complete(&self, event: &Event, _now: Timestamp) -> Result<Completion, Delay> {
+    fn requests_today(&self) -> u64 {
+        self.api.tally.today()
+    }
+
+    async fn complete(&self, event: &Event, now: Timestamp) -> Result<Completion, Delay> {
+        self.told(now);
         complete::complete(self, event).await
     }
 
@@ -198,16 +255,22 @@ impl Connector for Calltouch {
         Answer::Refused(format!("calltouch answers no question `{}`", query.name))
     }
 
-    async fn perform(&self, effect: &Effect, _now: Timestamp) -> Outcome {
-        Outcome::Refused(no_operation(effect))
+    async fn perform(&self, effect: &Effect, now: Timestamp) -> Outcome {
+        self.told(now);
+        self.deals.perform(effect).await
     }
 
-    async fn look(&self, _effect: &Effect, _since: Timestamp, _now: Timestamp) -> Look {
-        Look::Absent
+    async fn look(&self, effect: &Effect, _since: Timestamp, now: Timestamp) -> Look {
+        self.told(now);
+        diary::look(&self.diary, &self.api, &self.reader.site.zone, effect).await
+    }
+
+    fn guarded(&self, effect: &Effect) -> bool {
+        effect.operation == offer::DEAL_UPDATE
     }
 
     fn preview(&self, effect: &Effect) -> Preview {
-        deal::preview(effect, &self.manner())
+        self.deals.preview(effect)
     }
 
     async fn check(&self) -> Vec<Problem> {
@@ -231,16 +294,12 @@ impl Connector for Calltouch {
     }
 
     fn limit_group(&self) -> &str {
-        self.journals.client.limit_group()
+        self.api.client.limit_group()
     }
 
     fn pace(&self) -> f64 {
         self.pace
     }
-}
-
-fn no_operation(effect: &Effect) -> String {
-    format!("calltouch performs no operation `{}`", effect.operation)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! the last complete one is read. Pure: `now` is an argument.
 //!
 //! A day is complete when a poll read it after the next day had ended too. The cursor holds the
-//! last complete day and, within a poll, the page that comes next.
+//! last complete day and, within a poll, the page that comes next and when the poll began: what a
+//! poll read to its end is covered from its first day until it began.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -27,20 +28,27 @@ pub struct Cursor {
     complete: Date,
     /// The next page of a poll that is under way.
     next: Option<Place>,
+    /// When that poll began.
+    begun: Option<Timestamp>,
 }
 
 impl Cursor {
     /// The cursor as stored; `None`, or one that cannot be read, begins at the first start's day.
     pub fn read(stored: Option<&Value>, first_start: Timestamp, zone: &TimeZone) -> Self {
-        stored
-            .and_then(parse)
-            .unwrap_or_else(|| Self { complete: before(day_of(first_start, zone)), next: None })
+        stored.and_then(parse).unwrap_or_else(|| Self {
+            complete: before(day_of(first_start, zone)),
+            next: None,
+            begun: None,
+        })
     }
 
     pub fn store(&self) -> Value {
         let mut stored = json!({ "v": VERSION, "day": self.complete.to_string() });
         if let Some(next) = self.next {
             stored["next"] = json!({ "day": next.day.to_string(), "page": next.page });
+            if let Some(begun) = self.begun {
+                stored["begun"] = begun.to_string().into();
+            }
         }
         stored
     }
@@ -67,7 +75,25 @@ impl Cursor {
             Some(_) => self.complete,
             None => self.complete.max(before(before(today))),
         };
-        Self { complete, next }
+        Self { complete, next, begun: self.began(now).filter(|_| next.is_some()) }
+    }
+
+    /// When the poll began whose page this cursor gives.
+    fn began(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.next.is_none() {
+            return Some(now);
+        }
+        // A clock that was set back does not cover what is to come.
+        self.begun.map(|begun| begun.min(now))
+    }
+
+    /// What the poll covers whose last page this cursor gave: from the first of its days until it
+    /// began. `None`: another version of ours began it, and did not say when.
+    pub fn covered(&self, now: Timestamp, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
+        let begun = self.began(now)?;
+        let first = after(self.complete).min(before(day_of(begun, zone)));
+        let from = first.to_zoned(zone.clone()).ok()?.timestamp();
+        Some((from, begun))
     }
 
     /// Is a poll under way, with more to read at once?
@@ -97,7 +123,8 @@ fn parse(stored: &Value) -> Option<Cursor> {
         let page = next.get("page")?.as_u64().and_then(|page| u32::try_from(page).ok())?;
         Some(Place { day: day(next)?, page: page.max(1) })
     });
-    Some(Cursor { complete: day(stored)?, next })
+    let begun = stored.get("begun").and_then(|begun| begun.as_str()?.parse().ok());
+    Some(Cursor { complete: day(stored)?, next, begun })
 }
 
 #[cfg(test)]

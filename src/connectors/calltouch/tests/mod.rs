@@ -1,6 +1,10 @@
 //! The connector's tests: what they share, and its door and settings.
 
 mod asking;
+mod batches;
+mod deals;
+mod diary;
+mod leads;
 mod reading;
 
 use super::*;
@@ -25,13 +29,16 @@ fn toml(url: &str) -> String {
 }
 
 fn connection(url: &str) -> Calltouch {
+    connection_of(&toml(url), &http::Limits::default())
+}
+
+fn connection_of(text: &str, limits: &http::Limits) -> Calltouch {
     let sites = Sites::default();
     let zone = jiff::tz::TimeZone::get("Europe/Moscow").expect("a zone");
     let other = Site { id: 4343, connection: "calltouch-other".into(), zone };
     sites.enter(other).expect("a free site");
-    let mut section = Section::from_toml("calltouch-main", &toml(url));
-    Calltouch::build("calltouch-main", &mut section, &http::Limits::default(), &sites)
-        .expect("a connection")
+    let mut section = Section::from_toml("calltouch-main", text);
+    Calltouch::build("calltouch-main", &mut section, limits, &sites).expect("a connection")
 }
 
 fn offline() -> Calltouch {
