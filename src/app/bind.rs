@@ -106,12 +106,47 @@ fn needed(flow: &Flow) -> BTreeSet<String> {
     std::iter::once(&flow.on.role).chain(facts).chain(steps).cloned().collect()
 }
 
+/// Facts and steps that choose among connections of different kinds, or that cannot tell them apart.
+fn choices(book: &Book, bound: &Bound) -> Vec<Problem> {
+    let flow = &bound.flow;
+    let facts = flow.facts.iter();
+    let facts = facts.map(|f| (&f.role, f.of.as_ref(), format!("facts.{}", f.name), "ask"));
+    let steps = flow.steps.iter().enumerate();
+    let steps = steps.map(|(at, s)| (&s.role, s.of.as_ref(), format!("step[{}]", at + 1), "do"));
+    let mut problems = Vec::new();
+    let mut told: Vec<&str> = Vec::new();
+    for (role, of, path, key) in facts.chain(steps) {
+        let reached = bound.reaches(role, of);
+        let kinds: BTreeSet<_> =
+            reached.iter().filter_map(|name| Some(book.offer(name)?.connector)).collect();
+        let known = reached.iter().filter(|name| book.account(name).is_some()).count();
+        let problem = if kinds.len() > 1 {
+            Problem::error(format!("flow `{}`: the role `{role}` mixes connectors", bound.name))
+                .label("goes to one of several connections")
+                .mend("bind the role to connections of one connector")
+        } else if of.is_some() && reached.len() > 1 && known == 0 {
+            let connector = kinds.first().copied().unwrap_or_default();
+            let title = format!("{path}.of: {connector} does not name its accounts");
+            Problem::warning(title).mend("leave `of` out: it would always be the first connection")
+        } else {
+            continue;
+        };
+        if !told.contains(&role.as_str()) {
+            told.push(role);
+            let place = flow.places.value(&format!("{path}.{key}"));
+            problems.push(problem.at(&flow.source, place));
+        }
+    }
+    problems
+}
+
 /// Checks every instance against the offers of its connections and runs the cases of each file
 /// once.
 pub fn check(book: &Book, off: &[Bound]) -> cases::Report {
     let mut report = cases::Report::default();
     let mut seen = BTreeSet::new();
     for bound in book.flows().iter().chain(off) {
+        report.problems.extend(choices(book, bound));
         let offer = |role: &str| book.offer(bound.connection(role)?);
         let connectors: Vec<_> = needed(&bound.flow)
             .iter()
@@ -132,4 +167,90 @@ pub fn check(book: &Book, off: &[Bound]) -> cases::Report {
         }
     }
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_text;
+    use crate::diagnosis::{Source, render};
+    use crate::domain::Offer;
+    use crate::mapping::grammar::{Shelf, read};
+    use serde_json::json;
+
+    const FLOW: &str = r#"
+[flow]
+name = "a"
+on   = { from = "crm", event = "order.changed" }
+[settings]
+link   = "document"
+months = 12
+nouns  = ["call"]
+[facts]
+deal = { ask = "ads.deal", of = "{{ event.site }}" }
+[[step]]
+name = "create"
+do   = "ads.deal.create"
+"#;
+
+    fn bound(config: &str, variables: &[(&str, &str)]) -> (Vec<Bound>, String) {
+        let (flow, problems) = read(&Source::new("a.toml", FLOW), &Shelf::default());
+        assert!(problems.is_empty(), "{}", render(&problems, false));
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let (config, problems) = load_text("my.toml", config, variables.iter().map(own));
+        assert!(!crate::diagnosis::has_errors(&problems), "{}", render(&problems, false));
+        let config = config.expect("a config");
+        let roles = ["crm", "ads"]
+            .map(|role| (role.to_owned(), vec![format!("{role}-a"), format!("{role}-b")]));
+        let made = bind(&[Arc::new(flow)], &config.flows, &roles.into(), &config.origins);
+        (made.flows, render(&made.problems, false))
+    }
+
+    #[test]
+    fn what_config_says_lies_over_the_settings_of_the_flow() {
+        let text = "[flows.a.settings]\nlink = \"marker\"\n[flows.b]\nuse = \"a\"\n\
+                    settings = { nouns = \"chat\" }\n";
+        let variables = [("LEADLINK_FLOWS__B__SETTINGS__LINK", "12")];
+        let (flows, told) = bound(text, &variables);
+        assert_eq!(told, "");
+        let [a, b] = &*flows else { panic!("two instances") };
+        assert_eq!(json!(a.settings), json!({ "link": "marker", "months": 12, "nouns": ["call"] }));
+        assert_eq!(json!(b.settings), json!({ "link": "12", "months": 12, "nouns": ["chat"] }));
+    }
+
+    #[test]
+    fn a_setting_that_the_flow_does_not_have_or_of_another_kind_is_told_at_its_place() {
+        let text = "[flows.a.settings]\nlnk = \"marker\"\nmonths = \"many\"\n";
+        let (flows, told) = bound(text, &[("LEADLINK_FLOWS__A__SETTINGS__NOUNS", "5.5")]);
+        for part in [
+            "flows.a.settings.lnk: the flow has no such setting",
+            "did you mean `link`?",
+            "my.toml:2:7",
+            "flows.a.settings.months: must be a number",
+            "my.toml:3:10",
+        ] {
+            assert!(told.contains(part), "{part}\n{told}");
+        }
+        assert_eq!(json!(flows[0].settings["nouns"]), json!(["5.5"]), "as it was typed");
+    }
+
+    #[test]
+    fn a_choice_among_connections_must_be_possible() {
+        static CRM: Offer = Offer { connector: "crm", events: &[], queries: &[], operations: &[] };
+        static ADS: Offer = Offer { connector: "ads", ..CRM };
+        let (flows, _) = bound("", &[]);
+        let told = |names: [(&str, &'static Offer); 2], accounts: &[(&str, &str)]| {
+            let offers = names.map(|(name, offer)| (name.to_owned(), offer));
+            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let book = Book::new(Vec::new(), offers.into())
+                .with_accounts(accounts.iter().map(own).collect());
+            render(&choices(&book, &flows[0]), false)
+        };
+        let two = [("ads-a", &ADS), ("ads-b", &ADS)];
+        assert_eq!(told(two, &[("ads-a", "1"), ("ads-b", "2")]), "");
+        assert!(told(two, &[]).contains("ads does not name its accounts"));
+        let mixed = told([("ads-a", &ADS), ("ads-b", &CRM)], &[("ads-a", "1")]);
+        assert!(mixed.contains("the role `ads` mixes connectors"), "{mixed}");
+        assert!(mixed.contains("a.toml:10:16"), "{mixed}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A flow against the offers of the connections that it is bound to. Invariant: a path, input or
 //! kind that no offer knows is a problem here, never a surprise when a lead comes.
 
+use super::constants;
 use super::expr::{Expr, Phrase};
 use super::flow::{Bound, Case, FactRule, Flow, StepRule};
 use super::scan::Path;
@@ -26,6 +27,7 @@ pub fn check(bound: &Bound, offer_of: &dyn Fn(&str) -> Option<&'static Offer>) -
             check.path(expr, path);
         }
     }
+    check.times();
     for case in &check.flow.cases {
         check.case(case);
     }
@@ -233,6 +235,28 @@ impl<'a> Check<'a> {
         self.put(expr.place(path.span.clone()), problem);
     }
 
+    /// `delay_from` must be a time, and `settle` leave room for the delay.
+    fn times(&mut self) {
+        if let Some(expr) = &self.flow.delay_from
+            && let Some(keys) = constants::alias(&expr.text)
+            && let [root, name, keys @ ..] = keys.as_slice()
+            && let Some(fields) = self.outputs(root, name)
+            && let Some(kind) = kind_at(fields, keys)
+            && !matches!(kind, Kind::Time | Kind::Any)
+        {
+            let problem = Problem::error(format!("flow.delay_from: `{}` is no time", expr.text))
+                .label("no time")
+                .mend("name a time that a fact has: `facts.order.statusUpdatedAt`");
+            self.put(expr.span.clone(), problem);
+        }
+        if self.flow.settle.is_some_and(|settle| settle < self.bound.delay) {
+            let problem = Problem::warning("flow.settle: it is shorter than the delay")
+                .label("cuts the delay short")
+                .mend("write how long events may put the decision off at most, the delay included");
+            self.put(self.flow.places.value("flow.settle"), problem);
+        }
+    }
+
     /// Samples and facts of a case may hold only what the offers know.
     fn case(&mut self, case: &'a Case) {
         if let Some(offer) = self.event_offer() {
@@ -310,6 +334,17 @@ fn walk_kind(kind: &Kind, keys: &[String]) -> Result<(), (usize, Vec<&'static st
             walk_kind(kind, rest).map_err(|(at, known)| (at + 1, known))
         }
         _ => Err((0, Vec::new())),
+    }
+}
+
+/// The kind of the value that keys lead to, where the fields name it.
+fn kind_at(fields: &[Field], keys: &[String]) -> Option<Kind> {
+    let (first, rest) = keys.split_first()?;
+    let kind = fields.iter().find(|field| field.name == first)?.kind;
+    match (kind, rest) {
+        (kind, []) => Some(kind),
+        (Kind::Record(fields), rest) => kind_at(fields, rest),
+        _ => None,
     }
 }
 
@@ -444,6 +479,22 @@ expect = { steps = ["create"], with = { create = { customer = 1 } } }
                 "",
                 "\"create\"",
                 "customer",
+            ),
+            (
+                "lane =",
+                "delay_from = \"facts.order.status\"\nlane =",
+                "facts.order.status",
+                "a time",
+            ),
+            ("lane =", "delay = \"2h\"\nsettle = \"1h\"\nlane =", "\"1h\"", "at most"),
+            ("lane =", "merge = \"{{ event.idd }}\"\nlane =", "event.idd", "id"),
+            ("finished\" }", "finished\", when = \"event.uniq\" }", "event.uniq", "unique"),
+            ("pick = \"newest\" }", "of = \"{{ event.site }}\" }", "event.site", "site_id"),
+            (
+                "do   = \"crm.customer.create\"",
+                "do = \"crm.customer.create\"\nof = \"{{ facts.customer.sit }}\"",
+                "facts.customer.sit",
+                "site",
             ),
             ("event  = { phone", "event = { phnoe", "name", "phone"),
             ("customer = { id = 1 }", "customer = { idd = 1 }", "name", "id"),

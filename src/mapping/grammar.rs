@@ -303,13 +303,17 @@ mod tests {
 [flow]
 name     = "call-to-order"
 title    = "Звонок"
-on       = { from = "calls", event = "call.finished" }
+on       = { from = "calls", event = "call.finished", when = "event.phone and not event.own" }
+merge    = "{{ event.id }}"
 delay    = "1m"
+delay_from = "facts.customer.seen"
 settle   = "2h"
 requires = "event.phone"
 lane     = "{{ event.phone }}"
+[settings]
+link = "document"
 [facts]
-customer = { ask = "crm.customer", phone = "{{ event.phone }}", pick = "newest" }
+customer = { ask = "crm.customer", of = "{{ event.site_id }}", phone = "{{ event.phone }}", pick = "newest" }
 [let]
 known = "facts.customer.id"
 [[step]]
@@ -320,6 +324,7 @@ with   = { firstName = "Звонок от {{ event.phone }}", phones = ["{{ even
 [[step]]
 name  = "create"
 do    = "crm.order.create"
+of    = "{{ facts.customer.account or settings.link }}"
 needs = ["customer"]
 with  = { customer = "{{ known or steps.customer.id }}" }
 [[case]]
@@ -354,6 +359,10 @@ expect = { steps = ["create"], because = ["customer: known"], with = { create = 
         assert_eq!(flow.delay, Duration::from_secs(60));
         assert_eq!(flow.settle, Some(Duration::from_secs(7200)));
         assert_eq!(flow.max_age, WEEK);
+        assert_eq!(flow.on.when.as_ref().map(|when| when.text.len()), Some(29));
+        assert!(matches!(flow.merge, Some(Phrase::Whole(_))));
+        assert_eq!(flow.delay_from.as_ref().map(|at| &*at.text), Some("facts.customer.seen"));
+        assert!(flow.facts[0].of.is_some() && flow.steps[1].of.is_some());
         assert_eq!(flow.hash.len(), 64);
         assert_eq!(flow.facts[0].input[1].0, "pick");
         let step = &flow.steps[0];
@@ -418,6 +427,16 @@ expect = { steps = ["create"], because = ["customer: known"], with = { create = 
             ),
             ("event  = \"samples/a.json\"", "event = \"samples/b.json\"", "there is no sample"),
             ("steps = [\"create\"]", "steps = [\"cerate\"]", "there is no step `cerate`"),
+            ("event.phone and not", "event.phone adn not", "not an expression"),
+            ("event.phone and not event.own", "known", "is not known yet"),
+            ("merge    = \"{{ event.id }}\"", "merge = 5", "flow.merge"),
+            ("{{ event.id }}", "{{ facts.customer.id }}", "is not known yet"),
+            ("\"facts.customer.seen\"", "\"steps.customer.id\"", "is not known yet"),
+            ("\"facts.customer.seen\"", "\"\"", "an empty expression"),
+            ("of = \"{{ event.site_id }}\"", "of = \"{{ facts.customer.id }}\"", "needs itself"),
+            ("{{ facts.customer.account or", "{{ steps.customer.id or", "is not known yet"),
+            ("settings.link", "settings.lnik", "there is no such setting"),
+            ("expect = { steps", "expect = { until = \"noon\", steps", "`noon` is no time"),
             ("facts  = { customer", "facts = { custmer", "there is no fact `custmer`"),
             ("expect = { steps", "expect = { stpes", "unknown key `stpes`"),
             ("[[case]]\nname   = \"a case\"\n", "[[case]]\n", "case[1].name is missing"),

@@ -30,7 +30,10 @@ impl Reader<'_> {
         flow.delay = head.duration("delay").map_or(Duration::ZERO, |delay| delay.value);
         flow.delay_from =
             head.text("delay_from").and_then(|text| self.expr("flow.delay_from", &text));
-        flow.settle = head.duration("settle").map(|settle| settle.value);
+        flow.settle = head.duration("settle").map(|settle| {
+            self.places.put("flow.settle".to_owned(), settle.span.clone(), settle.span);
+            settle.value
+        });
         flow.max_age = head.duration("max_age").map_or(WEEK, |age| age.value);
         flow.requires = head.text("requires").and_then(|text| self.expr("flow.requires", &text));
         flow.lane = self.phrases(head, "lane");

@@ -178,6 +178,16 @@ impl Seek<'_> {
 
     /// What an expression may come to, `[let]` names and tables looked up.
     fn constants(&self, expr: &Expr, through: &mut Vec<String>) -> Vec<(String, Range<usize>)> {
+        if let Some([root, name]) = constants::alias(&expr.text).as_deref()
+            && root == "settings"
+        {
+            let values = self.bound.settings.get(name).into_iter();
+            let values = values.flat_map(|value| match value {
+                Value::Array(items) => items.iter().filter_map(text).collect(),
+                other => text(other).into_iter().collect::<Vec<_>>(),
+            });
+            return values.map(|code| (code, expr.span.clone())).collect();
+        }
         let mut codes = Vec::new();
         for constant in constants::results(&expr.text) {
             let span = expr.place(constant.span);
@@ -289,7 +299,7 @@ mod tests {
     use crate::mapping::filters::Tables;
     use crate::mapping::grammar::{Shelf, read};
     use crate::mapping::offers::{CALLTOUCH, RETAILCRM};
-    use serde_json::json;
+    use serde_json::{Map, json};
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
@@ -298,6 +308,8 @@ mod tests {
 name = "a"
 on   = { from = "calls", event = "call.finished" }
 lane = "{{ event.phone }}"
+[settings]
+type = "repeat"
 [facts]
 customer = { ask = "crm.customer", phone = "{{ event.phone }}", pick = "newest" }
 order    = { ask = "crm.order", customer = "{{ facts.customer.id }}" }
@@ -310,7 +322,7 @@ method = "'phone' if event.unique else 'callback'"
 name   = "create"
 do     = "crm.order.create"
 when   = "not facts.order or closed"
-with   = { customer = "{{ facts.customer.id }}", orderMethod = "{{ method }}", managerId = 12, site = "main", customFields = { utm_source = "{{ event.source | table('sources', 'other') }}", empty = "" } }
+with   = { customer = "{{ facts.customer.id }}", orderMethod = "{{ method }}", managerId = 12, orderType = "{{ settings.type }}", site = "main", customFields = { utm_source = "{{ event.source | table('sources', 'other') }}", empty = "" } }
 [[step]]
 name   = "update"
 do     = "crm.order.edit"
@@ -333,7 +345,8 @@ expect = { steps = [] }
         assert!(problems.is_empty(), "{}", render(&problems, false));
         let roles = [("crm", "shop"), ("calls", "calltouch-main")];
         let roles = roles.map(|(role, name)| (role.to_owned(), vec![name.to_owned()])).into();
-        Bound { name: "a-b".to_owned(), running, ..Bound::plain(Arc::new(flow), roles) }
+        let settings = Map::from_iter([("type".to_owned(), json!("anew"))]);
+        Bound { name: "a-b".to_owned(), running, settings, ..Bound::plain(Arc::new(flow), roles) }
     }
 
     fn shown(found: &Use) -> String {
@@ -353,22 +366,23 @@ expect = { steps = [] }
         assert_eq!(
             told,
             [
-                "7: customer: a-b, fact customer",
-                "8: order: a-b, fact order",
-                "16: order.create: a-b, step create",
-                "13: methods < phone: a-b, step create, orderMethod",
-                "13: methods < callback: a-b, step create, orderMethod",
-                "18: users < 12: a-b, step create, managerId",
-                "18: sites < main: a-b, step create, site",
-                "18: fields < utm_source: a-b, step create, customFields.utm_source",
-                "21: order.edit: a-b, step update",
-                "24: statuses < x-state: a-b, step update, status",
-                "24: statuses < new: a-b, step update, status",
-                "11: groups > complete: a-b, let closed, facts.order.status_group",
-                "11: groups > cancel: a-b, let closed, facts.order.status_group",
-                "12: fields > calltouch_site_id: a-b, let marked, \
+                "9: customer: a-b, fact customer",
+                "10: order: a-b, fact order",
+                "18: order.create: a-b, step create",
+                "15: methods < phone: a-b, step create, orderMethod",
+                "15: methods < callback: a-b, step create, orderMethod",
+                "20: users < 12: a-b, step create, managerId",
+                "20: types < anew: a-b, step create, orderType",
+                "20: sites < main: a-b, step create, site",
+                "20: fields < utm_source: a-b, step create, customFields.utm_source",
+                "23: order.edit: a-b, step update",
+                "26: statuses < x-state: a-b, step update, status",
+                "26: statuses < new: a-b, step update, status",
+                "13: groups > complete: a-b, let closed, facts.order.status_group",
+                "13: groups > cancel: a-b, let closed, facts.order.status_group",
+                "14: fields > calltouch_site_id: a-b, let marked, \
                  facts.order.customFields.calltouch_site_id",
-                "22: statuses > assembling: a-b, step update, facts.order.status",
+                "24: statuses > assembling: a-b, step update, facts.order.status",
             ]
         );
         assert!(found.iter().all(|found| found.running));

@@ -64,6 +64,11 @@ impl Book {
         self.offers.get(connection).copied()
     }
 
+    /// The id by which others name a connection's account.
+    pub fn account(&self, connection: &str) -> Option<&str> {
+        self.accounts.get(connection).map(String::as_str)
+    }
+
     /// The connection that a flow writes to: its lanes are scoped by it.
     pub fn writes_to<'a>(&self, bound: &'a Bound) -> Option<&'a str> {
         bound.flow.steps.first().and_then(|step| bound.connection(&step.role))
@@ -102,7 +107,7 @@ impl Book {
                 let value = bound.flow.value(phrase, &knowledge.scope(bound))?;
                 let named = texts(&value);
                 let is_it = |name: &&String| {
-                    self.accounts.get(*name).is_some_and(|account| named.contains(account))
+                    self.account(name).is_some_and(|account| named.iter().any(|of| of == account))
                 };
                 all.iter().find(is_it)
             }
@@ -203,3 +208,6 @@ fn fault(about: impl Into<String>, error: &EvalError) -> Fault {
     let pending = matches!(error, EvalError::Pending(_));
     Fault { about: about.into(), why: error.to_string(), pending }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,8 @@ async fn named(connection: &mut Connection, query: &str) -> Result<BTreeSet<i64>
     let contact = match kind {
         // The key of a contact itself, as it stands in lanes.
         Some("phone" | "email") => contact_key(id),
-        Some(_) => None,
+        // A lane of a flow's own: `order:7`.
+        Some(_) => Some(query.to_owned()),
         None => contact_key(query),
     };
     if let Some(contact) = contact {

@@ -22,6 +22,7 @@ async fn told() -> Result<Db, Box<dyn std::error::Error>> {
     let done = Finished { links, ..finished(steps[0], StepState::Done) };
     db.store.finish(claimed.fence, done, end(JobState::Acted), at(1)).await?;
     db.job("a", "request:44", &lanes[..1], 0).await?;
+    db.job("a", "change:3", &["calls|order:12345"], 0).await?;
     Ok(db)
 }
 
@@ -34,6 +35,7 @@ async fn a_lead_is_found_by_everything_that_names_it() -> Tested {
         ("44", vec!["request:44"]),
         ("order:17", vec!["call:900000001"]),
         ("17", vec!["call:900000001"]),
+        ("order:12345", vec!["change:3"]),
         ("customer:5", vec!["call:900000001"]),
         ("customer:17", vec![]),
         ("8 (999) 000-00-01", vec!["request:44", "call:900000001"]),
