@@ -1,7 +1,7 @@
 //! Phones as digits, and an index that finds them by any seven digits in a row. Invariant: a
 //! candidate list is never too short; the caller compares each candidate itself.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 const GRAM: usize = 7;
 
@@ -29,20 +29,31 @@ pub fn tail(text: &str) -> String {
 /// Row ids by every seven digits in a row of their texts.
 #[derive(Debug, Default)]
 pub struct Index {
-    rows: HashMap<u32, BTreeSet<u64>>,
+    /// Ascending; new rows mostly come last.
+    rows: HashMap<u32, Vec<u64>>,
 }
 
 impl Index {
     pub fn add(&mut self, row: u64, text: &str) {
         for gram in grams(text) {
-            self.rows.entry(gram).or_default().insert(row);
+            let rows = self.rows.entry(gram).or_default();
+            match rows.last() {
+                Some(last) if *last >= row => {
+                    if let Err(at) = rows.binary_search(&row) {
+                        rows.insert(at, row);
+                    }
+                }
+                _ => rows.push(row),
+            }
         }
     }
 
     pub fn remove(&mut self, row: u64, text: &str) {
         for gram in grams(text) {
             if let Some(rows) = self.rows.get_mut(&gram) {
-                rows.remove(&row);
+                if let Ok(at) = rows.binary_search(&row) {
+                    rows.remove(at);
+                }
                 if rows.is_empty() {
                     self.rows.remove(&gram);
                 }
@@ -52,7 +63,7 @@ impl Index {
 
     /// Rows whose digits may contain the digits of `text`; none when it has fewer than seven.
     pub fn candidates(&self, text: &str) -> Option<Vec<u64>> {
-        let mut rarest: Option<&BTreeSet<u64>> = None;
+        let mut rarest: Option<&Vec<u64>> = None;
         let mut any = false;
         for gram in grams(text) {
             any = true;
@@ -61,7 +72,7 @@ impl Index {
                 rarest = Some(rows);
             }
         }
-        any.then(|| rarest.map(|rows| rows.iter().copied().collect()).unwrap_or_default())
+        any.then(|| rarest.cloned().unwrap_or_default())
     }
 }
 

@@ -190,12 +190,11 @@ pub fn edit_row(account: &mut Account, id: u64, body: &Object, stamp: &Stamp) ->
 
 fn apply(account: &Account, row: &mut Customer, body: &Object) -> Result<()> {
     check_manager(account, body)?;
-    for key in KEPT {
-        match body.get(*key) {
-            None => {}
-            Some(Value::Null) => drop(row.fields.remove(*key)),
-            Some(Value::String(text)) if text.is_empty() => drop(row.fields.remove(*key)),
-            Some(value) => drop(row.fields.insert((*key).to_owned(), value.clone())),
+    for (key, value) in body.iter().filter(|(key, _)| KEPT.contains(&key.as_str())) {
+        if value.is_null() || value == "" {
+            row.fields.shift_remove(key);
+        } else {
+            row.fields.insert(key.clone(), value.clone());
         }
     }
     if body.contains_key("email") {
@@ -242,11 +241,8 @@ fn phones(body: &Object) -> Result<Vec<String>> {
 
 /// Refuses a text field that holds something else.
 pub fn check_texts(body: &Object, keys: &[&str]) -> Result<()> {
-    for key in keys {
-        if body
-            .get(*key)
-            .is_some_and(|value| !value.is_string() && !value.is_null() && !value.is_number())
-        {
+    for (key, value) in body.iter().filter(|(key, _)| keys.contains(&key.as_str())) {
+        if !value.is_string() && !value.is_null() && !value.is_number() {
             return Err(Refusal::entity(key, "This value should be of type string."));
         }
     }

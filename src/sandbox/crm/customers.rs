@@ -197,7 +197,7 @@ pub fn list(account: &mut Account, call: &Call) -> Result {
     let wanted = Wanted::read(account, call)?;
     let candidates = match wanted.candidates(account) {
         Some(ids) => account.customers.sorted(ids),
-        None => account.customers.newest_first().collect(),
+        None => account.customers.newest_first((None, None)).collect(),
     };
     let visible = |id: &u64| {
         account.customers.get(*id).is_some_and(|row| {

@@ -307,12 +307,12 @@ fn check(account: &Account, body: &Object) -> Result<()> {
 
 fn keep(kept: &mut Object, body: &Object, origin: Origin) {
     let seeded = if origin == Origin::Seed { SEEDED } else { &[] };
-    for key in KEPT.iter().chain(seeded) {
-        match body.get(*key) {
-            None => {}
-            Some(Value::Null) => drop(kept.remove(*key)),
-            Some(Value::String(text)) if text.is_empty() => drop(kept.remove(*key)),
-            Some(value) => drop(kept.insert((*key).to_owned(), value.clone())),
+    let known = |key: &str| KEPT.contains(&key) || seeded.contains(&key);
+    for (key, value) in body.iter().filter(|(key, _)| known(key)) {
+        if value.is_null() || value == "" {
+            kept.shift_remove(key);
+        } else {
+            kept.insert(key.clone(), value.clone());
         }
     }
 }

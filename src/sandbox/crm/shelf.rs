@@ -160,9 +160,15 @@ impl<T: Row> Shelf<T> {
         self.by_digits.candidates(text)
     }
 
-    /// All ids, newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = u64> {
-        self.by_created.iter().rev().map(|(_, id)| *id)
+    /// All ids that were created within the bounds, newest first.
+    pub fn newest_first(
+        &self,
+        (from, to): (Option<Timestamp>, Option<Timestamp>),
+    ) -> impl Iterator<Item = u64> {
+        let first = (from.unwrap_or(Timestamp::MIN), 0);
+        // Nothing is created between bounds that cross.
+        let last = (to.unwrap_or(Timestamp::MAX), u64::MAX).max(first);
+        self.by_created.range(first..=last).rev().map(|(_, id)| *id)
     }
 
     /// Sorts some ids newest first.
