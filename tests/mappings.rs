@@ -40,7 +40,9 @@ fn shipped() -> App {
 fn every_case_of_every_shipped_flow_passes() {
     let app = shipped();
     let names: Vec<&str> = app.book.flows().iter().map(|bound| bound.name.as_str()).collect();
-    assert_eq!(names, ["call-to-order", "chat-to-order", "request-to-order"]);
+    let all =
+        ["call-to-order", "chat-to-order", "deal-update", "order-to-deal", "request-to-order"];
+    assert_eq!(names, all);
     for bound in app.book.flows() {
         assert!(bound.running, "{} is off in the shipped config", bound.name);
         let report = cases::run(&app.book, bound);
@@ -60,6 +62,21 @@ fn there_is_a_case_for_each_cell_of_the_matrix() {
         .collect();
     assert!(missing.is_empty(), "no case, or several, for {missing:#?}");
     assert!(names.len() > LEADS.len() * STATES.len(), "{} cases", names.len());
+}
+
+/// calltouch.md §7.4: the rules of deals.
+#[test]
+fn there_are_cases_for_each_rule_of_deals() {
+    let app = shipped();
+    let deals = app.book.flows().iter().filter(|bound| bound.name.contains("deal"));
+    let names: Vec<&str> = deals
+        .flat_map(|bound| &bound.flow.cases)
+        .map(|case| case.name.split(' ').next().unwrap_or_default())
+        .collect();
+    for rule in 1..=9 {
+        let rule = format!("D{rule}");
+        assert!(names.iter().any(|name| *name == rule), "no case for {rule}");
+    }
 }
 
 /// A case that expected nothing would pass whatever the flow does.

@@ -6,6 +6,8 @@ pub const FLOWS: &[(&str, &str)] = &[
     ("call-to-order.toml", include_str!("../../mappings/call-to-order.toml")),
     ("request-to-order.toml", include_str!("../../mappings/request-to-order.toml")),
     ("chat-to-order.toml", include_str!("../../mappings/chat-to-order.toml")),
+    ("order-to-deal.toml", include_str!("../../mappings/order-to-deal.toml")),
+    ("deal-update.toml", include_str!("../../mappings/deal-update.toml")),
     ("samples/call-finished.json", include_str!("../../mappings/samples/call-finished.json")),
     ("samples/request-phone.json", include_str!("../../mappings/samples/request-phone.json")),
     (
@@ -16,6 +18,9 @@ pub const FLOWS: &[(&str, &str)] = &[
     ("samples/chat-phone.json", include_str!("../../mappings/samples/chat-phone.json")),
     ("samples/chat-phone-email.json", include_str!("../../mappings/samples/chat-phone-email.json")),
     ("samples/chat-email.json", include_str!("../../mappings/samples/chat-email.json")),
+    ("samples/order-created.json", include_str!("../../mappings/samples/order-created.json")),
+    ("samples/order-status.json", include_str!("../../mappings/samples/order-status.json")),
+    ("samples/order-sum.json", include_str!("../../mappings/samples/order-sum.json")),
 ];
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ fn file_name(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::diagnosis::render;
-    use crate::domain::{Decision, Reason, Verdict, Why, plan};
+    use crate::domain::{Decision, Input, Need, QueryOffer, Reason, Verdict, Why, plan};
     use crate::mapping::offers::offer_of;
     use crate::mapping::{Bound, Case, FactState, Scope, StepState, check, shape};
 
@@ -268,21 +268,28 @@ mod tests {
     fn the_shipped_flows_fit_their_offers() {
         let shipped = shipped();
         let names: Vec<&str> = shipped.iter().map(|bound| bound.name.as_str()).collect();
-        assert_eq!(names, ["call-to-order", "chat-to-order", "request-to-order"]);
+        let all =
+            ["call-to-order", "chat-to-order", "deal-update", "order-to-deal", "request-to-order"];
+        assert_eq!(names, all);
         for bound in &shipped {
             let problems = check(bound, &offer_of);
             assert!(problems.is_empty(), "{}", render(&problems, false));
-            assert_eq!(bound.delay.as_secs(), 60);
+            let minutes = match &*bound.name {
+                "order-to-deal" => 2,
+                "deal-update" => 30,
+                _ => 1,
+            };
+            assert_eq!(bound.delay.as_secs(), minutes * 60, "{}", bound.name);
         }
     }
 
     /// A plain reading of the language, apart from `rules`: what the cases of the shipped flows say
     /// must come out of the expressions alone.
     fn decide(flow: &Flow, case: &Case) -> (Decision, BTreeMap<String, Map<String, Value>>) {
-        let fields = |kind: &str| offer_of("calls").and_then(|o| o.event(kind)).map(|e| e.fields);
-        let event = shape(fields(&flow.on.event).unwrap_or(&[]), &case.event.clone().into());
+        let offer = offer_of(&flow.on.role).and_then(|offer| offer.event(&flow.on.event));
+        let event = shape(offer.map_or(&[], |offer| offer.fields), &case.event.clone().into());
         let event = event.as_object().cloned().unwrap_or_default();
-        let settings = flow.settings.iter().cloned().collect();
+        let settings = flow.settings.iter().cloned().chain(case.settings.clone()).collect();
         let mut scope = Scope {
             settings: &settings,
             event: &event,
@@ -293,6 +300,14 @@ mod tests {
         let mut asked = BTreeMap::new();
         let mut reasons = Vec::new();
         let skip = |reasons| (Decision { verdict: Verdict::Incomplete, reasons }, BTreeMap::new());
+        if let Some(when) = &flow.on.when
+            && !flow.holds(when, &scope).expect("it holds or not").yes
+        {
+            let word = format!("on not ({})", when.text);
+            let about = "flow".to_owned();
+            let reasons = vec![Reason { about, why: Why::Guard, word, saw: Vec::new() }];
+            return (Decision { verdict: Verdict::Skip, reasons }, asked);
+        }
         if let Some(requires) = &flow.requires
             && !flow.holds(requires, &scope).expect("it holds or not").yes
         {
@@ -302,10 +317,17 @@ mod tests {
             let input = fact.input.iter().map(|(name, phrase)| {
                 (name.clone(), flow.value(phrase, &scope).expect("an input"))
             });
-            asked.insert(fact.name.clone(), input.collect::<Map<_, _>>());
+            let input: Map<_, _> =
+                input.filter(|(_, value)| !crate::domain::event::is_empty(value)).collect();
             let offer = offer_of(&fact.role).and_then(|offer| offer.query(&fact.query));
+            let offer = offer.expect("it is on offer");
             let given = case.facts.get(&fact.name).unwrap_or(&Value::Null);
-            let known = shape(offer.map_or(&[], |offer| offer.output), given);
+            let mut known = shape(offer.output, given);
+            if lacks(offer, &input) {
+                known = Value::Null;
+            } else {
+                asked.insert(fact.name.clone(), input);
+            }
             scope.facts.insert(fact.name.clone(), FactState::Known(known));
         }
         let mut steps = Vec::new();
@@ -337,6 +359,14 @@ mod tests {
             reasons.push(Reason { about: step.name.clone(), why, word, saw: Vec::new() });
         }
         (Decision { verdict: Verdict::Act(plan::Plan { steps }), reasons }, asked)
+    }
+
+    /// Does the question lack what it needs?
+    fn lacks(offer: &QueryOffer, input: &Map<String, Value>) -> bool {
+        let given = |field: &&Input| input.contains_key(field.name);
+        let of = |need: Need| offer.input.iter().filter(move |field| field.need == need);
+        let one_of = of(Need::OneOf).next().is_none() || of(Need::OneOf).any(|f| given(&f));
+        !(one_of && of(Need::Must).all(|field| given(&field)))
     }
 
     /// Is everything that is wanted there? Null: nothing may be there.
@@ -381,7 +411,8 @@ mod tests {
                     assert!(covers(wanted, &input), "{name}: {step}: {wanted}\n{input}");
                 }
                 for (fact, wanted) in &wanted.asks {
-                    let input = Value::Object(asked[fact].clone());
+                    let input = asked.get(fact).map(|input| Value::Object(input.clone()));
+                    let input = input.unwrap_or(Value::Bool(false));
                     assert!(covers(wanted, &input), "{name}: {fact}: {wanted}\n{input}");
                 }
             }

@@ -159,9 +159,22 @@ const SOURCE: Kind = Kind::Record(&[
     field("content", Kind::Text),
 ]);
 
+const PERSON: Kind = Kind::Record(&[
+    field("id", Kind::Number),
+    field("phones", Kind::List(&Kind::Phone)),
+    field("email", Kind::Email),
+]);
+
 pub static RETAILCRM: Offer = Offer {
     connector: "retailcrm",
-    events: &[],
+    events: &[EventOffer {
+        kind: "order.changed",
+        fields: texts!("id" "number" "site" "status" "field" "source" "combined_to";
+            field("created", Kind::Flag), field("status_changed", Kind::Flag),
+            field("own", Kind::Flag), field("deleted", Kind::Flag),
+            field("changed", Kind::Time)),
+        ..EventOffer::BASE
+    }],
     queries: &[
         QueryOffer {
             name: "customer",
@@ -192,7 +205,11 @@ pub static RETAILCRM: Offer = Offer {
         QueryOffer {
             name: "order",
             about: "",
-            input: &[input("customer", Kind::Number, Need::Must), may("pick", Kind::Text)],
+            input: &[
+                input("id", Kind::Number, Need::OneOf),
+                input("customer", Kind::Number, Need::OneOf),
+                may("pick", Kind::Text),
+            ],
             output: &[
                 field("id", Kind::Number),
                 field("number", Kind::Text),
@@ -205,7 +222,14 @@ pub static RETAILCRM: Offer = Offer {
                 field("orderMethod", Kind::Text).of("methods"),
                 field("orderType", Kind::Text).of("types"),
                 field("managerId", Kind::Number).of("users"),
+                field("manager", Kind::Text),
                 field("totalSumm", Kind::Money),
+                field("currency", Kind::Text),
+                field("phone", Kind::Phone),
+                field("additionalPhone", Kind::Phone),
+                field("email", Kind::Email),
+                field("customer", PERSON),
+                field("source", SOURCE),
                 field("customFields", Kind::Open(&Kind::Text)).of("fields"),
                 field("count", Kind::Number),
             ],

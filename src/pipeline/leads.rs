@@ -6,8 +6,9 @@ use super::Pipeline;
 use super::decide::Stop;
 use super::remember::text_of;
 use crate::connectors::Connector;
-use crate::domain::{Answer, Covered, Delay, Lead, Query};
+use crate::domain::{Answer, Covered, Delay, Lead, Query, Seen};
 use crate::rules::leads::{self as rules, Candidate, Found, Wanted};
+use crate::rules::route;
 use crate::store::{self, LeadSearch, LeadsFound};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -175,7 +176,8 @@ async fn read(
     pipeline.gates.success(connection);
     // What cannot be read becomes so in routing, where it is kept for a person.
     let events = rows.iter().filter_map(|raw| connector.parse(raw).ok()).flatten();
-    let leads: Vec<Lead> = events.filter_map(|event| rules::of(&pipeline.book, &event)).collect();
+    let leads = events.filter_map(|event| route::lead(&pipeline.book, &event));
+    let leads: Vec<Lead> = leads.map(|lead| Lead { seen: Seen::JOURNAL, ..lead }).collect();
     tracing::debug!(
         connection,
         noun = %wanted.kind,

@@ -1,12 +1,10 @@
 //! Which lead an order came from: the window, the choice and the fact that shows both. Invariant: the
 //! choice depends on what is known and on the order alone, so it can be made and explained again.
 
-use super::Book;
 use crate::diagnosis::duration_of;
-use crate::domain::contact::{EmailKey, Phone, contact_key};
+use crate::domain::contact::{EmailKey, Phone};
 use crate::domain::event::is_empty;
-use crate::domain::{Event, EventOffer, Lead, Offer, Seen};
-use crate::mapping::filters::clean;
+use crate::domain::{EventOffer, Lead, Offer};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use serde_json::{Map, Value, json};
@@ -66,29 +64,6 @@ pub struct Found {
     pub after: Option<Candidate>,
     /// Of which time the journal is known to its end.
     pub covered: Option<(Timestamp, Timestamp)>,
-}
-
-/// The lead that an event is, if its kind is one: with an id of the far side and a contact.
-pub fn of(book: &Book, event: &Event) -> Option<Lead> {
-    let offer = book.offer(&event.connection)?.event(&event.kind)?.lead?;
-    if event.provisional {
-        return None;
-    }
-    let field = |name: &str| event.fields.get(name).and_then(Value::as_str);
-    let contacts: Vec<String> =
-        offer.contacts.iter().filter_map(|name| contact_key(field(name)?)).collect();
-    let mark = |name: &str| field(name).map(clean).filter(|text| !text.is_empty());
-    (!contacts.is_empty()).then(|| Lead {
-        connection: event.connection.clone(),
-        kind: event.noun().to_owned(),
-        id: event.key.split_once(':').map_or(&*event.key, |(_, id)| id).to_owned(),
-        at: field(offer.at).and_then(|at| at.parse().ok()).unwrap_or(event.registered),
-        contacts,
-        source: mark("source"),
-        medium: mark("medium"),
-        campaign: mark("utm_campaign"),
-        seen: Seen::JOURNAL,
-    })
 }
 
 /// Reads the question. `offer` is the connector's whose leads are asked for.
@@ -291,7 +266,7 @@ fn shown(candidate: &Candidate, order: Timestamp) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::LeadOffer;
+    use crate::domain::{LeadOffer, Seen};
     use proptest::prelude::*;
     use rstest::rstest;
 

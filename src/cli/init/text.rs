@@ -111,7 +111,8 @@ fn flows(text: &mut String, whole: bool) {
     if !whole {
         text.push_str("# These need both sides: the roles `crm` and `calls`.\n");
     }
-    for name in ["call-to-order", "request-to-order", "chat-to-order"] {
+    let leads = ["call-to-order", "request-to-order", "chat-to-order"];
+    for name in leads.into_iter().chain(["order-to-deal", "deal-update"]) {
         text.push_str(&format!("[flows.{name}]\nrunning = {whole}\n\n"));
     }
     text.truncate(text.trim_end().len());
