@@ -276,7 +276,7 @@ async fn resolve(
                 "is not unknown",
             )?;
             links::insert(connection, step, links).await?;
-            entities::keep(connection, kept.as_ref()).await?;
+            entities::keep(connection, kept.as_deref()).await?;
             "look: found"
         }
         Resolution::Absent { last } => {
