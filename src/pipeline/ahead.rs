@@ -140,7 +140,7 @@ mod tests {
             }
         }
         let all: Vec<(i8, u32)> = (1..=6)
-            .flat_map(|day| (1..=day.unsigned_abs().into()).map(move |p| (day, p)))
+            .flat_map(|day| (1..=u32::from(i8::unsigned_abs(day))).map(move |p| (day, p)))
             .collect();
         assert_eq!(seen, all);
         assert_eq!(most.load(Ordering::SeqCst), 3);
