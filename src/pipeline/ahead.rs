@@ -139,8 +139,8 @@ mod tests {
                 ahead.more(&ticket, (pages % 2 == 1).then_some(pages));
             }
         }
-        let all: Vec<(i8, u32)> = (1_i8..=6)
-            .flat_map(|day| (1..=day.unsigned_abs().into()).map(move |p| (day, p)))
+        let all: Vec<(i8, u32)> = (1..=6)
+            .flat_map(|day| (1..=u32::from(i8::unsigned_abs(day))).map(move |p| (day, p)))
             .collect();
         assert_eq!(seen, all);
         assert_eq!(most.load(Ordering::SeqCst), 3);

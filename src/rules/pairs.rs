@@ -88,8 +88,13 @@ pub fn due(book: &Book, pair: &Pair, thing: &Value, now: Timestamp) -> Map<Strin
     for (bound, rule, offer) in steps {
         let facts = bound.flow.facts.iter().filter(|fact| fact.query == pair.thing);
         let facts = facts.map(|fact| (fact.name.clone(), thing.clone()));
-        let knowledge =
-            Knowledge { event: Map::new(), facts: facts.collect(), done: BTreeMap::new(), now };
+        let knowledge = Knowledge {
+            connection: pair.source.clone(),
+            event: Map::new(),
+            facts: facts.collect(),
+            done: BTreeMap::new(),
+            now,
+        };
         let scope = knowledge.scope(bound);
         for (name, phrase) in rule.with.iter().filter(|(name, _)| offer.keeps.contains(&&**name)) {
             if let Ok(value) = bound.flow.value(phrase, &scope)
