@@ -259,7 +259,7 @@ mod tests {
             ahead.learn(Some(at(generated)), now);
             assert_eq!(ahead.get().as_secs(), seconds, "{generated}");
         }
-        assert_eq!(ahead.wall_clock(now, &zone), "2026-11-20 13:10:00");
+        assert_eq!(ahead.wall_clock(now, &zone), "2026-11-20 13:10:01");
         ahead.learn(None, now);
         assert_eq!(ahead.wall_clock(now, &zone), "2026-11-20 13:00:01");
     }

@@ -69,6 +69,9 @@ pub fn build(
 /// How long the first question after an order waits for others.
 const MOMENT: Duration = Duration::from_millis(3);
 
+/// Questions after orders by id, that go out together.
+type Joined = Coalescer<i64, wire::Order, Stop>;
+
 /// One account.
 struct Account {
     config: Config,
@@ -78,7 +81,8 @@ struct Account {
     users: users::Users,
     ahead: history::Ahead,
     pages: pages::Pages,
-    joined: Coalescer<i64, wire::Order, Stop>,
+    joined: Joined,
+    joined_behind: Joined,
 }
 
 impl Account {
@@ -94,6 +98,7 @@ impl Account {
             ahead: history::Ahead::default(),
             pages: pages::Pages::default(),
             joined: Coalescer::new(MOMENT, client::PAGE),
+            joined_behind: Coalescer::new(MOMENT, client::PAGE),
         })
     }
 
@@ -107,6 +112,11 @@ impl Account {
             Some(zone) => Ok(zone.clone()),
             None => Ok(self.references(now).await?.zone.clone()),
         }
+    }
+
+    /// Where questions meet: nobody in the fore waits for a reading in the background.
+    fn joined(&self) -> &Joined {
+        if http::is_background() { &self.joined_behind } else { &self.joined }
     }
 
     async fn reread(

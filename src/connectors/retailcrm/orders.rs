@@ -49,7 +49,7 @@ async fn by_id(
         return shown(account, order, None, now).await;
     }
     let zone = account.zone_at(now).await.map_err(Stop::Later)?;
-    let listed = account.joined.ask(id, |ids| some(account, ids, &zone, now)).await?;
+    let listed = account.joined().ask(id, |ids| some(account, ids, &zone, now)).await?;
     let order = match listed {
         Some(order) => Some(order),
         None => order_by_id(account, id, &zone).await?,

@@ -5,6 +5,7 @@ mod changes;
 mod double;
 mod drift;
 mod journeys;
+mod orders;
 mod sandbox;
 
 use super::act::{self, Written};

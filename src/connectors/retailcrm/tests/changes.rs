@@ -59,7 +59,7 @@ impl History {
             let order = heard.field("filter[orderId]");
             let from = heard.field("filter[startDate]");
             entry["id"].as_i64().is_none_or(|id| id > since)
-                && (order.is_empty() || entry["order"]["id"].to_string() == order)
+                && (order.is_empty() || entry["order"]["id"].as_i64() == order.parse().ok())
                 && entry["createdAt"].as_str().is_none_or(|made| made >= from)
         });
         entries.sort_by_key(|entry| entry["id"].as_i64());

@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex};
 pub struct Heard {
     pub path: String,
     pub fields: BTreeMap<String, String>,
+    /// All values of the fields `filter[ids][]`.
+    pub ids: Vec<i64>,
     pub post: bool,
 }
 
@@ -59,8 +61,10 @@ async fn answer(
     assert_eq!(headers["x-api-key"], "0123456789abcdef-the-key");
     let query = uri.query().unwrap_or_default().as_bytes();
     let fields = form_urlencoded::parse(query).chain(form_urlencoded::parse(&body));
+    let ids = fields.clone().filter(|(name, _)| name == "filter[ids][]");
     let heard = Heard {
         path: uri.path().to_owned(),
+        ids: ids.filter_map(|(_, id)| id.parse().ok()).collect(),
         fields: fields.map(|(name, text)| (name.into_owned(), text.into_owned())).collect(),
         post: !body.is_empty(),
     };
