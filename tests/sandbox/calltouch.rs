@@ -153,3 +153,34 @@ async fn the_sixth_request_in_a_second_is_refused() {
         (429, &"2".parse().expect("a value"))
     );
 }
+
+#[tokio::test]
+async fn a_lead_of_the_past_is_on_its_day_in_the_zone_of_the_site() {
+    let crm = Crm::unlimited().await;
+    // The last second of the first of March in Moscow, and the first of the second.
+    let times = ["2025-03-01T20:59:59Z", "2025-03-01T21:00:00Z"];
+    let specs = times.iter().flat_map(|at| {
+        let at = Some(at.parse().expect("a time"));
+        [Kind::Call, Kind::Request].map(|kind| LeadSpec { kind, at, ..LeadSpec::default() })
+    });
+    let specs: Vec<LeadSpec> = specs.collect();
+    let made = crm.sandbox.seed_leads(&specs).expect("ids");
+    assert_eq!(made, [900_000_001, 900_000_001, 900_000_002, 900_000_002]);
+    let journal = async |path: &str, id: &str, day: &str, times: [&str; 2]| {
+        let query =
+            [("dateFrom", day), ("dateTo", day), ("timeFrom", times[0]), ("timeTo", times[1])];
+        let (_, body) = answer(crm.calltouch(path).query(&query)).await;
+        let rows = body.as_array().expect("a list").iter();
+        rows.map(|row| row[id].as_u64().expect("an id")).collect::<Vec<_>>()
+    };
+    let whole = ["00:00:00", "23:59:59"];
+    for (path, id, days) in [
+        ("4242/calls-diary/calls", "callId", ["01/03/2025", "02/03/2025"]),
+        ("requests", "requestId", ["03/01/2025", "03/02/2025"]),
+    ] {
+        assert_eq!(journal(path, id, days[0], whole).await, [900_000_001], "{path}");
+        assert_eq!(journal(path, id, days[1], whole).await, [900_000_002], "{path}");
+        assert_eq!(journal(path, id, days[1], ["00:00:01", "23:59:59"]).await, [0; 0], "{path}");
+        assert_eq!(journal(path, id, days[0], ["23:00:00", "23:59:59"]).await, [900_000_001]);
+    }
+}

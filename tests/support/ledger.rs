@@ -39,6 +39,45 @@ impl Ledger {
         found.unwrap_or_else(|| panic!("there is no customer {id}"))
     }
 
+    /// Deals that live in Calltouch, on all sites.
+    pub fn deals(&self) -> Vec<&Value> {
+        list(&self.0["deals"]).iter().filter(|row| row["deleted"] == false).collect()
+    }
+
+    /// The deal of an order, if there is one.
+    pub fn find_deal(&self, order: u64) -> Option<&Value> {
+        let number = order.to_string();
+        self.deals().into_iter().find(|row| row["number"] == number.as_str())
+    }
+
+    /// The deal of an order: `status`, `status_date`, `revenue`, `currency`, `manager`, `funnel`,
+    /// `order_name`, `order_date`, `update_date`, `matched` (`type`, `lead`, `id`, `source`, …),
+    /// `creations`, `updates`, `rematchings`, `statuses`, `writes`.
+    #[track_caller]
+    pub fn deal(&self, order: u64) -> &Value {
+        self.find_deal(order).unwrap_or_else(|| panic!("order {order} has no deal"))
+    }
+
+    /// What a deal was linked to: `call 900000001`, or the matching entry that found no lead.
+    #[track_caller]
+    pub fn linked(&self, order: u64) -> String {
+        let matched = &self.deal(order)["matched"];
+        match (text(&matched["lead"]), text(&matched["id"])) {
+            (lead, id) if !lead.is_empty() => format!("{lead} {id}"),
+            _ => text(&matched["type"]),
+        }
+    }
+
+    /// No deal was made twice or linked anew, and nothing was sent for an order without a deal.
+    #[track_caller]
+    pub fn assert_deals_once(&self) {
+        for deal in self.deals() {
+            assert_eq!(deal["creations"], 1, "made again: {deal:#}");
+            assert_eq!(deal["rematchings"], 0, "linked anew: {deal:#}");
+        }
+        assert!(list(&self.0["refused_deals"]).is_empty(), "{:#}", self.0["refused_deals"]);
+    }
+
     /// All writes through the API: `(order, kind)`.
     pub fn writes(&self) -> Vec<(u64, String)> {
         let of = |order: &Value| {
