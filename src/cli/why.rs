@@ -1,8 +1,11 @@
 //! `leadlink why ID|PHONE`: the whole story of a lead or an order. Invariant: reads only; shows every
 //! decision with its reasons and every answer, in the order in which they came.
 
+mod things;
+
 use super::{out, sound};
 use crate::domain::{Effect, Verdict};
+use crate::rules::Book;
 use crate::store::{Attempt, DecisionStory, JobStory, Mend, Store, Story};
 use anyhow::Context;
 use clap::Args;
@@ -14,7 +17,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A lead (`call:900000001` or its id), an order or customer (`order:17`), a phone or an e-mail
+    /// A lead (`call:900000001` or its id), an order, deal or customer (`order:17`), an order's number,
+    /// a phone or an e-mail
     id: String,
     /// Prints one JSON array
     #[arg(long)]
@@ -28,7 +32,8 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     if arguments.json {
         out::say(&serde_json::to_string(&stories)?);
     } else {
-        stories.iter().for_each(tell);
+        things::remembered(&app.book, &stories).iter().for_each(|line| out::say(line));
+        stories.iter().for_each(|story| tell(&app.book, story));
         if stories.is_empty() {
             out::complain(&format!("nothing is known of {}", arguments.id));
         }
@@ -36,7 +41,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     Ok(if stories.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn tell(story: &Story) {
+fn tell(book: &Book, story: &Story) {
     let event = &story.event;
     out::say(&format!(
         "{} · {} · {} · registered {}",
@@ -62,14 +67,14 @@ fn tell(story: &Story) {
     if story.jobs.is_empty() {
         out::say("  no flow has made a job of it");
     }
-    story.jobs.iter().for_each(job);
+    story.jobs.iter().for_each(|told| job(book, told));
     for link in &story.links {
         out::say(&format!("  link to {} {} in {}", link.to_kind, link.to_id, link.to_connection));
     }
     out::say("");
 }
 
-fn job(job: &JobStory) {
+fn job(book: &Book, job: &JobStory) {
     let state = format!("{:?}", job.state).to_lowercase();
     out::say(&format!(
         "  job {} of {}: {state}, due {}, {} tries",
@@ -81,7 +86,7 @@ fn job(job: &JobStory) {
     if let Some(why) = &job.why {
         out::say(&format!("    because {why}"));
     }
-    job.decisions.iter().for_each(decision);
+    job.decisions.iter().for_each(|told| decision(book, &job.flow, told));
     job.mends.iter().for_each(mend);
 }
 
@@ -96,7 +101,7 @@ fn mend(mend: &Mend) {
     out::say(&format!("    {}  {what}", time(mend.at)));
 }
 
-fn decision(story: &DecisionStory) {
+fn decision(book: &Book, flow: &str, story: &DecisionStory) {
     let verdict = match &story.decision.verdict {
         Verdict::Act(_) => "act",
         Verdict::Skip => "skip",
@@ -108,6 +113,9 @@ fn decision(story: &DecisionStory) {
         for (path, value) in &reason.saw {
             out::say(&format!("        saw {path} = {}", plain(value)));
         }
+    }
+    for line in things::leads(book, flow, story) {
+        out::say(&format!("      {line}"));
     }
     for step in &story.steps {
         let state = format!("{:?}", step.state).to_lowercase();

@@ -9,6 +9,12 @@ statements! {
     FIND = "entity", "select connection, kind, entity_id, fields, made, changed, gone, became \
         from entity where connection in (select value from json_each($1)) and kind = $2 \
         and entity_id in (select value from json_each($3))";
+    ABOUT = "entity", "select connection, kind, entity_id, fields, made, changed, gone, became \
+        from entity where connection in (select value from json_each($1)) \
+        and kind in (select value from json_each($2)) \
+        and entity_id in (select value from json_each($3)) order by kind, entity_id, connection";
+    NAMED = "entity", "select entity_id from entity where fields like $1 escape '!' \
+        order by changed desc limit $2";
     KEEP = "entity", "insert into entity (connection, kind, entity_id, fields, made, changed) \
         values ($1, $2, $3, $4, $5, $5) on conflict (connection, kind, entity_id) \
         do update set fields = excluded.fields, changed = excluded.changed";
@@ -24,6 +30,8 @@ statements! {
 
 /// Mergers that are followed from one thing; a ring of them ends here.
 const CHAIN: usize = 16;
+/// The field with what people call a thing.
+const NUMBER: &str = "orderName";
 
 impl Store {
     /// What is remembered of a thing, in the first of these connections that knows it.
@@ -103,6 +111,36 @@ pub(super) async fn end(connection: &mut Connection, fate: &Fate) -> Result<(), 
         gone = survivor;
     }
     Ok(())
+}
+
+/// What is remembered of things with these ids, of whatever kind.
+pub(super) async fn about(
+    connection: &mut Connection,
+    connections: &[&str],
+    kinds: &[&str],
+    ids: &[&str],
+) -> Result<Vec<Entity>, Error> {
+    let rows = connection.fetch(ABOUT, args![list(connections), list(kinds), list(ids)]).await?;
+    rows.iter().map(entity).collect()
+}
+
+/// Ids of things that people call so. Looks through all of them, for a person who waits.
+pub(super) async fn named(
+    connection: &mut Connection,
+    text: &str,
+    most: u32,
+) -> Result<Vec<String>, Error> {
+    let held = format!("\"{NUMBER}\":{}", serde_json::Value::from(text));
+    let mut like = "%".to_owned();
+    for symbol in held.chars() {
+        if matches!(symbol, '%' | '_' | '!') {
+            like.push('!');
+        }
+        like.push(symbol);
+    }
+    like.push('%');
+    let rows = connection.fetch(NAMED, args![like, most]).await?;
+    rows.iter().map(|row| row.owned("entity_id")).collect()
 }
 
 async fn lay_over(

@@ -1,6 +1,6 @@
 //! What goes into the store and comes out of it. Invariant: plain data, the same for every database.
 
-use crate::domain::{Asked, Decision, Effect, Event, Fate, Kept, Lead, Link};
+use crate::domain::{Asked, Decision, Effect, Entity, Event, Fate, Kept, Lead, Link};
 pub use crate::domain::{JobChange, JobDraft, JobState};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -202,6 +202,8 @@ pub struct Story {
     pub deliveries: Vec<Delivery>,
     pub jobs: Vec<JobStory>,
     pub links: Vec<Link>,
+    /// What we remember of the things that it is about.
+    pub things: Vec<Entity>,
 }
 
 /// A raw row that carried the event.

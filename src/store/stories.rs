@@ -4,9 +4,10 @@
 use super::sql::{Connection, Row, args, list, statements};
 use super::{
     Attempt, DecisionStory, Delivery, Error, JobStory, Mend, StepStory, Store, Story, claim,
-    events, links,
+    entities, events, links,
 };
 use crate::domain::contact::contact_key;
+use crate::domain::{Entity, Event, Link};
 use std::collections::BTreeSet;
 
 statements! {
@@ -39,11 +40,15 @@ statements! {
 
 /// Stories of one answer.
 const MOST: u32 = 50;
+/// What people name without saying what it is.
+const ORDER: &str = "order";
+/// Kinds of things that share the id of an order, and are remembered.
+const KINDS: [&str; 2] = [ORDER, "deal"];
 
 impl Store {
     /// The whole story of every event that `query` names: an event key, a far-side id (of a lead, an
-    /// order, a customer; `order:17` or bare), a phone in any mask, or an e-mail. Newest first, at
-    /// most 50.
+    /// order, a customer; `order:17` or bare), an order's number as it was last sent, a phone in any
+    /// mask, or an e-mail. Newest first, at most 50.
     pub async fn story(&self, query: &str) -> Result<Vec<Story>, Error> {
         let mut db = self.snapshot().await?;
         let found = named(&mut db, query.trim()).await?;
@@ -68,17 +73,28 @@ async fn named(connection: &mut Connection, query: &str) -> Result<BTreeSet<i64>
     keep(connection.fetch(BY_KEY, args![query, MOST]).await?)?;
     let (kind, id) = query.split_once(':').map_or((None, query), |(kind, id)| (Some(kind), id));
     keep(connection.fetch(BY_LINK, args![id, kind, MOST]).await?)?;
-    let contact = match kind {
-        // The key of a contact itself, as it stands in lanes.
-        Some("phone" | "email") => contact_key(id),
-        // A lane of a flow's own: `order:7`.
-        Some(_) => Some(query.to_owned()),
-        None => contact_key(query),
-    };
-    if let Some(contact) = contact {
+    for contact in contacts(kind, id) {
         keep(connection.fetch(BY_CONTACT, args![contact, MOST]).await?)?;
     }
+    if found.is_empty() && !id.is_empty() {
+        for id in entities::named(connection, id, MOST).await? {
+            let rows = connection.fetch(BY_CONTACT, args![format!("{ORDER}:{id}"), MOST]).await?;
+            found
+                .extend(rows.iter().map(|row| row.int("event_id")).collect::<Result<Vec<_>, _>>()?);
+        }
+    }
     Ok(found)
+}
+
+/// As they stand in lanes: a contact by its own key, an order by its id.
+fn contacts(kind: Option<&str>, id: &str) -> Vec<String> {
+    match kind {
+        Some("phone" | "email") => contact_key(id).into_iter().collect(),
+        // A deal has the id of its order.
+        Some("deal") => vec![format!("{ORDER}:{id}")],
+        Some(kind) => vec![format!("{kind}:{id}")],
+        None => contact_key(id).into_iter().chain([format!("{ORDER}:{id}")]).collect(),
+    }
 }
 
 async fn story(connection: &mut Connection, id: i64) -> Result<Story, Error> {
@@ -90,12 +106,43 @@ async fn story(connection: &mut Connection, id: i64) -> Result<Story, Error> {
     }
     let keys: Vec<&str> = event.keys().collect();
     let linked = connection.fetch(LINKS, args![&event.connection, list(&keys)]).await?;
+    let links: Vec<Link> = linked.iter().map(links::link).collect::<Result<_, _>>()?;
+    let things = things(connection, &event, &jobs, &links).await?;
     Ok(Story {
         deliveries: deliveries.iter().map(delivery).collect::<Result<_, _>>()?,
         jobs,
-        links: linked.iter().map(links::link).collect::<Result<_, _>>()?,
+        links,
+        things,
         event,
     })
+}
+
+/// What is remembered of the orders that the lanes and links name, and of their deals.
+async fn things(
+    connection: &mut Connection,
+    event: &Event,
+    jobs: &[JobStory],
+    links: &[Link],
+) -> Result<Vec<Entity>, Error> {
+    let mut connections = BTreeSet::from([event.connection.as_str()]);
+    let mut ids = BTreeSet::new();
+    for lane in jobs.iter().flat_map(|job| &job.lanes) {
+        let (owner, contact) = lane.split_once('|').unwrap_or_default();
+        if let Some((_, id)) = contact.split_once(':').filter(|(kind, _)| KINDS.contains(kind)) {
+            connections.insert(owner);
+            ids.insert(id);
+        }
+    }
+    for link in links.iter().filter(|link| KINDS.contains(&link.to_kind.as_str())) {
+        connections.insert(&link.to_connection);
+        ids.insert(&link.to_id);
+    }
+    let (connections, ids): (Vec<_>, Vec<_>) =
+        (connections.into_iter().collect(), ids.into_iter().collect());
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    entities::about(connection, &connections, &KINDS, &ids).await
 }
 
 fn delivery(row: &Row) -> Result<Delivery, Error> {

@@ -85,3 +85,53 @@ async fn counts_tell_states_and_the_oldest_due() -> Tested {
     assert_eq!((counts.skipped, counts.oldest_due), (1, None));
     Ok(())
 }
+
+/// An order with its deal: two changes, one of which waits; the deal was written.
+async fn deal() -> Result<Db, Box<dyn std::error::Error>> {
+    let db = Db::new().await?;
+    let lane = ["calls|order:123"];
+    db.job("order-to-deal", "change:1", &lane, 0).await?;
+    let (claimed, steps) = db.begun(&["create"], 0).await?;
+    let fields = json!({ "orderName": "100%_A", "status": "new" });
+    let kept = crate::domain::Kept {
+        connection: "calls".to_owned(),
+        kind: "deal".to_owned(),
+        id: "123".to_owned(),
+        fields: fields.as_object().cloned().unwrap_or_default(),
+        at: at(1),
+    };
+    let done = Finished { kept: Some(kept), ..finished(steps[0], StepState::Done) };
+    db.store.finish(claimed.fence, done, end(JobState::Acted), at(1)).await?;
+    db.job("deal-update", "change:2", &lane, 90).await?;
+    db.job("deal-update", "change:3", &["calls|order:124"], 90).await?;
+    Ok(db)
+}
+
+#[tokio::test]
+async fn an_order_is_found_by_its_id_its_number_and_its_deal() -> Tested {
+    let db = deal().await?;
+    let both = vec!["change:2", "change:1"];
+    for (query, keys) in [
+        ("order:123", both.clone()),
+        ("deal:123", both.clone()),
+        ("123", both.clone()),
+        ("100%_A", both),
+        ("100xxA", vec![]),
+        ("100%", vec![]),
+        ("new", vec![]),
+        ("customer:123", vec![]),
+        ("order:124", vec!["change:3"]),
+    ] {
+        let stories = db.store.story(query).await?;
+        let found: Vec<_> = stories.iter().map(|story| story.event.key.as_str()).collect();
+        assert_eq!(found, keys, "{query}");
+    }
+    let stories = db.store.story("order:123").await?;
+    for story in &stories {
+        let things: Vec<_> =
+            story.things.iter().map(|thing| (&*thing.kind, &*thing.id, thing.made)).collect();
+        assert_eq!(things, [("deal", "123", at(1))], "{}", story.event.key);
+    }
+    assert!(db.store.story("order:124").await?[0].things.is_empty());
+    Ok(())
+}
