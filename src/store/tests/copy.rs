@@ -43,6 +43,34 @@ async fn filled() -> Result<Option<(tempfile::TempDir, Store, String)>, Box<dyn 
     };
     db.store.accept(vec![odd], Some(cursor)).await?;
     db.store.first_start("calls", at(0)).await?;
+    let lead = |n: i64| crate::domain::Lead {
+        connection: "calls".to_owned(),
+        kind: "call".to_owned(),
+        id: n.to_string(),
+        at: at(n),
+        contacts: vec!["phone:+79990000001".to_owned(), format!("phone:+7{n}")],
+        source: (n % 2 == 0).then(|| "yandex \u{1F980}".to_owned()),
+        medium: None,
+        campaign: None,
+        seen: crate::domain::Seen::HOOK,
+    };
+    let covered = crate::domain::Covered {
+        connection: "calls".to_owned(),
+        kind: "call".to_owned(),
+        from: at(0),
+        until: at(2000),
+    };
+    db.store.keep_leads((0..1200).map(lead).collect(), Some(covered)).await?;
+    let deal = crate::domain::Kept {
+        connection: "calls".to_owned(),
+        kind: "deal".to_owned(),
+        id: "17".to_owned(),
+        fields: input(&json!({ "status": "new" })),
+        at: at(4),
+    };
+    db.store.keep_entities(vec![deal]).await?;
+    let day = jiff::civil::date(2026, 11, 20);
+    db.store.begin_backfill("leads", "calls", (day, day), at(4)).await?;
     let Db { folder, store } = db;
     Ok(Some((folder, store, to)))
 }
@@ -73,8 +101,39 @@ async fn everything_is_copied_and_work_goes_on() -> Tested {
     assert_eq!(bodies(&before), bodies(&after));
     assert_eq!(bodies(&after), [vec![], vec![0, 255, 7]]);
 
+    let search = LeadSearch {
+        connection: "calls".to_owned(),
+        kind: "call".to_owned(),
+        contacts: vec!["phone:+79990000001".to_owned()],
+        from: at(100),
+        to: at(1000),
+        at: at(700),
+        most: 9,
+    };
+    let found = to.leads(&search).await?;
+    assert_eq!((found.inside.len(), found.covered), (18, Some((at(0), at(2000)))));
+    assert_eq!(found, from.leads(&search).await?);
+    let of = ["calls".to_owned()];
+    assert_eq!(to.entity(&of, "deal", "17").await?, from.entity(&of, "deal", "17").await?);
+    assert_eq!(to.backfills(true).await?, from.backfills(true).await?);
+
     // New rows have ids of their own, and the order of the lane is kept.
     let db = Db { folder, store: to };
+    let days = (jiff::civil::date(2026, 1, 1), jiff::civil::date(2026, 1, 2));
+    assert_eq!(db.store.begin_backfill("deals", "calls", days, at(5)).await?.id, 2);
+    let late = crate::domain::Lead {
+        connection: "calls".to_owned(),
+        kind: "call".to_owned(),
+        id: "late".to_owned(),
+        at: at(700),
+        contacts: vec!["phone:+79990000001".to_owned()],
+        source: None,
+        medium: None,
+        campaign: None,
+        seen: crate::domain::Seen::HOOK,
+    };
+    db.store.keep_leads(vec![late], None).await?;
+    assert!(db.store.leads(&search).await?.inside.iter().any(|lead| lead.id == "late"));
     db.job("a", "call:new", &["shop|everybody"], 0).await?;
     let claimed = db.claim(10, 5000).await?;
     assert_eq!(claimed.iter().map(|job| job.event.key.as_str()).collect::<Vec<_>>(), ["call:new"]);

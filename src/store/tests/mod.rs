@@ -3,8 +3,10 @@
 //! with another.
 #![cfg(test)]
 
+mod backfills;
 mod chores;
 mod copy;
+mod entities;
 mod fences;
 mod inbox;
 mod lanes;
@@ -14,6 +16,7 @@ mod model;
 mod plans;
 mod retention;
 mod routing;
+mod settle;
 mod statements;
 mod status;
 #[cfg(feature = "testing")]

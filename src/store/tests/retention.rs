@@ -10,7 +10,16 @@ use crate::domain::Link;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const ALL: [Kept; 5] = [Kept::Raw, Kept::Unreadable, Kept::Events, Kept::Links, Kept::Commands];
+const ALL: [Kept; 8] = [
+    Kept::Raw,
+    Kept::Unreadable,
+    Kept::Events,
+    Kept::Links,
+    Kept::Commands,
+    Kept::Leads,
+    Kept::Entities,
+    Kept::Backfills,
+];
 
 /// Walks as the chore does, in windows so small that every walk has several.
 async fn retired(db: &Db, kept: Kept, before: i64) -> Result<Rows, Error> {
@@ -390,6 +399,75 @@ async fn an_older_file_is_compacted_once() -> Tested {
     let db = db.reopened(at(0)).await?;
     assert!(db.store.space().await?.can_shrink);
     whole(&db).await
+}
+
+#[tokio::test]
+async fn old_leads_go_whenever_they_came_and_what_is_covered_begins_with_those_that_stay() -> Tested
+{
+    use crate::domain::{Covered, Seen};
+    let db = Db::new().await?;
+    let lead = |kind: &str, n: i64, second: i64| crate::domain::Lead {
+        connection: "calls".to_owned(),
+        kind: kind.to_owned(),
+        id: n.to_string(),
+        at: at(second),
+        contacts: vec!["phone:1".to_owned(), format!("phone:{n}")],
+        source: None,
+        medium: None,
+        campaign: None,
+        seen: Seen::HOOK,
+    };
+    let covered = |kind: &str, until| Covered {
+        connection: "calls".to_owned(),
+        kind: kind.to_owned(),
+        from: at(0),
+        until: at(until),
+    };
+    // Young ones first; then a backfill brings old ones, some of one moment, fewer than a window.
+    let young = (0..5).map(|n| lead("call", n, 100 + n)).collect();
+    db.store.keep_leads(young, Some(covered("call", 200))).await?;
+    let old =
+        (5..20).map(|n| lead(if n % 2 == 0 { "call" } else { "request" }, n, n / 2)).collect();
+    db.store.keep_leads(old, Some(covered("request", 50))).await?;
+    let windows = retired(&db, Kept::Leads, 100).await?;
+    assert_eq!(windows, Rows::from([("lead", 15), ("lead_contact", 30)]));
+    assert_eq!(db.number("select count(*) as n from lead_contact").await?, 10);
+    assert_eq!(db.store.covered("calls", "call").await?, Some((at(100), at(200))));
+    assert_eq!(db.store.covered("calls", "request").await?, None);
+    assert_eq!(retired(&db, Kept::Leads, 100).await?, Rows::new());
+    // More of one moment than a window: some nights.
+    let moment = (30..38).map(|n| lead("chat", n, 50)).collect();
+    db.store.keep_leads(moment, None).await?;
+    assert_eq!(retired(&db, Kept::Leads, 100).await?["lead"], 3);
+    assert_eq!(retired(&db, Kept::Leads, 100).await?["lead"], 3);
+    assert_eq!(retired(&db, Kept::Leads, 101).await?["lead"], 3);
+    assert_eq!(db.number("select count(*) as n from lead").await?, 4);
+    whole(&db).await
+}
+
+#[tokio::test]
+async fn memories_and_ended_backfills_go_and_those_that_run_stay() -> Tested {
+    let db = Db::new().await?;
+    let memory = |id: &str, second| crate::domain::Kept {
+        connection: "calls".to_owned(),
+        kind: "deal".to_owned(),
+        id: id.to_owned(),
+        fields: Map::new(),
+        at: at(second),
+    };
+    let memories = vec![memory("1", 99), memory("2", 1), memory("3", 1), memory("4", 1)];
+    db.store.keep_entities(memories).await?;
+    db.store.keep_entities(vec![memory("3", 100)]).await?;
+    assert_eq!(retired(&db, Kept::Entities, 50).await?["entity"], 2);
+    assert!(db.store.entity(&["calls".to_owned()], "deal", "3").await?.is_some());
+    let day = jiff::civil::date(2026, 1, 1);
+    let runs = db.store.begin_backfill("leads", "calls", (day, day), at(1)).await?;
+    let ended = db.store.begin_backfill("deals", "calls", (day, day), at(1)).await?;
+    db.store.stop_backfill(ended.id, "enough", at(2)).await?;
+    assert_eq!(retired(&db, Kept::Backfills, 50).await?["backfill"], 1);
+    assert!(db.store.backfill(runs.id).await?.is_some());
+    assert_eq!(db.store.backfill(ended.id).await?, None);
+    Ok(())
 }
 
 /// What becomes of a lead in a random story.

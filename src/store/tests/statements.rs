@@ -10,7 +10,7 @@ use sqlx::{
 fn all() -> Vec<Statement> {
     [
         super::super::chores::ALL,
-        backfills::ALL,
+        super::super::backfills::ALL,
         claim::ALL,
         commands::ALL,
         complete::ALL,
@@ -18,7 +18,7 @@ fn all() -> Vec<Statement> {
         cursors::ALL,
         drafts::ALL,
         super::super::drift::ALL,
-        entities::ALL,
+        super::super::entities::ALL,
         events::ALL,
         gone::ALL,
         home::ALL,
@@ -154,7 +154,9 @@ async fn the_hot_statements_use_their_indexes() -> Tested {
         });
         assert!(!scans && !plan.contains("TEMP B-TREE"), "{}\n{plan}", statement.sql);
     }
-    for statement in super::super::leads::ALL.iter().chain(journals::ALL).chain(entities::ALL) {
+    for statement in
+        super::super::leads::ALL.iter().chain(journals::ALL).chain(super::super::entities::ALL)
+    {
         let plan = plan(&mut connection, *statement).await?;
         let scans =
             plan.lines().any(|line| line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE"));
