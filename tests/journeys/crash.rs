@@ -7,6 +7,7 @@
 //! fall where the real clock says.
 
 mod commits;
+mod deals;
 pub mod dice;
 pub mod judge;
 pub mod leads;
@@ -38,6 +39,13 @@ async fn killed_at_random_moments() {
 async fn killed_at_random_moments_without_external_ids() {
     let kills = number("LEADLINK_KILLS").unwrap_or(20).div_ceil(2);
     lives::run(lives::Settings { kills, external_ids: false }, dice("no external ids")).await;
+}
+
+/// Deals: made once, linked once, brought up to date.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_deals_are_made_and_updated() {
+    let kills = number("LEADLINK_KILLS").unwrap_or(20);
+    deals::run(kills, dice("deals")).await;
 }
 
 pub fn dice(what: &str) -> Dice {

@@ -6,7 +6,7 @@ use super::judge::{Run, Told, judge};
 use super::leads::{Person, STANDINGS, Sender, form, make_fields};
 use crate::support::{House, Plan};
 use jiff::SignedDuration;
-use leadlink::sandbox::{Fault, Faults, Kind, Rule, Side};
+use leadlink::sandbox::{Faults, Kind, Side};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -85,7 +85,7 @@ impl Lives {
 
     /// One life, up to the moment of the kill.
     async fn live(&mut self, life: u64) {
-        let faults = self.faults();
+        let faults = self.dice.faults(Side::Retailcrm);
         self.house.sandbox.set_faults(faults);
         let stopped = self.house.dir.path().join(format!("stopped-{life}"));
         let at_commit = self.dice.percent(30);
@@ -148,40 +148,6 @@ impl Lives {
             self.sending.spawn(async move { sender.insist(&form).await });
         }
         self.told.push(Told { lead, person, journal, copies });
-    }
-
-    /// Some of the faults, each with its own chance.
-    fn faults(&mut self) -> Faults {
-        let mut rules = Vec::new();
-        let kinds = [
-            Fault::LostAnswer,
-            Fault::Error503,
-            Fault::ResetBefore,
-            Fault::Html502,
-            Fault::Empty500,
-            Fault::Garbage,
-        ];
-        if self.dice.percent(60) {
-            // Most kills fall into the time between a write and its answer.
-            let mut rule = Rule::sometimes(Side::Retailcrm, Fault::Slow, 0.7);
-            rule.method = Some("POST".to_owned());
-            rule.ms = self.dice.between(50, 400);
-            rules.push(rule);
-        }
-        for _ in 0..self.dice.below(4) {
-            let fault = *self.dice.pick(&kinds);
-            let side = *self.dice.pick(&[Side::Retailcrm, Side::Retailcrm, Side::Calltouch]);
-            let chance = self.dice.between(5, 50) as f64 / 100.0;
-            let mut rule = Rule::sometimes(side, fault, chance);
-            // A gateway that gave up on an application that did not.
-            rule.after_commit =
-                matches!(fault, Fault::Html502 | Fault::Empty500) && self.dice.percent(50);
-            if side == Side::Retailcrm && self.dice.percent(60) {
-                rule.method = Some("POST".to_owned());
-            }
-            rules.push(rule);
-        }
-        Faults { seed: self.dice.throw(), rules }
     }
 
     /// The faults are gone; the clock runs until every job has ended and the journals were read.

@@ -10,7 +10,7 @@ use crate::support::Plan;
 use crate::support::fleet::{Fleet, possible};
 use crate::support::server::{Manner, Server};
 use jiff::SignedDuration;
-use leadlink::sandbox::{Fault, Faults, Kind, Rule, Side};
+use leadlink::sandbox::{Faults, Kind, Side};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -103,7 +103,7 @@ impl Rounds {
 
     /// Faults, a disaster, and some time after it.
     async fn round(&mut self, disaster: Disaster) {
-        let faults = self.faults();
+        let faults = self.dice.faults(Side::Retailcrm);
         self.fleet.house.sandbox.set_faults(faults);
         let quiet = self.dice.between(300, 2000);
         self.pass(Duration::from_millis(quiet)).await;
@@ -208,31 +208,6 @@ impl Rounds {
             });
         }
         self.told.push(Told { lead, person, journal, copies });
-    }
-
-    /// Some of the faults, each with its own chance. None that strikes before the far side counts.
-    fn faults(&mut self) -> Faults {
-        let kinds =
-            [Fault::LostAnswer, Fault::Error503, Fault::Html502, Fault::Empty500, Fault::Garbage];
-        let mut rules = Vec::new();
-        if self.dice.percent(70) {
-            let mut rule = Rule::sometimes(Side::Retailcrm, Fault::Slow, 0.5);
-            rule.ms = self.dice.between(50, 600);
-            rules.push(rule);
-        }
-        for _ in 0..self.dice.below(4) {
-            let fault = *self.dice.pick(&kinds);
-            let side = *self.dice.pick(&[Side::Retailcrm, Side::Retailcrm, Side::Calltouch]);
-            let chance = self.dice.between(5, 35) as f64 / 100.0;
-            let mut rule = Rule::sometimes(side, fault, chance);
-            rule.after_commit =
-                matches!(fault, Fault::Html502 | Fault::Empty500) && self.dice.percent(50);
-            if side == Side::Retailcrm && self.dice.percent(60) {
-                rule.method = Some("POST".to_owned());
-            }
-            rules.push(rule);
-        }
-        Faults { seed: self.dice.throw(), rules }
     }
 
     /// No faults any more; the clock runs until every job has ended and the journals were read.
