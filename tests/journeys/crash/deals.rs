@@ -228,7 +228,8 @@ impl Shop {
         if deal.creations != 1 || deal.rematchings != 0 {
             return Err(format!("{} creations, {} links", deal.creations, deal.rematchings));
         }
-        let status = (deal.fields.status.as_str(), deal.fields.status_date.map(Timestamp::as_second));
+        let status =
+            (deal.fields.status.as_str(), deal.fields.status_date.map(Timestamp::as_second));
         if status != (order.status.as_str(), Some(order.status_at.as_second())) {
             return Err(format!("{status:?} instead of {:?} {}", order.status, order.status_at));
         }
