@@ -189,6 +189,20 @@ mod tests {
     const COUNTERS: [&str; 8] =
         [ACCEPTED, DUPLICATES, UNREADABLE, DECIDED, STEPS, LINKED, REQUESTS, CHORE_ROWS];
 
+    const GAUGES: [&str; 10] = [
+        WAITING_FOR_PERSON,
+        OLDEST_DUE_LAG,
+        JOBS,
+        CURSOR_AGE,
+        CONNECTION_PAUSED,
+        CHORE_AGE,
+        CHORE_TOOK,
+        DRIFT,
+        RECONCILE,
+        RECONCILE_LEADS,
+    ];
+    const HISTOGRAMS: [&str; 3] = [REQUEST_SECONDS, WAIT_SECONDS, FEED_LAG];
+
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
 
@@ -247,21 +261,10 @@ mod tests {
             for name in COUNTERS {
                 metrics::counter!(name, "connection" => "shop").increment(2);
             }
-            for name in [
-                WAITING_FOR_PERSON,
-                OLDEST_DUE_LAG,
-                JOBS,
-                CURSOR_AGE,
-                CONNECTION_PAUSED,
-                CHORE_AGE,
-                CHORE_TOOK,
-                DRIFT,
-                RECONCILE,
-                RECONCILE_LEADS,
-            ] {
+            for name in GAUGES {
                 metrics::gauge!(name).set(3.0);
             }
-            for name in [REQUEST_SECONDS, WAIT_SECONDS, FEED_LAG] {
+            for name in HISTOGRAMS {
                 metrics::histogram!(name, "connection" => "shop").record(0.2);
             }
         });
@@ -269,7 +272,8 @@ mod tests {
         let text = telemetry.render_metrics();
         let help = text.lines().filter(|line| line.starts_with("# HELP")).count();
         let kinds = text.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!((help, kinds), (19, 19), "{text}");
+        let all = COUNTERS.len() + GAUGES.len() + HISTOGRAMS.len();
+        assert_eq!((help, kinds), (all, all), "{text}");
         assert!(text.contains("leadlink_accepted_total{connection=\"shop\"} 2"), "{text}");
         assert!(text.contains("leadlink_waiting_for_person 3"), "{text}");
         for (bound, count) in [("0.1", 0), ("0.25", 1), ("+Inf", 1)] {

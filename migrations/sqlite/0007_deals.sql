@@ -15,6 +15,7 @@ create table entity (
     kind       text    not null,
     entity_id  text    not null,
     fields     text    not null,               -- JSON
+    number     text,                           -- what people call it
     made       integer not null,
     changed    integer not null,
     gone       integer,                        -- when it was deleted or merged over there
@@ -22,6 +23,7 @@ create table entity (
     unique (connection, kind, entity_id)
 ) strict;
 
+create index entity_number on entity (number, changed) where number is not null;
 create index entity_gone on entity (connection, kind, gone) where gone is not null;
 
 -- The journals of leads, and of which stretch of time each is known to its end.

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use jiff::civil::Date;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 /// A page to be read.
@@ -46,16 +47,23 @@ pub struct Ahead<P> {
     queue: VecDeque<(Ticket, Option<Asked<P>>)>,
     rest: Box<dyn Iterator<Item = Ticket> + Send>,
     most: usize,
+    turns: Arc<Semaphore>,
 }
 
 impl<P: Send + 'static> Ahead<P> {
-    /// `most`: how many pages may be under way, or lie here unused.
+    /// `most`: how many pages may be under way; so many again may lie here unused.
     pub fn new(
         read: Read<P>,
         tickets: impl Iterator<Item = Ticket> + Send + 'static,
         most: usize,
     ) -> Self {
-        Self { read, queue: VecDeque::new(), rest: Box::new(tickets), most }
+        Self {
+            read,
+            queue: VecDeque::new(),
+            rest: Box::new(tickets),
+            most,
+            turns: Arc::new(Semaphore::new(most)),
+        }
     }
 
     /// The next page, once it is there; `None` at the end.
@@ -94,7 +102,12 @@ impl<P: Send + 'static> Ahead<P> {
         }
         for (ticket, asked) in self.queue.iter_mut().take(self.most) {
             if asked.is_none() {
-                let reading = (self.read)(ticket.clone());
+                let (reading, turns) = ((self.read)(ticket.clone()), Arc::clone(&self.turns));
+                // Pages that came in between may have put others behind, which are under way still.
+                let reading = async move {
+                    let _turn = turns.acquire_owned().await;
+                    reading.await
+                };
                 *asked = Some(AbortOnDropHandle::new(tokio::spawn(in_background(reading))));
             }
         }

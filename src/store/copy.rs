@@ -21,7 +21,8 @@ statements! {
             where not t.tgisinternal and c.relnamespace = current_schema()::regnamespace";
     KEPT = "raw", "select (select count(*) from raw) + (select count(*) from event) \
         + (select count(*) from cursor) + (select count(*) from connection_start) \
-        + (select count(*) from lead_journal) + (select count(*) from backfill) as n";
+        + (select count(*) from lead_journal) + (select count(*) from entity) \
+        + (select count(*) from backfill) as n";
 }
 
 /// What tells of processes, not of what they kept.

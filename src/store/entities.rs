@@ -13,11 +13,13 @@ statements! {
         from entity where connection in (select value from json_each($1)) \
         and kind in (select value from json_each($2)) \
         and entity_id in (select value from json_each($3)) order by kind, entity_id, connection";
-    NAMED = "entity", "select entity_id from entity where fields like $1 escape '!' \
+    NUMBERED = "entity", "select entity_id from entity where number = $1 \
         order by changed desc limit $2";
-    KEEP = "entity", "insert into entity (connection, kind, entity_id, fields, made, changed) \
-        values ($1, $2, $3, $4, $5, $5) on conflict (connection, kind, entity_id) \
-        do update set fields = excluded.fields, changed = excluded.changed";
+    KEEP = "entity", "insert into entity \
+            (connection, kind, entity_id, fields, number, made, changed) \
+        values ($1, $2, $3, $4, $5, $6, $6) on conflict (connection, kind, entity_id) \
+        do update set fields = excluded.fields, number = excluded.number, \
+            changed = excluded.changed";
     FATE = "entity", "insert into entity \
             (connection, kind, entity_id, fields, made, changed, gone, became) \
         values ($1, $2, $3, '{}', $4, $4, $4, $5) on conflict (connection, kind, entity_id) \
@@ -124,22 +126,13 @@ pub(super) async fn about(
     rows.iter().map(entity).collect()
 }
 
-/// Ids of things that people call so. Looks through all of them, for a person who waits.
-pub(super) async fn named(
+/// Ids of things that people call so, those last written first.
+pub(super) async fn numbered(
     connection: &mut Connection,
-    text: &str,
+    number: &str,
     most: u32,
 ) -> Result<Vec<String>, Error> {
-    let held = format!("\"{NUMBER}\":{}", serde_json::Value::from(text));
-    let mut like = "%".to_owned();
-    for symbol in held.chars() {
-        if matches!(symbol, '%' | '_' | '!') {
-            like.push('!');
-        }
-        like.push(symbol);
-    }
-    like.push('%');
-    let rows = connection.fetch(NAMED, args![like, most]).await?;
+    let rows = connection.fetch(NUMBERED, args![number, most]).await?;
     rows.iter().map(|row| row.owned("entity_id")).collect()
 }
 
@@ -150,8 +143,9 @@ async fn lay_over(
 ) -> Result<(), Error> {
     let mut fields = known.map(|known| known.fields).unwrap_or_default();
     fields.extend(kept.fields.clone());
+    let number = fields.get(NUMBER).and_then(serde_json::Value::as_str).map(str::to_owned);
     let fields = json("entity", &fields)?;
-    let args = args![&kept.connection, &kept.kind, &kept.id, fields, kept.at];
+    let args = args![&kept.connection, &kept.kind, &kept.id, fields, number, kept.at];
     connection.execute(KEEP, args).await.map(drop)
 }
 

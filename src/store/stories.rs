@@ -77,7 +77,7 @@ async fn named(connection: &mut Connection, query: &str) -> Result<BTreeSet<i64>
         keep(connection.fetch(BY_CONTACT, args![contact, MOST]).await?)?;
     }
     if found.is_empty() && !id.is_empty() {
-        for id in entities::named(connection, id, MOST).await? {
+        for id in entities::numbered(connection, id, MOST).await? {
             let rows = connection.fetch(BY_CONTACT, args![format!("{ORDER}:{id}"), MOST]).await?;
             found
                 .extend(rows.iter().map(|row| row.int("event_id")).collect::<Result<Vec<_>, _>>()?);

@@ -321,10 +321,10 @@ mod tests {
             &told,
             &[
                 "leads that may be linked: from 2025-05-1",
-                "  call 1: ",
+                "  call 1, 2026-01-01",
                 "133 days before the order: farther from the order",
                 "2 min before the order, +79…01, yandex / spring: linked, the nearest call",
-                "  call 7: 2025-05-13",
+                "  call 7, 2025-05-13",
                 "u…@shop.test: too old",
                 "30 s after the order, +79…01, yandex / spring: would have matched, but a call goes first",
                 "at the very second of the order, +79…01, yandex / spring: would have matched",

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 /// So many days are looked at; of no more than these all are.
 const LOOKS: u64 = 12;
+const WEEK: u64 = 7;
 /// A backfill takes half of what is allowed.
 const HALF: f64 = 0.5;
 
@@ -145,14 +146,19 @@ fn sample(first: Date, last: Date) -> BTreeSet<Date> {
     if all <= LOOKS {
         return backwards(first, last).collect();
     }
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "a few thousand days"
-    )]
-    let place = |look: u64| (((look as f64 + 0.5) * 0.618_034).fract() * all as f64) as i64;
-    let day = |look| first.checked_add(place(look).days()).ok();
+    // One of each equal part, the weekdays in turn.
+    let day = |look: u64| {
+        let (begin, end) = (look * all / LOOKS, (look + 1) * all / LOOKS);
+        let begin_day = after(first, begin)?;
+        let weekday = u64::from(begin_day.weekday().to_monday_zero_offset().unsigned_abs());
+        let ahead = (look % WEEK + WEEK - weekday) % WEEK;
+        after(begin_day, ahead.min(end - begin - 1))
+    };
     (0..LOOKS).filter_map(day).collect()
+}
+
+fn after(day: Date, days: u64) -> Option<Date> {
+    day.checked_add(i64::try_from(days).ok()?.days()).ok()
 }
 
 #[cfg(test)]
@@ -163,12 +169,12 @@ mod tests {
     #[test]
     fn few_days_are_all_looked_at_and_of_many_some_of_each_weekday() {
         assert_eq!(sample(date(2026, 3, 1), date(2026, 3, 12)).len(), 12);
-        for days in [84, 91, 365, 3000] {
+        for (days, least) in [(13, 5), (20, 5), (84, 7), (91, 7), (365, 7), (3000, 7)] {
             let first = date(2020, 3, 1);
             let some = sample(first, first.checked_add((days - 1).days()).expect("a day"));
             let weekdays: BTreeSet<i8> =
                 some.iter().map(|day| day.weekday().to_monday_zero_offset()).collect();
-            assert!(some.len() >= 10 && weekdays.len() >= 5, "{days}: {some:?}");
+            assert!(some.len() == 12 && weekdays.len() >= least, "{days}: {some:?}");
         }
     }
 }

@@ -411,7 +411,7 @@ async fn old_leads_go_whenever_they_came_and_what_is_covered_begins_with_those_t
         kind: kind.to_owned(),
         id: n.to_string(),
         at: at(second),
-        contacts: vec!["phone:1".to_owned(), format!("phone:{n}")],
+        contacts: vec!["phone:everybody".to_owned(), format!("phone:{n}")],
         source: None,
         medium: None,
         campaign: None,

@@ -22,7 +22,7 @@ async fn told() -> Result<Db, Box<dyn std::error::Error>> {
     let done = Finished { links, ..finished(steps[0], StepState::Done) };
     db.store.finish(claimed.fence, done, end(JobState::Acted), at(1)).await?;
     db.job("a", "request:44", &lanes[..1], 0).await?;
-    db.job("a", "change:3", &["calls|order:12345"], 0).await?;
+    db.job("a", "change:3", &["calls|order:12345"], 90).await?;
     Ok(db)
 }
 
@@ -77,7 +77,7 @@ async fn counts_tell_states_and_the_oldest_due() -> Tested {
     db.job("a", "call:2", &[], 50).await?;
     db.store.accept(vec![raw("new")], None).await?;
     let counts = db.store.counts(at(60)).await?;
-    assert_eq!((counts.unrouted, counts.waiting, counts.acted), (1, 2, 1));
+    assert_eq!((counts.unrouted, counts.waiting, counts.acted), (1, 3, 1));
     assert_eq!(counts.oldest_due, Some(at(0)));
     let claimed = db.claim(1, 60).await?;
     db.store.begin(claimed[0].fence, decided(Verdict::Skip, &[]), at(60)).await?;
