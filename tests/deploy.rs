@@ -98,7 +98,7 @@ fn runs(name: &str, config: &str, variables: Vec<(String, String)>) -> Config {
     let assembled = leadlink::app::assemble(read.expect("a configuration"), &Shared::default());
     assert!(assembled.problems.is_empty(), "{}", render(&assembled.problems, false));
     let app = assembled.app.expect("an app");
-    assert_eq!((app.connectors.len(), app.book.flows().len()), (2, 3), "{name}");
+    assert_eq!((app.connectors.len(), app.book.flows().len()), (2, 5), "{name}");
     config::load_text(name, config, variables.into_iter()).0.expect("a configuration")
 }
 

@@ -50,12 +50,13 @@ struct Played {
 fn play(book: &Book, bound: &Bound, case: &Case) -> Result<Played, String> {
     let event = event_of(bound, case)?;
     let registered = event.registered;
-    let delay = SignedDuration::try_from(bound.delay).map_err(|error| error.to_string())?;
+    // A case speaks about the flow as its file says: it runs, whatever config lays over it.
+    let (delay, max_age) = (bound.flow.delay, bound.flow.max_age);
+    let mut running = Bound { running: true, delay, max_age, ..bound.clone() };
+    let delay = SignedDuration::try_from(delay).map_err(|error| error.to_string())?;
     let now = registered.checked_add(delay).map_err(|error| error.to_string())?;
     let done = case.done.clone().into_iter().collect();
     let mut knowledge = Knowledge { done, ..Knowledge::of(book, &event, now) };
-    // A case speaks about a flow that runs.
-    let mut running = Bound { running: true, ..bound.clone() };
     running.settings = bound.flow.settings.iter().cloned().chain(case.settings.clone()).collect();
     let bound = &running;
     let mut asked = BTreeMap::new();

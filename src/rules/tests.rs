@@ -12,6 +12,7 @@ use jiff::{SignedDuration, ToSpan};
 use proptest::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 
 const fn field(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, codes: None, about: "" }
@@ -257,6 +258,12 @@ fn the_cases_of_the_flow_pass_and_a_wrong_time_fails() {
     let passes = report(TEXT);
     assert!(passes.problems.is_empty(), "{}", render(&passes.problems, false));
     assert_eq!(passes.passed, 3);
+    // A case is about the file: what config lays over it makes none fail.
+    let quick =
+        Bound { delay: Duration::from_secs(10), max_age: Duration::from_secs(1), ..bound(TEXT) };
+    let quick =
+        Bound { settings: [("link".to_owned(), json!("other"))].into_iter().collect(), ..quick };
+    assert_eq!(cases::run(&book(TEXT), &quick).passed, 3);
     for (from, to, label) in [
         ("until = \"2025-05-14T10:00", "until = \"2025-05-14T10:01", "is put off until"),
         ("until = \"2025-05-14T10:00:00Z\", ", "", "is put off until 2025-05-14T10:00:00Z"),

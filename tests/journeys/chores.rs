@@ -37,9 +37,13 @@ async fn until(house: &House, what: &str, wanted: impl Fn(&ChoreRow) -> bool) ->
     }
 }
 
-/// Runs of the chore that the log tells of.
+/// Runs of retention that the log tells of.
 fn runs(house: &House) -> usize {
-    house.whole_log().lines().filter(|line| line.contains("a chore is done")).count()
+    house.whole_log().lines().filter(|line| is_run(line)).count()
+}
+
+fn is_run(line: &str) -> bool {
+    line.contains("a chore is done") && line.contains("retention")
 }
 
 /// The clock goes on until shortly after the next 3:17 in Moscow; the time at which it was due.
@@ -118,7 +122,7 @@ async fn each_night_runs_once_and_what_is_deleted_acts_no_more() {
 
     house.advance(SignedDuration::from_hours(48)).await;
     let fourth = until(&house, "run", |row| row.last_run > third.last_run).await;
-    assert_eq!((rows(&fourth, "event"), rows(&fourth, "job")), (1, 1), "{fourth:?}");
+    assert_eq!((rows(&fourth, "event"), rows(&fourth, "job")), (2, 1), "{fourth:?}");
     assert!(house.story("call:900000001").await.is_empty());
     // The same delivery comes again, registered now: it is no new lead.
     assert_eq!(house.post(&hook).await, 200);
@@ -252,7 +256,7 @@ async fn the_command_tells_what_would_go_and_asks_the_daemon_for_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_time_is_a_problem_of_check() {
-    let more = "[retention]\nat = \"every night\"\nevents = \"90d\"\n".to_owned();
+    let more = "[retention]\nat = \"every night\"\nleads = \"90d\"\n".to_owned();
     let house = House::build(Plan { more, ..Plan::default() }).await;
     let output = house.command(&["check"]);
     let said = format!(
@@ -262,5 +266,5 @@ async fn a_wrong_time_is_a_problem_of_check() {
     );
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("retention.at") && said.contains("every night at 3:17"), "{said}");
-    assert!(said.contains("retention.events") && said.contains("400d"), "{said}");
+    assert!(said.contains("retention.leads") && said.contains("400d"), "{said}");
 }

@@ -368,7 +368,7 @@ async fn what_was_not_kept_is_told_and_not_guessed() {
     std::fs::remove_file(folder.join("call-to-order.toml")).expect("removed");
     let told = replay(&house, &["--with", &folder.display().to_string()]);
     assert_eq!(told["summary"]["gone"], json!({ "call-to-order": 3 }), "{told:#}");
-    assert_eq!(told["summary"]["unheard"], json!({ "call-to-other": 3 }), "{told:#}");
+    assert_eq!(told["summary"]["unheard"]["call-to-other"], 3, "{told:#}");
     assert_eq!(told["decisions"], json!([]));
 }
 
