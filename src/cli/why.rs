@@ -41,6 +41,17 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     Ok(if stories.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// What is remembered of deals, and how their decisions chose among the leads: for the demo.
+pub fn deals(book: &Book, stories: &[Story]) -> Vec<String> {
+    let mut lines = things::remembered(book, stories);
+    let mut seen = std::collections::BTreeSet::new();
+    for job in stories.iter().flat_map(|story| &story.jobs).filter(|job| seen.insert(job.id)) {
+        let told = job.decisions.iter().map(|told| things::leads(book, &job.flow, told));
+        lines.extend(told.flatten());
+    }
+    lines
+}
+
 fn tell(book: &Book, story: &Story) {
     let event = &story.event;
     out::say(&format!(

@@ -97,6 +97,8 @@ fn merge_key(bound: &Bound, event: &Event, knowledge: &Knowledge) -> String {
 pub fn lead(book: &Book, event: &Event) -> Option<Lead> {
     let offer = book.offer(&event.connection)?.event(&event.kind)?.lead?;
     let (kind, id) = event.key.split_once(':').filter(|_| !event.provisional)?;
+    // Whatever follows is the stage: a call that is not over is the lead that it will be.
+    let id = id.split_once(':').map_or(id, |(id, _)| id);
     let field = |name: &str| event.fields.get(name).unwrap_or(&Value::Null);
     let mut contacts: Vec<String> = Vec::new();
     for text in offer.contacts.iter().flat_map(|name| texts(field(name))) {

@@ -322,6 +322,8 @@ fn a_lead_is_kept_with_canonical_contacts_and_its_source() {
     assert_eq!((lead.source, lead.medium.as_deref()), (None, Some("cpc")));
     assert_eq!(lead.campaign.map(|text| text.chars().count()), Some(255));
     assert_eq!(lead.seen, Seen::default());
+    let begun = Event { key: "call:77:started".to_owned(), ..whole.clone() };
+    assert_eq!(route::lead(&book, &begun).map(|lead| lead.id).as_deref(), Some("77"));
     let bare = call(json!({ "phone": "79990000001", "started": null }));
     assert_eq!(route::lead(&book, &bare).map(|lead| lead.at), Some(bare.registered));
     let nobody = call(json!({ "phone": "anonymous" }));

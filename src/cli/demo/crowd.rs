@@ -3,7 +3,7 @@
 
 use crate::sandbox::{Format, Kind, LeadSpec, Phase, Sandbox};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 const NAMES: &[&str] = &[
@@ -59,28 +59,33 @@ impl Crowd {
         Self { random: fastrand::Rng::with_seed(seed), seen: Vec::new(), count: 0 }
     }
 
-    /// Puts the older customers and their orders into the CRM.
-    pub fn furnish(&self, sandbox: &Sandbox, now: Timestamp) {
+    /// Puts the older customers and their orders into the CRM; ids and statuses of the orders.
+    pub fn furnish(&self, sandbox: &Sandbox, now: Timestamp) -> Vec<(u64, &'static str)> {
+        let mut orders = Vec::new();
         for (days, known) in (10_i64..).zip(KNOWN) {
             let at = now.saturating_sub(SignedDuration::from_hours(24 * days)).unwrap_or(now);
+            let created = at.strftime("%Y-%m-%d %H:%M:%S").to_string();
             let customer = json!({
                 "firstName": known.name, "phones": [{ "number": known.phone }],
-                "createdAt": at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+                "createdAt": created,
             });
             let Some(id) = customer.as_object().and_then(|body| sandbox.seed_customer(body).ok())
             else {
                 continue;
             };
-            let mut order = json!({ "customer": { "id": id }, "status": known.status });
+            let mut order = json!({
+                "customer": { "id": id }, "status": known.status, "createdAt": created,
+                "history": false,
+            });
             if known.marked {
                 order["customFields"] =
                     json!({ "calltouch_site_id": sandbox.site_id().to_string() });
             }
-            if let Value::Object(body) = order {
-                // An order that is not there only makes the demo less varied.
-                drop(sandbox.seed_order(&body));
-            }
+            // An order that is not there only makes the demo less varied.
+            let made = order.as_object().and_then(|body| sandbox.seed_order(body).ok());
+            orders.extend(made.map(|id| (id, known.status)));
         }
+        orders
     }
 
     /// The next lead, and how long nobody comes after it.
@@ -156,7 +161,24 @@ impl Crowd {
         phone
     }
 
-    fn one<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.random.usize(..list.len())]
+    /// Somebody who called or wrote.
+    pub fn caller(&mut self) -> Option<String> {
+        if self.seen.is_empty() {
+            return None;
+        }
+        let at = self.below(self.seen.len());
+        self.seen.get(at).cloned()
+    }
+
+    pub fn one<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())]
+    }
+
+    pub fn below(&mut self, count: usize) -> usize {
+        self.random.usize(..count)
+    }
+
+    pub fn pause(&mut self, milliseconds: std::ops::Range<u64>) -> Duration {
+        Duration::from_millis(self.random.u64(milliseconds))
     }
 }

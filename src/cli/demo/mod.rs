@@ -1,26 +1,27 @@
 //! `leadlink demo`: the daemon against the sandbox on a temporary database, with a stream of
-//! believable leads; shows live what became of each and why. Invariant: it is the real daemon —
-//! webhooks over HTTP, the shipped flows, the shipped connectors — only the far sides are stand-ins.
+//! believable leads and people at work in the CRM; shows live what became of each lead and order, and
+//! why. Invariant: it is the real daemon — webhooks over HTTP, the shipped flows, the shipped
+//! connectors — only the far sides are stand-ins.
 
 mod crowd;
+mod office;
 mod show;
 
 use super::out;
 use super::shipped::FLOWS;
 use crate::app::{self, serve};
 use crate::clock::Clock;
-use crate::config;
-use crate::connectors::Shared;
 use crate::diagnosis::has_errors;
 use crate::diagnosis::table::duration_of;
 use crate::sandbox::{Fault, Faults, Ledger, Options, Rule, Sandbox, Side};
-use crate::store::{JobState, Store};
+use crate::store::{JobState, StepState, Store, Story};
 use crate::telemetry::{self, Format};
 use anyhow::{Context, bail};
 use clap::Args;
 use crowd::Crowd;
+use office::Office;
 use show::Screen;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,7 +44,7 @@ pub struct Arguments {
     /// The same seed makes the same leads
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Lost answers, 503, resets and HTML pages among the answers of the CRM
+    /// Lost answers, 500 and 503, resets and HTML pages among the answers of both far sides
     #[arg(long)]
     faults: bool,
 }
@@ -65,13 +66,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let sandbox = Sandbox::start(options).await.context("the sandbox cannot start")?;
     let crowd = Crowd::new(arguments.seed);
-    crowd.furnish(&sandbox, clock.now());
+    let office = Office::new(crowd.furnish(&sandbox, clock.now()));
 
     let stop = CancellationToken::new();
     serve::stop_on_signal(stop.clone())?;
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no free port")?;
     let address = listener.local_addr().context("no address")?;
-    let app = read(&dir, &sandbox)?;
+    let file = furnished(&dir, &sandbox)?;
+    let (app, book) = (read(&file)?, read(&file)?.book);
     let store_url = app.store_url.clone();
     let metrics = Arc::new(String::new);
     let daemon = tokio::spawn(serve::serve_on(listener, app, clock.clone(), metrics, stop.clone()));
@@ -80,16 +82,18 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         sandbox.set_faults(faults(arguments.seed));
     }
 
-    let screen = Screen::new(clock.clone());
-    screen.title(&sandbox, &address.to_string(), arguments.faults);
+    let screen = Screen::new(clock.clone(), book);
+    screen.title(&sandbox, &address.to_string(), &file, arguments.faults);
     let hook = format!("http://{address}/hooks/calltouch-main/{HOOK_SECRET}");
-    let mut stream = Stream { crowd, sandbox: &sandbox, store, screen, pending: Vec::new(), hook };
+    let pending = Vec::new();
+    let mut stream = Stream { crowd, office, sandbox: &sandbox, store, screen, pending, hook };
     stream.run(arguments.duration, &stop).await?;
     sandbox.set_faults(Faults::default());
     stream.drain(&stop).await?;
-    let left = stream.pending.len();
+    let left = stream.left();
 
     let ledger = sandbox.ledger();
+    stream.screen.why(&stream.store).await?;
     stream.screen.summary(&ledger, left);
     stop.cancel();
     daemon.await.context("the daemon failed")??;
@@ -97,35 +101,36 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(verdict(&ledger, left))
 }
 
-/// Config and flows of the demo, with the sandbox's addresses and keys laid over by the environment.
-fn read(dir: &TempDir, sandbox: &Sandbox) -> anyhow::Result<app::App> {
+/// Config and flows of the demo in its folder, with the sandbox's addresses and keys: a second
+/// terminal can read them too.
+fn furnished(dir: &TempDir, sandbox: &Sandbox) -> anyhow::Result<PathBuf> {
     let mappings = dir.path().join("mappings");
     for (name, text) in FLOWS {
         write(&mappings.join(name), text)?;
     }
-    let set = |key: &str, value: String| (format!("LEADLINK_{key}"), value);
-    let env = [
-        set("STORE__URL", format!("sqlite:{}", dir.path().join("demo.db").display())),
-        set("MAPPINGS__DIR", mappings.display().to_string()),
-        set("CONNECTIONS__SHOP__URL", sandbox.crm_url()),
-        set("CONNECTIONS__SHOP__API_KEY", sandbox.api_key().to_owned()),
-        set("CONNECTIONS__CALLTOUCH_MAIN__URL", sandbox.calltouch_url()),
-        set("CONNECTIONS__CALLTOUCH_MAIN__TOKEN", sandbox.token().to_owned()),
-        set("CONNECTIONS__CALLTOUCH_MAIN__SITE_ID", sandbox.site_id().to_string()),
-        set("CONNECTIONS__CALLTOUCH_MAIN__HOOK_SECRET", HOOK_SECRET.to_owned()),
-    ];
-    let (config, mut problems) = config::load_text("config/demo.toml", CONFIG, env.into_iter());
-    let shared = Shared::default();
-    let read = config.map(|config| app::assemble(config, &shared));
-    shared.limits.adopt();
-    let app = read.and_then(|read| {
-        problems.extend(read.problems);
-        read.app
-    });
-    match app {
-        Some(app) if !has_errors(&problems) => Ok(app),
+    let text = with_places(CONFIG, sandbox);
+    let text = format!(
+        "{text}\n[store]\nurl = \"sqlite:{}\"\n\n[mappings]\ndir = \"{}\"\n",
+        dir.path().join("demo.db").display(),
+        mappings.display()
+    );
+    let file = dir.path().join("leadlink.toml");
+    write(&file, &text)?;
+    Ok(file)
+}
+
+/// `config/demo.toml` names the ports of `leadlink sandbox`; this one has its own.
+fn with_places(text: &str, sandbox: &Sandbox) -> String {
+    text.replace("http://127.0.0.1:9090", &sandbox.crm_url())
+        .replace("http://127.0.0.1:9091", &sandbox.calltouch_url())
+}
+
+fn read(file: &Path) -> anyhow::Result<app::App> {
+    let read = app::read(Some(file), std::iter::empty());
+    match read.app {
+        Some(app) if !has_errors(&read.problems) => Ok(app),
         _ => {
-            super::show(&problems);
+            super::show(&read.problems);
             bail!("the demo's own config or flows have errors")
         }
     }
@@ -152,17 +157,23 @@ async fn opened(url: &str) -> anyhow::Result<Store> {
     }
 }
 
-/// About one answer in four of the CRM goes wrong, each in its own way.
+/// About one answer in four of the CRM goes wrong, and of the writes of deals, each in its own way.
 fn faults(seed: u64) -> Faults {
     let rule = |fault, probability| Rule {
         path: Some("/api/v5/".to_owned()),
         ..Rule::sometimes(Side::Retailcrm, fault, probability)
+    };
+    let deals = |fault, probability| Rule {
+        path: Some("/client-order/".to_owned()),
+        ..Rule::sometimes(Side::Calltouch, fault, probability)
     };
     let rules = vec![
         Rule { method: Some("POST".to_owned()), ..rule(Fault::LostAnswer, 0.15) },
         rule(Fault::Error503, 0.06),
         rule(Fault::ResetBefore, 0.04),
         rule(Fault::Html502, 0.03),
+        deals(Fault::LostAnswer, 0.15),
+        deals(Fault::Error500, 0.1),
     ];
     Faults { seed, rules }
 }
@@ -172,9 +183,10 @@ fn verdict(ledger: &Ledger, left: usize) -> ExitCode {
     if left == 0 && ledger.duplicates().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Leads on their way.
+/// Leads and orders on their way.
 struct Stream<'a> {
     crowd: Crowd,
+    office: Office,
     sandbox: &'a Sandbox,
     store: Store,
     screen: Screen,
@@ -199,17 +211,23 @@ impl Stream<'_> {
                 }
                 next = Instant::now() + pause;
             }
+            self.office.act(&mut self.crowd, self.sandbox, &self.screen);
             self.look().await?;
             tokio::time::sleep(GLANCE).await;
         }
         Ok(())
     }
 
-    /// Waits until what came is decided.
+    /// What is not decided, or not sent.
+    fn left(&self) -> usize {
+        self.pending.len() + self.office.pending()
+    }
+
+    /// Waits until what came is decided and sent.
     async fn drain(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
         let until = Instant::now() + PATIENCE;
-        self.screen.draining(self.pending.len());
-        while !self.pending.is_empty() && Instant::now() < until && !stop.is_cancelled() {
+        self.screen.draining(self.left());
+        while self.left() > 0 && Instant::now() < until && !stop.is_cancelled() {
             self.look().await?;
             tokio::time::sleep(GLANCE).await;
         }
@@ -226,13 +244,30 @@ impl Stream<'_> {
                 !story.jobs.is_empty() && story.jobs.iter().all(|job| ended(job.state))
             });
             match done {
-                Some(story) => self.screen.became(story),
+                Some(story) => {
+                    self.screen.became(story);
+                    for (id, number) in made(story) {
+                        self.office.opens(id, number);
+                    }
+                }
                 None => still.push(key),
             }
         }
         self.pending = still;
-        Ok(())
+        self.office.look(&self.store, &self.screen).await
     }
+}
+
+/// The orders that a lead made.
+fn made(story: &Story) -> Vec<(u64, String)> {
+    let decisions = story.jobs.iter().flat_map(|job| &job.decisions);
+    let done = decisions
+        .flat_map(|decision| &decision.steps)
+        .filter(|step| step.state == StepState::Done && step.effect.operation == "order.create");
+    let order = |output: &serde_json::Value| {
+        Some((output.get("id")?.as_u64()?, output.get("number")?.as_str()?.to_owned()))
+    };
+    done.filter_map(|step| order(step.output.as_ref()?)).collect()
 }
 
 /// A line between the leads.
@@ -242,4 +277,26 @@ fn rule() -> String {
 
 fn say(text: &str) {
     out::say(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[tokio::test]
+    async fn its_config_is_sound_and_runs_every_shipped_flow() {
+        let sandbox = Sandbox::start(Options::default()).await.expect("a sandbox");
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = furnished(&dir, &sandbox).expect("files");
+        let text = std::fs::read_to_string(&file).expect("a file");
+        assert!(text.contains(&sandbox.crm_url()) && text.contains(&sandbox.calltouch_url()));
+        let app = read(&file).expect("a sound config");
+        let own = Options::default();
+        assert!(text.contains(&own.api_key) && text.contains(&own.token));
+        let running = app.book.flows().iter().filter(|bound| bound.running);
+        let running: BTreeSet<&str> = running.map(|bound| bound.name.as_str()).collect();
+        let flows = FLOWS.iter().filter_map(|(name, _)| name.strip_suffix(".toml"));
+        assert_eq!(running, flows.collect());
+    }
 }

@@ -1,27 +1,44 @@
-//! What the demo prints. Invariant: one line when a lead comes, one when it is decided, and beneath
-//! it whatever went wrong on the way; phones are masked, as everywhere.
+//! What the demo prints. Invariant: one line when something happens on a far side, one when it is
+//! decided, and beneath it whatever went wrong on the way; phones are masked, as everywhere.
 
+use super::office::DEAL;
 use super::{rule, say};
+use crate::cli::why;
 use crate::clock::Clock;
 use crate::domain::contact::masked;
 use crate::domain::{Reason, Why};
+use crate::rules::Book;
 use crate::sandbox::{LeadSpec, Ledger, Sandbox};
-use crate::store::{JobState, JobStory, StepState, StepStory, Story};
+use crate::store::{JobState, JobStory, StepState, StepStory, Store, Story};
 use console::{Style, style};
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub struct Screen {
     clock: Clock,
+    book: Book,
+    seen: Mutex<Seen>,
+}
+
+/// What was shown.
+#[derive(Default)]
+struct Seen {
     /// What became of leads, counted.
-    counts: Mutex<BTreeMap<&'static str, usize>>,
+    counts: BTreeMap<&'static str, usize>,
+    /// A deal that is linked to a lead: the last one.
+    linked: Option<String>,
 }
 
 impl Screen {
-    pub fn new(clock: Clock) -> Self {
-        Self { clock, counts: Mutex::default() }
+    pub fn new(clock: Clock, book: Book) -> Self {
+        Self { clock, book, seen: Mutex::default() }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> String {
@@ -29,12 +46,23 @@ impl Screen {
         style(zoned.strftime("%H:%M:%S").to_string()).dim().to_string()
     }
 
-    pub fn title(&self, sandbox: &Sandbox, address: &str, faults: bool) {
+    pub fn title(&self, sandbox: &Sandbox, address: &str, config: &Path, faults: bool) {
         say(&rule());
         say(&format!("{} on http://{address}", style("leadlink demo").bold()));
         say(&format!("  RetailCRM stand-in {} (10 requests a second)", sandbox.crm_url()));
         say(&format!("  Calltouch stand-in {} (5 requests a second)", sandbox.calltouch_url()));
-        say("  Leads are decided 2 s after they are registered, instead of a minute.");
+        say(&format!(
+            "  what they hold     {}/_sandbox/ledger?parts=orders,deals",
+            sandbox.crm_url()
+        ));
+        say(
+            "  Leads are decided 2 s after they are registered, instead of a minute. Orders become",
+        );
+        say(
+            "  deals after 2 s instead of 2 min, their statuses are sent after 4 s instead of 30 min.",
+        );
+        say("  Ask from a second terminal, while it runs:");
+        say(&format!("    leadlink why order:6 --config {}", config.display()));
         if faults {
             say("  Faults are on: lost answers, 503, resets, HTML pages.");
         }
@@ -62,8 +90,7 @@ impl Screen {
     pub fn became(&self, story: &Story) {
         for job in &story.jobs {
             let (word, look, text) = outcome(job);
-            *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(word).or_default() +=
-                1;
+            *self.seen().counts.entry(word).or_default() += 1;
             let lead = story.event.key.replace(':', " ");
             say(&format!("{} {lead:<18} {}", self.now(), look.apply_to(format!("→ {text}"))));
             for trouble in troubles(job) {
@@ -72,14 +99,47 @@ impl Screen {
         }
     }
 
+    /// A person did something to an order.
+    pub fn person(&self, number: &str, what: &str) {
+        let order = format!("order {number}");
+        say(&format!("{} {order:<18} {what}", self.now()));
+    }
+
+    /// What became of a change of an order.
+    pub fn deal(&self, number: &str, job: &JobStory) {
+        let (_, look, text) = outcome(job);
+        let text = format!("→ {text}{}", link(job).unwrap_or_default());
+        self.person(number, &look.apply_to(text).to_string());
+        for trouble in troubles(job) {
+            say(&format!("{:29}{}", "", style(trouble).dim()));
+        }
+        let id = made(job).and_then(|step| text_of(&step.effect.input, "id"));
+        if let Some(id) = id.filter(|_| lead(job).is_some()) {
+            self.seen().linked = Some(id);
+        }
+    }
+
+    /// Why a deal is linked as it is, in the words of `leadlink why`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn why(&self, store: &Store) -> anyhow::Result<()> {
+        let Some(id) = self.seen().linked.clone() else { return Ok(()) };
+        say(&rule());
+        say(&style(format!("leadlink why deal:{id}")).bold().to_string());
+        let stories = store.story(&format!("deal:{id}")).await?;
+        why::deals(&self.book, &stories).iter().for_each(|line| say(line));
+        Ok(())
+    }
+
     pub fn draining(&self, left: usize) {
         if left > 0 {
-            say(&style(format!("… no more leads; {left} on their way")).dim().to_string());
+            say(&style(format!("… nothing more comes; {left} on their way")).dim().to_string());
         }
     }
 
     pub fn summary(&self, ledger: &Ledger, left: usize) {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let counts = self.seen().counts.clone();
         let leads: usize = counts.values().sum();
         let told: Vec<String> = counts.iter().map(|(word, n)| format!("{n} {word}")).collect();
         let doubled = ledger.duplicates().len();
@@ -91,6 +151,14 @@ impl Screen {
             ledger.api_orders().count(),
             ledger.retailcrm.total,
             ledger.retailcrm.refused
+        ));
+        let linked = ledger.deals.iter().filter_map(|deal| deal.matched.as_ref());
+        say(&format!(
+            "Calltouch: {} deals made, {} of them linked to a lead, {} updates, {} requests",
+            ledger.deals.len(),
+            linked.filter(|matched| matched.lead.is_some()).count(),
+            ledger.deals.iter().map(|deal| deal.updates).sum::<usize>(),
+            ledger.calltouch.total
         ));
         let struck: Vec<String> =
             ledger.faults.iter().map(|(fault, n)| format!("{fault} ×{n}")).collect();
@@ -137,11 +205,40 @@ fn written(step: &StepStory) -> String {
         "customer.create" => "new customer",
         "order.create" => "new order",
         "order.edit" => "marked order",
+        "deal.create" => "new deal",
+        "deal.update" => {
+            let status = text_of(&step.effect.input, "status").unwrap_or_default();
+            return format!("its deal has the status {status}");
+        }
         other => other,
     };
     let named = part("number").or_else(|| part("id"));
     let named = named.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
     format!("{what} {}", named.unwrap_or_default())
+}
+
+/// What a new deal was linked to.
+fn link(job: &JobStory) -> Option<String> {
+    if let Some((noun, id)) = lead(job) {
+        return Some(format!(", linked to {noun} {id}"));
+    }
+    let source = text_of(&made(job)?.effect.input, "source")?;
+    Some(format!(", «{source}» unless Calltouch finds one"))
+}
+
+fn lead(job: &JobStory) -> Option<(&'static str, String)> {
+    let input = &made(job)?.effect.input;
+    ["call", "request", "chat"].iter().find_map(|noun| Some((*noun, text_of(input, noun)?)))
+}
+
+/// The step that made a deal.
+fn made(job: &JobStory) -> Option<&StepStory> {
+    let mut steps = job.decisions.iter().flat_map(|decision| &decision.steps);
+    steps.find(|step| job.flow == DEAL && step.state == StepState::Done)
+}
+
+fn text_of(input: &serde_json::Map<String, Value>, name: &str) -> Option<String> {
+    input.get(name)?.as_str().map(str::to_owned)
 }
 
 /// The rules that held, in the words of the flow.
