@@ -10,6 +10,7 @@ mod arrivals;
 mod chores;
 mod commands;
 mod crash;
+mod deals;
 mod doors;
 mod drift;
 mod flows;

@@ -47,6 +47,8 @@ pub struct Plan {
     pub limit: Option<u32>,
     /// Create the custom fields before the first start.
     pub setup: bool,
+    /// The flows that make orders of leads run.
+    pub leads: bool,
     /// Variables for the daemon.
     pub env: Vec<(String, String)>,
     /// A program that runs the daemon, with its arguments.
@@ -69,6 +71,7 @@ impl Default for Plan {
             pace: 2000,
             limit: None,
             setup: true,
+            leads: true,
             env: Vec::new(),
             under: None,
             handed: None,
@@ -134,7 +137,7 @@ impl House {
 
     fn text(&self) -> String {
         let root = env!("CARGO_MANIFEST_DIR");
-        let Plan { shop, calls, more, poll_every, pace, .. } = &self.plan;
+        let Plan { shop, calls, more, poll_every, pace, leads, .. } = &self.plan;
         let (port, store) = (self.port, self.store_url());
         let (crm, key) = (self.sandbox.crm_url(), self.sandbox.api_key());
         let (calltouch, token, site) =
@@ -170,11 +173,11 @@ poll_every = "{poll_every}"
 requests_per_second = {pace}
 {calls}
 [flows.call-to-order]
-running = true
+running = {leads}
 [flows.request-to-order]
-running = true
+running = {leads}
 [flows.chat-to-order]
-running = true
+running = {leads}
 {more}
 "#
         )
@@ -503,8 +506,13 @@ running = true
 
     /// Has every journal of Calltouch read and waits until what came is routed. The clock stands.
     pub async fn polled(&self) {
+        self.polled_of("calltouch-main").await;
+    }
+
+    /// Has every feed of a connection read and waits until what came is routed. The clock stands.
+    pub async fn polled_of(&self, connection: &str) {
         let store = self.store().await;
-        let body = json!({ "connection": "calltouch-main" });
+        let body = json!({ "connection": connection });
         let left = store.leave_command("poll", &body, self.now()).await;
         let id = left.expect("the command is left");
         let began = Instant::now();
