@@ -3,7 +3,6 @@
 
 use super::matrix::{Shop, Wanted};
 use super::{minutes, order_of, plan};
-use crate::support::Plan;
 use crate::support::ledger::Ledger;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -88,16 +87,21 @@ async fn a_busy_calltouch_is_waited_for() {
 /// One deal that Calltouch cannot stand, in a body with the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_is_refused_whole_costs_nobody_but_the_bad_one() {
-    // Slow enough that deals gather for a body.
-    let mut shop = Shop::open(Plan { pace: 20, ..plan() }).await;
+    let mut shop = Shop::open(plan()).await;
+    shop.house.advance(SignedDuration::from_secs(5)).await;
     let bad = bystander(&shop).await;
     let rule = |path: &str| {
-        json!([{
+        json!({
             "side": "calltouch", "fault": "error_400", "path": path, "orders": [bad.to_string()],
-        }])
+        })
     };
-    shop.house.faults(rule(CREATE)).await;
-    shop.wait(SignedDuration::from_secs(125)).await;
+    // While the first request is answered slowly the others gather for a body, the bad one with them.
+    let slow =
+        json!({ "side": "calltouch", "fault": "slow", "path": CREATE, "next": 1, "ms": 2000 });
+    shop.house.faults(json!([slow, rule(CREATE)])).await;
+    shop.house.polled_of("shop").await;
+    shop.house.advance(SignedDuration::from_secs(117)).await;
+    shop.house.advance(SignedDuration::from_secs(10)).await;
     let counts = shop.house.ended().await;
     assert_eq!(counts.stuck, 1, "{counts:?}\n{}", shop.house.log());
     let ledger = shop.judge("made", &Wanted::default()).await;
@@ -112,7 +116,7 @@ async fn a_body_that_is_refused_whole_costs_nobody_but_the_bad_one() {
 
     shop.change_all(json!({ "status": "delivering" })).await;
     super::change(&shop.house, bad, json!({ "status": "delivering" })).await;
-    shop.house.faults(rule(UPDATE)).await;
+    shop.house.faults(json!([rule(UPDATE)])).await;
     shop.wait(minutes(31)).await;
     let counts = shop.house.ended().await;
     assert_eq!(counts.stuck, 1, "{counts:?}\n{}", shop.house.log());
