@@ -6,8 +6,8 @@ use super::{
     change, is_not_found, lead, lead_flows_run, made, minutes, order_of, plan, read_and_wait,
     stale, why,
 };
+use crate::support::Plan;
 use crate::support::ledger::text;
-use crate::support::{House, Plan};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 

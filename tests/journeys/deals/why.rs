@@ -2,7 +2,6 @@
 //! which rule chose, what would have matched, and when the deal is written next.
 
 use super::{change, holds, lead, made, minutes, order_of, plan, read_and_wait, why};
-use crate::support::House;
 use jiff::SignedDuration;
 use serde_json::json;
 
