@@ -46,8 +46,12 @@ pub async fn reach(app: App, clock: Clock) -> anyhow::Result<Reach> {
         }
         Err(error) => return Err(error).context("the store cannot be opened"),
     };
-    if pipeline.store.is_shared() && !running(&pipeline.store, &pipeline.clock).await?.is_empty() {
-        return Ok(Reach::Daemon(pipeline.store));
+    if pipeline.store.is_shared() {
+        let others = running(&pipeline.store, &pipeline.clock).await?;
+        // A command that was killed a moment ago shows itself yet, and does nothing for us.
+        if others.iter().any(|other| !other.listen.is_empty()) {
+            return Ok(Reach::Daemon(pipeline.store));
+        }
     }
     let pipeline = pipeline.started().await?;
     let sign = Sign { listen: String::new(), started: pipeline.clock.now() };

@@ -109,9 +109,15 @@ pub trait Connector: Send + Sync {
         None
     }
 
-    /// Requests that it has sent today (in its zone), since the process started.
-    fn requests_today(&self) -> u64 {
+    /// Requests that it has sent today (in its zone), as far as this process knows.
+    fn requests_today(&self, now: Timestamp) -> u64 {
+        let _ = now;
         0
+    }
+
+    /// So many were sent today, by processes before this one too.
+    fn recall_requests(&self, sent: u64, now: Timestamp) {
+        let _ = (sent, now);
     }
 
     /// Looks up what a delivery left out (an id, contacts).

@@ -32,6 +32,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// So many pages are read ahead of their use.
 const AHEAD: usize = 4;
 
+/// The part of a place that tells of the requests of its day.
+const SPENT: &str = "spent";
+
 pub const LEADS: &str = "leads";
 pub const DEALS: &str = "deals";
 
@@ -134,6 +137,9 @@ async fn work(pipeline: &Pipeline, row: Backfill) -> Result<(), End> {
     let Some(connector) = pipeline.connector(&row.connection).cloned() else {
         return Err(End::Failed(format!("there is no connection {}", row.connection)));
     };
+    if let Some(spent) = row.position.get(SPENT) {
+        budget::recall(pipeline, spent);
+    }
     let mut course = Course { pipeline: pipeline.clone(), connector, row, failures: 0 };
     match course.row.what.as_str() {
         LEADS => leads::run(&mut course).await?,
@@ -168,7 +174,10 @@ struct Course {
 
 impl Course {
     /// Keeps what was read, with the place and the counts of `row`.
-    async fn keep(&self, brought: Progress) -> Result<(), End> {
+    async fn keep(&mut self, brought: Progress) -> Result<(), End> {
+        if let Some(spent) = budget::spent(&self.pipeline) {
+            self.put(SPENT, spent);
+        }
         let row = &self.row;
         let progress = Progress {
             position: row.position.clone(),

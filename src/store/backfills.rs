@@ -34,7 +34,8 @@ statements! {
     STOP = "backfill", "update backfill set state = 'stopped', why = $2, changed = $3 \
         where id = $1 and state = 'running'";
     ASKED = "job", "select count(*) as n from job \
-        where asked = 1 and state in ('waiting', 'deciding')";
+        where asked = 1 and state in ('waiting', 'deciding') \
+        and (state = 'deciding' or tries > 0 or due < $1)";
 }
 
 /// A backfill as it stands.
@@ -162,9 +163,11 @@ impl Store {
         .await
     }
 
-    /// Jobs that wait or are being decided of events that persons asked for.
-    pub async fn asked_under_way(&self) -> Result<u64, Error> {
-        self.reader().await?.fetch_row(ASKED, args![]).await?.count("n")
+    /// Jobs of events that persons asked for that are being decided, are tried again, or are due
+    /// before then. One that is due later, because its thing changed a moment ago, waits as it
+    /// would for any event.
+    pub async fn asked_under_way(&self, before: Timestamp) -> Result<u64, Error> {
+        self.reader().await?.fetch_row(ASKED, args![before]).await?.count("n")
     }
 }
 

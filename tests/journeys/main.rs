@@ -7,6 +7,7 @@ mod support;
 
 mod answers;
 mod arrivals;
+mod backfill;
 mod chores;
 mod commands;
 mod crash;

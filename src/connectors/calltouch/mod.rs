@@ -242,8 +242,14 @@ impl Connector for Calltouch {
         self.requests_per_day
     }
 
-    fn requests_today(&self) -> u64 {
+    fn requests_today(&self, now: Timestamp) -> u64 {
+        self.told(now);
         self.api.tally.today()
+    }
+
+    fn recall_requests(&self, sent: u64, now: Timestamp) {
+        self.told(now);
+        self.api.tally.recall(sent);
     }
 
     async fn complete(&self, event: &Event, now: Timestamp) -> Result<Completion, Delay> {

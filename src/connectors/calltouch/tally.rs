@@ -26,6 +26,12 @@ impl Tally {
         self.lock().1 += 1;
     }
 
+    /// At least so many went out today.
+    pub fn recall(&self, sent: u64) {
+        let mut held = self.lock();
+        held.1 = held.1.max(sent);
+    }
+
     pub fn today(&self) -> u64 {
         self.lock().1
     }
@@ -50,5 +56,9 @@ mod tests {
         assert_eq!(tally.today(), 2);
         tally.on(day("2025-05-15"));
         assert_eq!(tally.today(), 0);
+        tally.recall(5);
+        tally.count();
+        tally.recall(5);
+        assert_eq!(tally.today(), 6, "what another process sent is not counted twice");
     }
 }

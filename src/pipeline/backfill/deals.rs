@@ -3,6 +3,7 @@
 //! to do; the end is when they have done it all.
 
 use super::{AHEAD, Course, End, forwards};
+use crate::clock::plus;
 use crate::connectors::port::ListedPage;
 use crate::domain::Raw;
 use crate::pipeline::Pipeline;
@@ -17,6 +18,8 @@ use std::time::Duration;
 /// No page is taken on while more jobs than this are under way: enough to fill batches while others
 /// are on their way, and few enough to be decided from the pages that are in memory.
 const MOST: u64 = 400;
+/// What is due within this is under way; what the flows put off for longer ends by itself.
+const SOON: Duration = Duration::from_secs(60);
 /// How often it is looked whether there is room.
 const LOOK: Duration = Duration::from_millis(40);
 
@@ -121,5 +124,5 @@ pub async fn under_way(pipeline: &Pipeline, name: &str) -> Result<u64, store::Er
     if !unrouted.is_empty() {
         return Ok(u64::MAX);
     }
-    pipeline.store.asked_under_way().await
+    pipeline.store.asked_under_way(plus(pipeline.clock.now(), SOON)).await
 }

@@ -63,22 +63,30 @@ async fn what_a_person_asks_for_does_not_wait_for_it() -> Tested {
     comes(&db, 0, 10, false).await?;
     let asked = Event { asked: true, ..one("listed:1:7") };
     let now = JobDraft { settle: None, due: at(15), ..change(15) };
-    assert_eq!(db.store.asked_under_way().await?, 0);
+    assert_eq!(db.store.asked_under_way(at(100)).await?, 0);
     db.routed(&asked, vec![JobChange::New(now)]).await?;
-    assert_eq!((due(&db).await?, db.store.asked_under_way().await?), (15, 1));
+    assert_eq!((due(&db).await?, db.store.asked_under_way(at(100)).await?), (15, 1));
     let claimed = db.claim_one(15).await?;
-    assert_eq!(db.store.asked_under_way().await?, 1);
+    assert_eq!(db.store.asked_under_way(at(100)).await?, 1);
     db.store.begin(claimed.fence, decided(Verdict::Skip, &[]), at(15)).await?;
-    assert_eq!(db.store.asked_under_way().await?, 0);
+    assert_eq!(db.store.asked_under_way(at(100)).await?, 0);
     // A job of its own, and one that a person wants anew.
     let asked = Event { asked: true, ..one("listed:2:8") };
     db.routed(&asked, vec![JobChange::New(draft("a", "order:8", &[], 20))]).await?;
-    assert_eq!(db.store.asked_under_way().await?, 1);
+    assert_eq!(db.store.asked_under_way(at(100)).await?, 1);
     let claimed = db.claim_one(20).await?;
     db.store.begin(claimed.fence, decided(Verdict::Skip, &[]), at(20)).await?;
     let lanes: LanesOf = Arc::new(|_, _| Some(Vec::new()));
     db.store.decide_anew(claimed.fence.job, lanes, None, at(21)).await?;
-    assert_eq!(db.store.asked_under_way().await?, 1);
+    assert_eq!(db.store.asked_under_way(at(100)).await?, 1);
+    // Put off because the thing itself changed a moment ago: it waits as for any event.
+    let claimed = db.claim_one(21).await?;
+    db.store.put_off(claimed.fence, at(200), "it changed lately", false, at(22)).await?;
+    assert_eq!(db.store.asked_under_way(at(100)).await?, 0);
+    assert_eq!(db.store.asked_under_way(at(201)).await?, 1);
+    let claimed = db.claim_one(200).await?;
+    db.store.put_off(claimed.fence, at(900), "no answer", true, at(201)).await?;
+    assert_eq!(db.store.asked_under_way(at(300)).await?, 1, "trouble is waited out");
     Ok(())
 }
 
