@@ -3,7 +3,7 @@
 //!
 //! `LEADLINK_CONTROL` names a Unix socket; a line `shift MILLISECONDS` is answered with `now MS`.
 //! `LEADLINK_CONTROL_SHIFT` moves the clock before the database is opened: a process that is started
-//! anew goes on where the one before it was.
+//! anew goes on where the one before it was, and so does a command that works alone.
 
 use crate::clock::Clock;
 use jiff::SignedDuration;
@@ -14,10 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// Listens where `LEADLINK_CONTROL` says, if it does.
 pub fn listen(clock: Clock, stop: CancellationToken) {
     let Ok(path) = std::env::var("LEADLINK_CONTROL") else { return };
-    let shift = std::env::var("LEADLINK_CONTROL_SHIFT").ok().and_then(|ms| ms.parse().ok());
-    if let Some(ms) = shift {
-        clock.shift(SignedDuration::from_millis(ms));
-    }
+    shift(&clock);
     let listener = match UnixListener::bind(&path) {
         Ok(listener) => listener,
         Err(error) => {
@@ -37,6 +34,14 @@ pub fn listen(clock: Clock, stop: CancellationToken) {
             }
         }
     });
+}
+
+/// Moves the clock as `LEADLINK_CONTROL_SHIFT` says, if it does.
+pub fn shift(clock: &Clock) {
+    let shift = std::env::var("LEADLINK_CONTROL_SHIFT").ok().and_then(|ms| ms.parse().ok());
+    if let Some(ms) = shift {
+        clock.shift(SignedDuration::from_millis(ms));
+    }
 }
 
 async fn obey(stream: UnixStream, clock: Clock) {

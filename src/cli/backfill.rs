@@ -4,11 +4,10 @@
 
 mod show;
 
-use super::beside::{Reach, reach};
+use super::beside::{Reach, clock, reach};
 use super::replay::when;
 use super::{columns, out, sound};
 use crate::app::{self, App};
-use crate::clock::Clock;
 use crate::pipeline::Pipeline;
 use crate::pipeline::backfill::{self, DEALS, LEADS, estimate};
 use crate::rules::pairs;
@@ -87,10 +86,10 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     let Some(second) = app::read(config.as_deref(), std::env::vars()).app else {
         return Ok(ExitCode::FAILURE);
     };
-    match reach(second, Clock::default()).await? {
+    match reach(second, clock()).await? {
         Reach::Daemon(store) => {
             let leave = app.shared.limits.leave();
-            let eyes = Pipeline::new(store, Clock::default(), app.book, app.connectors, leave);
+            let eyes = Pipeline::new(store, clock(), app.book, app.connectors, leave);
             let Some(row) = begun(&eyes, &arguments, (what, &name), days).await? else {
                 return Ok(ExitCode::FAILURE);
             };
@@ -159,7 +158,7 @@ fn connection(app: &App, what: What, named: Option<&str>) -> anyhow::Result<Stri
 }
 
 fn days(arguments: &Arguments, zone: &TimeZone) -> anyhow::Result<(Date, Date)> {
-    let now = Clock::default().now();
+    let now = clock().now();
     let today = now.to_zoned(zone.clone()).date();
     let (from, to) = (arguments.from.as_deref(), arguments.to.as_deref());
     let first = match from {
@@ -227,7 +226,7 @@ async fn stop(app: &App, what: What, name: &str) -> anyhow::Result<ExitCode> {
     let rows = store.backfills(true).await?;
     let row = rows.into_iter().find(|row| row.what == what.word() && row.connection == name);
     let stopped = match row {
-        Some(row) => store.stop_backfill(row.id, "by a person", Clock::default().now()).await?,
+        Some(row) => store.stop_backfill(row.id, "by a person", clock().now()).await?,
         None => false,
     };
     store.close().await;

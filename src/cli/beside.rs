@@ -1,6 +1,8 @@
 //! Commands that write: beside a running daemon they leave a row that it performs, with none they do
 //! it themselves. Invariant: never both; who works alone owns what it works on.
 
+#[cfg(feature = "testing")]
+use crate::app;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::pipeline::Pipeline;
@@ -64,6 +66,14 @@ pub async fn reach(app: App, clock: Clock) -> anyhow::Result<Reach> {
         bail!("a process that ended a moment ago still owns connections; try again");
     }
     Ok(Reach::Alone(Box::new(Alone { pipeline, keeper, done })))
+}
+
+/// The clock of a command that works on the past.
+pub fn clock() -> Clock {
+    let clock = Clock::default();
+    #[cfg(feature = "testing")]
+    app::control::shift(&clock);
+    clock
 }
 
 /// The processes that show themselves on this store.

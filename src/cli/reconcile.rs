@@ -1,11 +1,10 @@
 //! `leadlink reconcile`: compares orders with what became of them. Invariant: it only reads, unless
 //! told `--repair`; beside a running daemon the daemon does it.
 
-use super::beside::{Alone, Reach, ask_for, reach};
+use super::beside::{Alone, Reach, ask_for, clock, reach};
 use super::replay::when;
 use super::{columns, out, sound};
 use crate::app;
-use crate::clock::Clock;
 use crate::config::Reconcile;
 use crate::pipeline::Pipeline;
 use crate::pipeline::backfill::{self, under_way};
@@ -58,7 +57,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     if !arguments.json {
         out::complain(&format!("comparing {first} to {last} …"));
     }
-    let report = match reach(second, Clock::default()).await? {
+    let report = match reach(second, clock()).await? {
         Reach::Daemon(store) => {
             let mut whole = Report::default();
             for asked in all {
@@ -79,7 +78,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
 }
 
 fn days(arguments: &Arguments, settings: &Reconcile) -> anyhow::Result<(Date, Date)> {
-    let now = Clock::default().now();
+    let now = clock().now();
     let (first, last) = window(settings, now);
     let day = |text: &Option<String>, otherwise| match text {
         Some(text) => when::day(text, now, &settings.zone).map_err(anyhow::Error::msg),

@@ -12,6 +12,7 @@ pub mod dice;
 pub mod judge;
 pub mod leads;
 mod lives;
+mod past;
 
 use dice::Dice;
 use std::hash::{BuildHasher, RandomState};
@@ -46,6 +47,13 @@ async fn killed_at_random_moments_without_external_ids() {
 async fn killed_while_deals_are_made_and_updated() {
     let kills = number("LEADLINK_KILLS").unwrap_or(20);
     deals::run(kills, dice("deals")).await;
+}
+
+/// Orders of the past become deals while others come and change; daemons and commands are killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_during_a_backfill() {
+    let kills = number("LEADLINK_KILLS").unwrap_or(20).div_ceil(2);
+    past::run(kills, dice("backfill")).await;
 }
 
 pub fn dice(what: &str) -> Dice {

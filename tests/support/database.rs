@@ -91,7 +91,7 @@ impl Database {
     /// process is the owner at once.)
     pub fn leases_run_out(&self) {
         let Self::Postgres { url } = self else { return };
-        let out = "update connection_owner set lease_until = 0; \
+        let out = "update connection_owner set lease_until = 0; update replica set seen = 0; \
                    update job set lease_until = 0 where state = 'deciding'";
         let done = Command::new("psql")
             .args(["-q", "-d", url, "-c", out])

@@ -262,6 +262,16 @@ running = {leads}
         }
     }
 
+    /// As if the time of a killed process's leases had passed.
+    pub fn leases_run_out(&self) {
+        self.database.leases_run_out();
+    }
+
+    /// How far the clock of daemon and sandbox was moved, in milliseconds.
+    pub fn shifted(&self) -> i64 {
+        self.shifted
+    }
+
     /// SIGTERM, and waits for the end; the exit code.
     pub fn stop(&mut self) -> Option<i32> {
         self.terminate();
