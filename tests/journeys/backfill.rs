@@ -126,10 +126,6 @@ impl Running {
         std::fs::read_to_string(&self.told).unwrap_or_default()
     }
 
-    pub fn is_over(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(Some(_)))
-    }
-
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
