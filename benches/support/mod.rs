@@ -10,6 +10,7 @@ use leadlink::sandbox::Sandbox;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -139,23 +140,33 @@ impl Daemon {
     pub fn start(far: &Far, delay: &str, rate: Option<u32>) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let url = format!("sqlite:{}", dir.path().join("leadlink.db").display());
-        Self::start_in(dir, &url, far, (delay, rate))
+        Self::start_in(dir, &url, far, (delay, rate, ""))
     }
 
     /// The same on a database that is there.
     pub fn start_on(url: &str, far: &Far, delay: &str, rate: Option<u32>) -> io::Result<Self> {
-        Self::start_in(tempfile::tempdir()?, url, far, (delay, rate))
+        Self::start_in(tempfile::tempdir()?, url, far, (delay, rate, ""))
+    }
+
+    /// The same at the rates as shipped, with more lines of config.
+    pub fn start_with(url: &str, far: &Far, delay: &str, more: &str) -> io::Result<Self> {
+        Self::start_in(tempfile::tempdir()?, url, far, (delay, None, more))
+    }
+
+    /// For commands beside it.
+    pub fn config(&self) -> PathBuf {
+        self._dir.path().join("leadlink.toml")
     }
 
     fn start_in(
         dir: TempDir,
         url: &str,
         far: &Far,
-        (delay, rate): (&str, Option<u32>),
+        (delay, rate, more): (&str, Option<u32>, &str),
     ) -> io::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = dir.path().join("leadlink.toml");
-        std::fs::write(&config, config_text(port, url, far, (delay, rate)))?;
+        std::fs::write(&config, config_text(port, url, far, (delay, rate)) + more)?;
         let started = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_leadlink"))
             .args(["run", "--config"])
