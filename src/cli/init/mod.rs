@@ -93,16 +93,30 @@ async fn prepare(config: Option<PathBuf>, given: &Arguments) -> anyhow::Result<E
         let why = "there is nothing to connect: give a RetailCRM account or a Calltouch site";
         return Err(WrongFlag(why.to_owned()).into());
     }
-    let hook_secret = random_secret()?;
-    write_all(&places, given, (crm, calltouch.as_ref()), &hook_secret)?;
+    let doors = Doors { calltouch: random_secret()?, crm: random_secret()? };
+    let has_crm = crm.is_some();
+    write_all(&places, given, (crm, calltouch.as_ref()), &doors)?;
     let sound = prove(&places.config, given.no_setup).await;
+    let host = public.as_deref().unwrap_or("https://YOUR-HOST");
     if calltouch.is_some() {
-        tell_webhook(public.as_deref(), &hook_secret);
+        tell_webhook(host, &doors.calltouch);
+    }
+    if has_crm {
+        tell_trigger(host, &doors.crm);
+    }
+    if public.is_none() {
+        out::say("\nYOUR-HOST is the name by which they reach this machine, through TLS.");
     }
     let own = format!(" --config {}", places.config.display());
     let flag = if places.is_default { "" } else { &own };
     if sound {
         out::say(&format!("\nStart it:\n  leadlink run{flag}"));
+        if has_crm && calltouch.is_some() {
+            out::say(&format!(
+                "\nThen, once, so that deals find the leads of the last year:\n  \
+                 leadlink backfill leads --from 366d{flag}"
+            ));
+        }
         return Ok(ExitCode::SUCCESS);
     }
     out::say(&format!(
@@ -111,18 +125,24 @@ async fn prepare(config: Option<PathBuf>, given: &Arguments) -> anyhow::Result<E
     Ok(ExitCode::FAILURE)
 }
 
+/// The secrets of both hooks.
+struct Doors {
+    calltouch: String,
+    crm: String,
+}
+
 fn write_all(
     places: &Places,
     given: &Arguments,
     (mut crm, calltouch): (Option<Crm>, Option<&Calltouch>),
-    hook_secret: &str,
+    doors: &Doors,
 ) -> anyhow::Result<()> {
     let mut calltouch = calltouch.map(|own| Calltouch {
         url: own.url.clone(),
         site: own.site,
         token: own.token.clone(),
     });
-    let mut in_config = hook_secret.to_owned();
+    let mut in_config = Doors { calltouch: doors.calltouch.clone(), crm: doors.crm.clone() };
     if given.secret_files {
         let file = |name: &str, held: &mut String| -> anyhow::Result<()> {
             if !held.starts_with("env:") && !held.starts_with("file:") {
@@ -132,18 +152,19 @@ fn write_all(
         };
         if let Some(crm) = &mut crm {
             file("retailcrm-key", &mut crm.key)?;
+            file("retailcrm-hook-secret", &mut in_config.crm)?;
         }
         if let Some(calltouch) = &mut calltouch {
             file("calltouch-token", &mut calltouch.token)?;
-            file("calltouch-hook-secret", &mut in_config)?;
+            file("calltouch-hook-secret", &mut in_config.calltouch)?;
         }
     }
     let text = text::config(&text::Answers {
         listen: &given.listen,
         store_url: &format!("sqlite:{}", places.database.display()),
         mappings: &places.mappings.display().to_string(),
-        crm: crm.as_ref(),
-        calltouch: calltouch.as_ref().map(|own| (own, in_config.as_str())),
+        crm: crm.as_ref().map(|own| (own, in_config.crm.as_str())),
+        calltouch: calltouch.as_ref().map(|own| (own, in_config.calltouch.as_str())),
         secrets_within: !given.secret_files,
     });
     let flows = write::flows(places)?;
@@ -186,16 +207,23 @@ async fn prove(config: &Path, no_setup: bool) -> bool {
     sound
 }
 
-fn tell_webhook(public: Option<&str>, secret: &str) {
-    let host = public.unwrap_or("https://YOUR-HOST");
+fn tell_webhook(host: &str, secret: &str) {
     out::say(&format!(
         "\nIn Calltouch, Интеграции → Отправка данных во внешние системы → Вебхуки, paste\n  \
          {host}/hooks/calltouch-main/{secret}\n\
          for the events «звонок завершён», «заявка», «чат». The address is a secret."
     ));
-    if public.is_none() {
-        out::say("YOUR-HOST is the name by which Calltouch reaches this machine, through TLS.");
-    }
+}
+
+/// The request of a trigger is written by the operator: the README of the connector says what is read.
+fn tell_trigger(host: &str, secret: &str) {
+    out::say(&format!(
+        "\nIn RetailCRM, Настройки → Триггеры, a trigger on the change of an order's status with the action\n\
+         «HTTP-запрос» (POST) shows changes at once, not within a minute. Address and text:\n  \
+         {host}/hooks/shop/{secret}\n  \
+         type=order&event=status&id={{{{ order.id }}}}&status={{{{ order.status.code }}}}\n\
+         The address is a secret."
+    ));
 }
 
 /// 24 bytes of the system's own randomness, as hex.

@@ -62,7 +62,7 @@ pub async fn crm(asker: &Asker, given: &Arguments) -> anyhow::Result<Option<Crm>
             None => asker.ask(&CRM_KEY, paste::key)?,
         };
         let mut crm = Crm { url, key, site: String::new() };
-        match knock("shop", &text::crm(&crm)).await {
+        match knock("shop", &text::crm(&crm, None)).await {
             Ok(connector) => {
                 out::say(&format!("RetailCRM {}: the key is good", crm.url));
                 crm.site = store(asker, given, connector.as_ref()).await?;

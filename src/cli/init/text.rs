@@ -8,12 +8,12 @@ pub struct Answers<'a> {
     pub listen: &'a str,
     pub store_url: &'a str,
     pub mappings: &'a str,
-    pub crm: Option<&'a Crm>,
+    pub crm: Option<(&'a Crm, &'a str)>,
     pub calltouch: Option<(&'a Calltouch, &'a str)>,
     pub secrets_within: bool,
 }
 
-/// The whole file; the second part of `calltouch` is the secret of its hook.
+/// The whole file; the second part of each side is the secret of its hook.
 pub fn config(answers: &Answers<'_>) -> String {
     let Answers { listen, store_url, mappings, .. } = answers;
     let about = if answers.secrets_within {
@@ -45,9 +45,9 @@ pub fn config(answers: &Answers<'_>) -> String {
     if answers.calltouch.is_some() {
         text.push_str("calls = \"calltouch-main\"\n");
     }
-    if let Some(own) = answers.crm {
+    if let Some((own, secret)) = answers.crm {
         text.push('\n');
-        text.push_str(&crm(own));
+        text.push_str(&crm(own, Some(secret)));
     }
     if let Some((own, secret)) = answers.calltouch {
         text.push('\n');
@@ -58,7 +58,7 @@ pub fn config(answers: &Answers<'_>) -> String {
 }
 
 /// `[connections.shop]`
-pub fn crm(crm: &Crm) -> String {
+pub fn crm(crm: &Crm, hook_secret: Option<&str>) -> String {
     let host = crm.url.split("://").nth(1).unwrap_or(&crm.url);
     let first = host.split(['.', ':']).next().unwrap_or(host);
     let is_number = first.chars().all(|c| c.is_ascii_digit());
@@ -77,6 +77,13 @@ pub fn crm(crm: &Crm) -> String {
         let site = quoted(&crm.site);
         text.push_str(&format!(
             "# The store of new orders; `leadlink list shop sites` shows all.\nsite = {site}\n"
+        ));
+    }
+    if let Some(secret) = hook_secret {
+        let secret = quoted(secret);
+        text.push_str(&format!(
+            "# The last part of the address that a trigger posts to: /hooks/shop/HOOK_SECRET.\n\
+             hook_secret = {secret}\n"
         ));
     }
     text
