@@ -12,6 +12,7 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,7 +34,8 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         out::say(&serde_json::to_string(&stories)?);
     } else {
         things::remembered(&app.book, &stories).iter().for_each(|line| out::say(line));
-        stories.iter().for_each(|story| tell(&app.book, story));
+        let mut told = BTreeSet::new();
+        stories.iter().for_each(|story| tell(&app.book, story, &mut told));
         if stories.is_empty() {
             out::complain(&format!("nothing is known of {}", arguments.id));
         }
@@ -44,7 +46,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
 /// What is remembered of deals, and how their decisions chose among the leads: for the demo.
 pub fn deals(book: &Book, stories: &[Story]) -> Vec<String> {
     let mut lines = things::remembered(book, stories);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for job in stories.iter().flat_map(|story| &story.jobs).filter(|job| seen.insert(job.id)) {
         let told = job.decisions.iter().map(|told| things::leads(book, &job.flow, told));
         lines.extend(told.flatten());
@@ -52,7 +54,8 @@ pub fn deals(book: &Book, stories: &[Story]) -> Vec<String> {
     lines
 }
 
-fn tell(book: &Book, story: &Story) {
+/// A job that several events share is told once.
+fn tell(book: &Book, story: &Story, told: &mut BTreeSet<i64>) {
     let event = &story.event;
     out::say(&format!(
         "{} · {} · {} · registered {}",
@@ -78,7 +81,13 @@ fn tell(book: &Book, story: &Story) {
     if story.jobs.is_empty() {
         out::say("  no flow has made a job of it");
     }
-    story.jobs.iter().for_each(|told| job(book, told));
+    for shared in &story.jobs {
+        if told.insert(shared.id) {
+            job(book, shared);
+        } else {
+            out::say(&format!("  job {} of {}: told above", shared.id, shared.flow));
+        }
+    }
     for link in &story.links {
         out::say(&format!("  link to {} {} in {}", link.to_kind, link.to_id, link.to_connection));
     }
