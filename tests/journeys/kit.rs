@@ -159,7 +159,8 @@ async fn a_newcomer_has_a_daemon_after_one_command() {
     assert!(told.contains(&format!("{cases} cases pass")), "{told}");
     assert!(told.contains("calltouch_site_id: created"), "{told}");
     assert!(told.contains("Checked online: everything answers"), "{told}");
-    assert!(told.ends_with("Start it:\n  leadlink run\n"), "{told}");
+    assert!(told.contains("Start it:\n  leadlink run\n"), "{told}");
+    assert!(told.ends_with("leadlink backfill leads --from 366d\n"), "{told}");
     // Nobody but the owner reads the keys, and what is referred to is there.
     assert_eq!(newcomer.mode("config/leadlink.toml"), 0o600);
     let config = newcomer.read("config/leadlink.toml");
@@ -177,12 +178,13 @@ async fn a_newcomer_has_a_daemon_after_one_command() {
     newcomer.sandbox.set_limits(None, None);
     let checked = newcomer.run(&["check", "--online"], "");
     assert_eq!(code(&checked), 0, "{}", said(&checked));
-    // The address that was told is a door of the daemon that was told.
-    let hook =
-        told.lines().map(str::trim).find(|line| line.starts_with("https://leads.example.com/"));
-    let hook = hook
-        .expect("the webhook")
-        .replace("https://leads.example.com", &format!("http://{listen}"));
+    // The addresses that were told are doors of the daemon that was told.
+    let door = |connection: &str| {
+        let public = format!("https://leads.example.com/hooks/{connection}/");
+        let told = told.lines().map(str::trim).find(|line| line.starts_with(&public));
+        told.expect("the address").replace("https://leads.example.com", &format!("http://{listen}"))
+    };
+    let (hook, trigger) = (door("calltouch-main"), door("shop"));
     let daemon = Command::new(env!("CARGO_BIN_EXE_leadlink"))
         .arg("run")
         .current_dir(newcomer.dir.path())
@@ -200,6 +202,9 @@ async fn a_newcomer_has_a_daemon_after_one_command() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!(status, 200);
+    let change = [("type", "order"), ("event", "status"), ("id", "1"), ("status", "new")];
+    let status = http.post(trigger).form(&change).send().await.expect("an answer").status();
+    assert_eq!(status.as_u16(), 200);
     let wrong = format!("{}x", hook);
     let status = http.post(wrong).form(&lead).send().await.expect("an answer").status().as_u16();
     assert!((400..500).contains(&status), "{status}");
