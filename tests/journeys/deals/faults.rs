@@ -5,6 +5,7 @@ use super::matrix::{Shop, Wanted};
 use super::{minutes, order_of, plan};
 use crate::support::ledger::Ledger;
 use jiff::SignedDuration;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 const CREATE: &str = "client-order/create";
@@ -153,4 +154,33 @@ async fn a_lost_answer_is_looked_up_in_the_journal_of_deals() {
     ledger.assert_deals_once();
     assert!(looks(&ledger) > before, "{:#}", ledger.0["calltouch"]);
     shop.house.assert_replays_the_same();
+}
+
+/// Calltouch's journal of deals shows a deal late. Within half a minute we wait for it; later than
+/// that the deal is sent once more, and Calltouch knows the number.
+#[rstest]
+#[case::a_little(20, 1)]
+#[case::very(3600, 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_whose_deal_shows_late_makes_no_second_deal(
+    #[case] lag: u64,
+    #[case] creations: u64,
+) {
+    let mut house = super::house(plan()).await;
+    let call = super::lead(&house, "call", "79990000001", house.now() - minutes(600)).await;
+    house.control("switches", json!({ "diary_lag_ms": lag * 1000 })).await;
+    house
+        .faults(json!([{ "side": "calltouch", "fault": "lost_answer", "path": CREATE, "next": 1 }]))
+        .await;
+    let order = order_of(&house, &["79990000001"], json!({})).await;
+    super::made(&mut house).await;
+    let counts = house.ended().await;
+    let ledger = house.ledger().await;
+    assert_eq!((ledger.deals().len(), counts.stuck, counts.unknown_steps), (1, 0, 0), "{counts:?}");
+    let deal = ledger.deal(order);
+    assert_eq!((&deal["creations"], &deal["rematchings"]), (&json!(creations), &json!(0)));
+    assert_eq!(deal["updates"], creations - 1, "{deal:#}");
+    assert_eq!(ledger.linked(order), call);
+    assert_eq!(super::stale(&ledger, order), Vec::<String>::new());
+    house.assert_replays_the_same();
 }

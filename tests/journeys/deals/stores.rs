@@ -112,6 +112,22 @@ async fn a_flow_may_choose_the_site_by_the_store() {
     ledger.assert_deals_once();
 }
 
+/// A key that sees one store alone: the other's orders are none of ours, nor are its holes a fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_of_a_store_that_the_key_does_not_see_become_no_deals() {
+    let mut house = house(|_, config| config.to_owned()).await;
+    house.control("rights", json!({ "sites": ["main"] })).await;
+    let mut orders = Vec::new();
+    for store in ["second", "main", "second", "main"] {
+        orders.push(order_of(&house, &["79990000001"], json!({ "site": store })).await);
+    }
+    let ledger = made(&mut house).await;
+    assert_eq!(ledger.deals().len(), 2, "{}", house.log());
+    assert!(ledger.find_deal(orders[1]).is_some() && ledger.find_deal(orders[3]).is_some());
+    assert_eq!(house.counts().await.stuck, 0);
+    ledger.assert_deals_once();
+}
+
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
