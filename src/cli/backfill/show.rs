@@ -168,3 +168,52 @@ fn span(span: Duration) -> String {
         seconds => format!("{} h", seconds / 3600),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use jiff::civil::date;
+    use serde_json::{Value, json};
+
+    fn row(what: &str, position: Value, done: u64) -> Backfill {
+        Backfill {
+            id: 1,
+            what: what.to_owned(),
+            connection: "shop".to_owned(),
+            first: date(2026, 3, 1),
+            last: date(2026, 3, 10),
+            position,
+            done,
+            total: None,
+            requests: 84,
+            state: BackfillState::Running,
+            why: None,
+            created: Timestamp::UNIX_EPOCH,
+            changed: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_line_tells_the_place_the_rate_what_is_left_and_the_requests() {
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds));
+        let begun = ago(60).expect("the machine runs for a minute");
+        // Half of ten days in a minute, a fifth of which was there before.
+        let deals = row("deals", json!({ "day": "2026-03-06", "page": 1, "pages": 4 }), 3600);
+        assert_eq!(
+            line(&deals, (begun, 600, 0.2)),
+            "2026-03-06 · 3600 orders · 50/s · 100 s left · 84 requests"
+        );
+        let leads = row("leads", json!({ "day": "2026-03-09", "rests_until": "T" }), 70);
+        let told = line(&leads, (begun, 0, 0.0));
+        assert!(
+            told.starts_with("2026-03-09 · 70 leads · 1/s · 9 min left · 84 requests"),
+            "{told}"
+        );
+        assert!(told.ends_with("rests until T: the requests of the day are spent"), "{told}");
+        assert_eq!(
+            line(&row("leads", Value::Null, 0), (Instant::now(), 0, 0.0)),
+            "0 leads · 84 requests"
+        );
+    }
+}

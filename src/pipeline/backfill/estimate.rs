@@ -2,20 +2,26 @@
 //! counted is guessed from a few days, and said to be so.
 
 use super::{DEALS, LEADS, backwards, bounds, budget, days, nouns};
+use crate::clock::plus;
+use crate::connectors::Connector;
 use crate::connectors::http::in_background;
-use crate::domain::Delay;
+use crate::connectors::port::ListedPage;
+use crate::domain::{Delay, Whose};
 use crate::pipeline::Pipeline;
-use crate::rules::pairs;
+use crate::rules::{pairs, retry};
 use crate::store;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// So many days are looked at; of no more than these all are.
 const LOOKS: u64 = 12;
 const WEEK: u64 = 7;
+/// A page is tried so often before there is no estimate.
+const TRIES: u32 = 3;
 /// A backfill takes half of what is allowed.
 const HALF: f64 = 0.5;
 
@@ -95,11 +101,10 @@ async fn deals(
     let pair = pairs::all(&pipeline.book).into_iter().find(|pair| pair.source == name);
     let pair = pair.ok_or_else(none)?;
     let connector = pipeline.connector(name).ok_or_else(none)?;
-    let (all, now) = (days(first, last), pipeline.clock.now());
+    let all = days(first, last);
     let (mut things, mut pages, mut looked) = (0, 0, 0);
     for day in sample(first, last) {
-        let page = in_background(connector.listed(pair.thing, day, 1, now));
-        let page = page.await.map_err(Error::FarSide)?;
+        let page = first_page(pipeline, connector, (pair.thing, day)).await?;
         let rows = page.rows.len() as u64;
         let total = page.total.unwrap_or(rows);
         things += total;
@@ -114,6 +119,29 @@ async fn deals(
         requests.insert(target.clone(), things.div_ceil(batch));
     }
     Ok(whole(pipeline, all, Some(things), requests, looked >= all))
+}
+
+/// The first page of a day, tried some times: a daemon beside us may take what the far side allows.
+async fn first_page(
+    pipeline: &Pipeline,
+    connector: &Arc<dyn Connector>,
+    (kind, day): (&str, Date),
+) -> Result<ListedPage, Error> {
+    let mut failures = 0;
+    loop {
+        let now = pipeline.clock.now();
+        match in_background(connector.listed(kind, day, 1, now)).await {
+            Ok(page) => return Ok(page),
+            Err(delay) => {
+                failures += 1;
+                if failures >= TRIES || matches!(delay.whose, Whose::Access | Whose::Setup) {
+                    return Err(Error::FarSide(delay));
+                }
+                let pause = retry::after(failures, u64::from(failures), delay.after);
+                pipeline.clock.sleep_until(plus(now, pause)).await;
+            }
+        }
+    }
 }
 
 fn whole(

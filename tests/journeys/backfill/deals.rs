@@ -83,9 +83,11 @@ async fn orders_of_the_past_become_deals_from_the_list_pages() {
     assert_eq!(code(&output), 0, "{}", said(&output));
     let after = house.sandbox.ledger();
     assert_eq!(after.deals.len(), 120);
-    // One look for the estimate, two pages; nothing one by one.
+    // One look for the estimate, two pages; nothing one by one. (A page grows old where a machine is
+    // slow: then a hundred are read by their ids.)
     let spent = |line| asked(&after, line) - asked(&before, line);
-    assert_eq!((spent(ORDERS), spent(ORDER)), (3, 0), "{:?}", after.retailcrm);
+    assert_eq!(spent(ORDER), 0, "{:?}", after.retailcrm);
+    assert!((3..=9).contains(&spent(ORDERS)), "{:?}", after.retailcrm);
     // Many in one, however seldom a request waits at this pace; the bench shows whole hundreds.
     assert!((2..=60).contains(&spent(CREATE)), "{} requests", spent(CREATE));
 
@@ -96,7 +98,8 @@ async fn orders_of_the_past_become_deals_from_the_list_pages() {
     let after = house.sandbox.ledger();
     assert_all_linked(&after, 360);
     let spent = |line| asked(&after, line) - asked(&before, line);
-    assert_eq!((spent(ORDERS), spent(ORDER), spent(UPDATE)), (9, 0, 0), "{:?}", after.retailcrm);
+    assert_eq!((spent(ORDER), spent(UPDATE)), (0, 0), "{:?}", after.retailcrm);
+    assert!((9..=18).contains(&spent(ORDERS)), "{:?}", after.retailcrm);
     assert!((3..=120).contains(&spent(CREATE)), "{} requests", spent(CREATE));
     assert!(after.deals.iter().all(|deal| deal.writes.len() == 1), "each was written once");
 

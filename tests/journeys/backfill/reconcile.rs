@@ -134,7 +134,7 @@ async fn what_differs_is_reported_by_sort_and_a_repair_mends_what_can_be_mended(
     let output = reconcile(&house, &["--repair"]);
     assert_eq!(code(&output), 1, "{}", said(&output));
     assert!(said(&output).contains("2 decided anew by the flows"), "{}", said(&output));
-    house.calm().await;
+    house.until("decided", |counts| counts.unrouted + counts.waiting + counts.deciding == 0).await;
     let ledger = house.ledger().await;
     ledger.assert_deals_once();
     assert_eq!(ledger.deal(missing)["status"], "new");
