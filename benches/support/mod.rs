@@ -204,13 +204,18 @@ impl Daemon {
 
     /// Resident memory in MB.
     pub fn rss(&self) -> io::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kb: f64 = line
-            .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
-            .ok_or_else(|| io::Error::other("no VmRSS"))?;
-        Ok(kb / 1024.0)
+        rss(self.child.id())
     }
+}
+
+/// Resident memory of a process, in MB.
+pub fn rss(process: u32) -> io::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kb: f64 = line
+        .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .ok_or_else(|| io::Error::other("no VmRSS"))?;
+    Ok(kb / 1024.0)
 }
 
 fn config_text(port: u16, url: &str, far: &Far, (delay, rate): (&str, Option<u32>)) -> String {
