@@ -38,7 +38,7 @@ const CALLS: usize = 4;
 const HEAVY: u64 = 100;
 /// … each of them so often.
 const OFTEN: u64 = 2000;
-const ORDERS: u64 = 20_000;
+const ORDERS: u64 = 10_000;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
@@ -119,10 +119,10 @@ impl People {
             1..=3 => (Sort::Stranger, u64::MAX / 2 + who % self.others),
             _ => (Sort::Known, self.heavy + who % self.others),
         };
-        let days = if dice / 10 % 5 == 0 { 425 } else { 30 };
+        let days = if (dice / 10).is_multiple_of(5) { 425 } else { 30 };
         let age = (who >> 20) as i64 % (days * DAY_MS) + DAY_MS;
         let mut phones = vec![phone(person)];
-        if dice / 100 % 4 == 0 {
+        if (dice / 100).is_multiple_of(4) {
             phones.push(phone(self.heavy + mix(who) % self.others));
         }
         Order {

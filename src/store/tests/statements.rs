@@ -163,7 +163,7 @@ async fn the_hot_statements_use_their_indexes() -> Tested {
         assert!(!scans, "{}\n{plan}", statement.sql);
     }
     // Each contact's leads are read in the order of the index, in a range of their time.
-    let search = plan(&mut connection, find("select 0 as part")?).await?;
+    let search = plan(&mut connection, find("select 3 as part")?).await?;
     for needed in [
         "SEARCH l USING INTEGER PRIMARY KEY",
         "SEARCH m USING PRIMARY KEY (contact=? AND journal=? AND at>? AND at<?)",
@@ -177,5 +177,29 @@ async fn the_hot_statements_use_their_indexes() -> Tested {
     assert!(asked.await?.contains("INDEX job_asked"));
     let unrouted = plan(&mut connection, find("select id, connection, channel")?).await?;
     assert!(unrouted.contains("INDEX raw_new"), "{unrouted}");
+    Ok(())
+}
+
+/// PostgreSQL plans a search of leads longer than it takes: after some times it must do so no more.
+#[tokio::test]
+async fn the_search_of_leads_is_planned_once() -> Tested {
+    if server().is_none() {
+        return Ok(());
+    }
+    let db = Db::new().await?;
+    let mut connection = PgConnection::connect(&url(&db.folder)).await?;
+    let search = all().into_iter().find(|held| held.sql.starts_with("select 3 as part"));
+    let search = search.ok_or("no statement")?.postgres();
+    let types = "text, text, text[], bigint, bigint, bigint, bigint, bigint";
+    let prepare = format!("prepare search ({types}) as {search}");
+    connection.execute(AssertSqlSafe(prepare)).await?;
+    for _ in 0..8 {
+        let execute = "execute search ('calls', 'call', '{phone:1,email:2}', 1, 2, 3, 4, 20)";
+        connection.execute(execute).await?;
+    }
+    let plans = "select generic_plans, custom_plans from pg_prepared_statements \
+        where name = 'search'";
+    let plans = connection.fetch_one(plans).await?;
+    assert_eq!((plans.try_get::<i64, _>(0)?, plans.try_get::<i64, _>(1)?), (3, 5));
     Ok(())
 }
