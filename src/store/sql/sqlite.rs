@@ -9,7 +9,7 @@ use std::sync::Arc;
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
 pub(super) fn bound(statement: Statement, args: Vec<Value>) -> Query {
-    args.into_iter().fold(sqlx::query(statement.sql), |query, value| match value {
+    args.into_iter().fold(sqlx::query(statement.sqlite()), |query, value| match value {
         Value::Null(_) => query.bind(None::<i64>),
         Value::Int(value) => query.bind(value),
         Value::Text(value) => query.bind(value),

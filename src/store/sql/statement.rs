@@ -49,20 +49,47 @@ impl Statement {
         Self { other: Some(sql), ..self }
     }
 
-    /// The words for PostgreSQL. Each translation is made once and kept: there are as many as there
-    /// are statements in the code.
-    pub fn postgres(self) -> &'static str {
-        static KEPT: LazyLock<Mutex<HashMap<&'static str, &'static str>>> =
-            LazyLock::new(Mutex::default);
-        if let Some(other) = self.other {
-            return other;
-        }
-        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.entry(self.sql).or_insert_with(|| match translated(self.sql) {
-            Cow::Borrowed(same) => same,
-            Cow::Owned(other) => Box::leak(other.into_boxed_str()),
-        })
+    /// The words for SQLite.
+    pub fn sqlite(self) -> &'static str {
+        static KEPT: Translations = LazyLock::new(Mutex::default);
+        translation(&KEPT, self.sql, limited)
     }
+
+    /// The words for PostgreSQL.
+    pub fn postgres(self) -> &'static str {
+        static KEPT: Translations = LazyLock::new(Mutex::default);
+        self.other.unwrap_or_else(|| translation(&KEPT, self.sql, translated))
+    }
+}
+
+/// Each translation is made once and kept: there are as many as there are statements in the code.
+type Translations = LazyLock<Mutex<HashMap<&'static str, &'static str>>>;
+
+fn translation(
+    kept: &Translations,
+    sql: &'static str,
+    translate: fn(&'static str) -> Cow<'static, str>,
+) -> &'static str {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.entry(sql).or_insert_with(|| match translate(sql) {
+        Cow::Borrowed(same) => same,
+        Cow::Owned(other) => Box::leak(other.into_boxed_str()),
+    })
+}
+
+const LIMIT: &str = "limit $";
+
+/// A bare number that is bound as a limit would make SQLite plan the statement anew at every call, for
+/// it looks at its value; of a sum it does not.
+fn limited(sql: &'static str) -> Cow<'static, str> {
+    let mut parts = sql.split(LIMIT);
+    let mut other = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let (number, rest) = part.split_at(digits);
+        other.extend([LIMIT, number, " + 0", rest]);
+    }
+    if other == sql { Cow::Borrowed(sql) } else { Cow::Owned(other) }
 }
 
 const LIST: &str = "in (select value from json_each(";
@@ -103,6 +130,16 @@ mod tests {
             "select id from job where id = any($1) and flow <> all($2) limit $3"
         );
         assert_eq!(translated("select 1"), "select 1");
+    }
+
+    #[test]
+    fn limits_are_hidden_from_the_planner() {
+        let sql = "select (select 1 limit $12) from job order by id limit $1";
+        assert_eq!(
+            limited(sql),
+            "select (select 1 limit $12 + 0) from job order by id limit $1 + 0"
+        );
+        assert_eq!(limited("select 1 limit 1"), "select 1 limit 1");
     }
 
     #[test]

@@ -68,7 +68,7 @@ async fn each_statement_prepares() -> Tested {
     }
     let mut connection = connection(&db).await?;
     for statement in all {
-        let prepared = (&mut connection).prepare(statement.sql.into_sql_str()).await;
+        let prepared = (&mut connection).prepare(statement.sqlite().into_sql_str()).await;
         if let Err(error) = prepared {
             return Err(format!("{error} in {}", statement.sql).into());
         }
@@ -81,7 +81,7 @@ async fn plan(
     connection: &mut SqliteConnection,
     statement: Statement,
 ) -> Result<String, sqlx::Error> {
-    let sql = AssertSqlSafe(format!("explain query plan {}", statement.sql));
+    let sql = AssertSqlSafe(format!("explain query plan {}", statement.sqlite()));
     let rows = sqlx::raw_sql(sql).fetch_all(connection).await?;
     rows.iter()
         .map(|row| row.try_get::<String, _>("detail"))
