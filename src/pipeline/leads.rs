@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A look serves all who ask so long after its beginning.
 const FRESH: SignedDuration = SignedDuration::from_secs(10);
 /// Candidates on either side of the order that a person may want to see.
-const MOST: u32 = 20;
+const MOST: u32 = 10;
 
 /// Who looks into which journal of leads: one at a time for each connection and noun.
 #[derive(Debug)]
