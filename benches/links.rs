@@ -43,7 +43,8 @@ const ORDERS: u64 = 10_000;
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse().ok());
-    let people = People::of(number("LEADLINK_LEADS").map_or(10_000_000, |leads: f64| leads as u64));
+    let leads = number("LEADLINK_LEADS").map_or(10_000_000, |leads: f64| leads as u64);
+    let people = People::of(leads);
     let database = Database::make().await?;
     println!("on {}", database.word());
     load(&database, &people).await?;
@@ -70,7 +71,7 @@ struct People {
 
 impl People {
     fn of(leads: u64) -> Self {
-        let now = Timestamp::now();
+        let now = Clock::default().now();
         Self { leads, heavy: (leads / HEAVY / OFTEN).max(1), others: (leads * 2 / 5).max(1), now }
     }
 
