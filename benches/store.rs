@@ -105,16 +105,13 @@ async fn fill(store: &Store, from: u64, count: u64, lane: fn(u64) -> String) -> 
 }
 
 async fn perform(store: &Store, claimed: Claimed) -> Done {
-    let step = Step {
-        name: "create".to_owned(),
-        effect: Effect {
-            connection: "shop".to_owned(),
-            operation: "order.create".to_owned(),
-            input: Map::from_iter([("firstName".to_owned(), json!("caller"))]),
-            key: claimed.event.key.clone(),
-        },
-        needs: None,
+    let effect = Effect {
+        connection: "shop".to_owned(),
+        operation: "order.create".to_owned(),
+        input: Map::from_iter([("firstName".to_owned(), json!("caller"))]),
+        key: claimed.event.key.clone(),
     };
+    let step = Step::new("create", effect);
     let decision = NewDecision {
         decision: Decision { verdict: Verdict::Act(Plan { steps: vec![step] }), reasons: vec![] },
         at: at(1),
@@ -123,6 +120,7 @@ async fn perform(store: &Store, claimed: Claimed) -> Done {
         facts: json!({}),
         flow_hash: "abc".to_owned(),
         lanes: Vec::new(),
+        mark: None,
     };
     let begun = store.begin(claimed.fence, decision, at(1)).await?;
     let Fenced::Yes(Begun::Started(steps)) = begun else { return Err("not started".into()) };
@@ -133,6 +131,7 @@ async fn perform(store: &Store, claimed: Claimed) -> Done {
         why: None,
         links: Vec::new(),
         kept: None,
+        mark: None,
     };
     let end = Next::End { state: JobState::Acted, why: None };
     store.finish(claimed.fence, finished, end, at(2)).await?;

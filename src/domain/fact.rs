@@ -22,6 +22,9 @@ pub struct Query {
     /// The connections of the role, the chosen one first: for [`super::From::Memory`].
     #[serde(default)]
     pub among: Vec<String>,
+    /// The job that asks: its own marks are no answer.
+    #[serde(default)]
+    pub job: Option<i64>,
 }
 
 /// A question as it is kept with the decision that asked it.

@@ -89,6 +89,10 @@ pub struct OperationOffer {
     pub makes: bool,
     /// Inputs and outputs that are remembered of the entity (see [`From::Memory`]).
     pub keeps: &'static [&'static str],
+    /// The input that marks what the effect is for. The mark is remembered (as an entity `mark`) when
+    /// the step begins, whatever becomes of it: of two effects with one mark the second can be left out
+    /// even where nobody knows whether the first happened.
+    pub mark: Option<&'static str>,
     /// Inputs that name leads of the same connection, with their nouns: the step that did it links
     /// these leads to the entity.
     pub leads: &'static [(&'static str, &'static str)],
@@ -213,6 +217,7 @@ impl OperationOffer {
         owner: None,
         makes: false,
         keeps: &[],
+        mark: None,
         leads: &[],
         batch: 1,
     };

@@ -1,6 +1,7 @@
 //! What was decided. Invariant: a plan is immutable and so exact that whoever performs it has no
 //! choice left to make; its only holes are references to outputs of earlier steps.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -44,6 +45,8 @@ pub enum Why {
     Unless,
     /// An earlier decision of this job did it already.
     Done,
+    /// It was refused in an earlier decision of this job, and another step deals with that.
+    Refused,
     /// A guard of the flow itself: requires, max_age, stopped.
     Guard,
 }
@@ -60,7 +63,45 @@ pub struct Step {
     /// Steps without which this one is not performed; `None`: all before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Vec<String>>,
+    /// It is performed only if this step, or one of its repetitions, was refused, which is then dealt
+    /// with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_refused: Option<String>,
+    /// It is not sent after this time, but refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
+
+impl Step {
+    /// A step that all before it must have been done for, whatever time it is.
+    pub fn new(name: impl Into<String>, effect: Effect) -> Self {
+        Self { name: name.into(), effect, needs: None, if_refused: None, until: None }
+    }
+
+    /// Is it this step of the flow, or one of its repetitions (`send.2` of `send`)?
+    pub fn is(&self, rule: &str) -> bool {
+        is_of(&self.name, rule)
+    }
+}
+
+/// The name of a repetition: `send.2`.
+pub fn repetition(rule: &str, number: usize) -> String {
+    format!("{rule}.{number}")
+}
+
+/// Is `name` that of this step of the flow, or of one of its repetitions?
+pub fn is_of(name: &str, rule: &str) -> bool {
+    let rest = name.strip_prefix(rule);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The output of a refused step, as those see it who deal with that.
+pub fn refusal(why: &str) -> Value {
+    json!({ REFUSED: why })
+}
+
+/// The output of a step that holds why it was refused.
+pub const REFUSED: &str = "refused";
 
 /// A named effect on a far side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,7 +121,7 @@ impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.why {
             Why::When => write!(f, "{}: not ({})", self.about, self.word),
-            Why::Planned | Why::Unless | Why::Done | Why::Guard => {
+            Why::Planned | Why::Unless | Why::Done | Why::Refused | Why::Guard => {
                 write!(f, "{}: {}", self.about, self.word)
             }
         }

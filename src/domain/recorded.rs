@@ -24,6 +24,8 @@ pub struct Recorded {
     pub asked: Option<BTreeMap<String, Asked>>,
     /// Outputs of the steps that earlier decisions of the job had done.
     pub done: BTreeMap<String, Value>,
+    /// Why steps of earlier decisions of the job were refused.
+    pub refused: BTreeMap<String, String>,
     /// When the job was first tried, if it was put off at least once: its age is judged by that.
     pub first_tried: Option<Timestamp>,
     /// The `now` of its expressions.

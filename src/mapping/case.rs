@@ -5,6 +5,7 @@ use super::flow::{Case, Expect, Flow};
 use super::grammar::Shelf;
 use super::settings;
 use crate::diagnosis::{Item, Problem, Source, Spanned, Table, suggest};
+use crate::domain::plan::is_of;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -46,7 +47,7 @@ pub fn read(mut table: Table, flow: &Flow, shelf: &Shelf, problems: &mut Vec<Pro
 fn expectation(table: &mut Table, steps: &[&str]) -> Expect {
     let wanted = table.texts("steps");
     for step in wanted.iter().flat_map(|wanted| &wanted.value) {
-        if !steps.contains(&step.value.as_str()) {
+        if !steps.iter().any(|rule| is_of(&step.value, rule)) {
             let problem =
                 Problem::error(format!("expect.steps: there is no step `{}`", step.value))
                     .at(table.source(), step.span.clone())
@@ -140,7 +141,11 @@ fn object(table: &mut Table, key: &str) -> Map<String, Value> {
 fn known_keys(table: &mut Table, key: &str, noun: &str, known: &[&str]) {
     let Some(Item::Table(entries)) = table.any(key).map(|item| item.value) else { return };
     for (name, _) in entries {
-        if !known.contains(&name.value.as_str()) {
+        let is_it = |held: &&str| match noun {
+            "step" => is_of(&name.value, held),
+            _ => name.value == *held,
+        };
+        if !known.iter().any(|held| is_it(held)) {
             let problem = Problem::error(format!("{key}: there is no {noun} `{}`", name.value))
                 .at(table.source(), name.span)
                 .mend(suggest(&name.value, known));

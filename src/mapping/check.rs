@@ -6,6 +6,7 @@ use super::expr::{Expr, Phrase};
 use super::flow::{Bound, Case, FactRule, Flow, StepRule};
 use super::scan::Path;
 use crate::diagnosis::{Problem, suggest};
+use crate::domain::plan::{REFUSED, is_of};
 use crate::domain::{EventOffer, Field, Input, Need, Offer, offer::Kind};
 use serde_json::{Map, Value};
 use std::ops::Range;
@@ -223,6 +224,7 @@ impl<'a> Check<'a> {
         let [root, rest @ ..] = path.keys.as_slice() else { return };
         let (fields, keys) = match (root.as_str(), rest) {
             ("event", keys) => (self.event_offer().map(|offer| offer.fields), keys),
+            ("steps", [_, refused]) if refused == REFUSED => return,
             ("facts" | "steps", [name, keys @ ..]) => (self.outputs(root, name), keys),
             _ => return,
         };
@@ -270,7 +272,7 @@ impl<'a> Check<'a> {
             }
         }
         for (step, wanted) in &case.expect.with {
-            let rule = self.flow.steps.iter().find(|rule| rule.name == *step);
+            let rule = self.flow.steps.iter().find(|rule| is_of(step, &rule.name));
             let operation =
                 rule.and_then(|rule| self.offer(&rule.role)?.operation(&rule.operation));
             self.wanted(case, &format!("with.{step}"), operation.map(|o| o.input), wanted);

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The names that an expression may begin with. `[let]` names are evaluated on first use.
 pub struct Root {
-    pub known: [(&'static str, Engine); 6],
+    pub known: [(&'static str, Engine); 7],
     pub lets: BTreeMap<String, Arc<Code>>,
     pub ready: Mutex<BTreeMap<String, Engine>>,
     /// The first failure inside a `[let]`, with its own place.
@@ -205,10 +205,9 @@ pub fn fact_of(name: &str, fact: &Value) -> Engine {
 pub fn step_of(name: &str, state: &StepState, shown: &Arc<AtomicBool>) -> Engine {
     match state {
         StepState::Later | StepState::Skipped => Engine::UNDEFINED,
-        StepState::Planned => {
-            let shown = shown.clone();
-            Engine::from_object(Hole { step: name.to_owned(), path: Vec::new(), shown })
-        }
+        StepState::Planned => hole_of(name, shown),
+        StepState::Last(repetition) => hole_of(repetition, shown),
+        StepState::Refused(why) => to_engine(&plan::refusal(why)),
         StepState::Done(Value::Object(fields)) => {
             Engine::from_object(Record { solid: true, ..Record::of("", fields) })
         }
@@ -217,6 +216,11 @@ pub fn step_of(name: &str, state: &StepState, shown: &Arc<AtomicBool>) -> Engine
             Engine::from_object(Record { solid: true, ..Record::of("", &Map::new()) })
         }
     }
+}
+
+fn hole_of(step: &str, shown: &Arc<AtomicBool>) -> Engine {
+    let shown = shown.clone();
+    Engine::from_object(Hole { step: step.to_owned(), path: Vec::new(), shown })
 }
 
 /// JSON as the engine sees it; null is its undefined value.

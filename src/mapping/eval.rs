@@ -126,6 +126,7 @@ impl Sight {
                     let state = scope.steps.get(name);
                     steps.take(name, state.map(|state| step_of(name, state, &hole_shown)));
                 }
+                "item" => {}
                 name => {
                     if let Some((name, expr)) = flow.lets.iter().find(|(held, _)| held == name) {
                         lets.insert(name.clone(), expr.code.clone());
@@ -138,6 +139,7 @@ impl Sight {
             ("facts", Engine::from_object(facts)),
             ("steps", Engine::from_object(steps)),
             ("settings", Engine::from_object(settings)),
+            ("item", to_engine(&scope.item)),
             ("now", Engine::from(scope.now.to_string())),
             (TABLES, Engine::from_dyn_object(DynObject::new(flow.tables.clone()))),
         ];
@@ -213,6 +215,11 @@ pub(super) fn too_large() -> String {
 
 /// The value at a path of the scope, as it is kept with a reason; `None` for other names.
 fn seen(keys: &[String], scope: &Scope<'_>) -> Option<Value> {
+    if let [root, rest @ ..] = keys
+        && root == "item"
+    {
+        return Some(rest.iter().try_fold(&scope.item, |held, key| held.get(key))?.clone());
+    }
     let [root, name, rest @ ..] = keys else { return None };
     let start = match root.as_str() {
         "event" => scope.event.get(name),
@@ -226,6 +233,10 @@ fn seen(keys: &[String], scope: &Scope<'_>) -> Option<Value> {
             Some(StepState::Planned) => {
                 let path: Vec<&str> = rest.iter().map(String::as_str).collect();
                 return Some(plan::hole(name, &path));
+            }
+            Some(StepState::Last(repetition)) => {
+                let path: Vec<&str> = rest.iter().map(String::as_str).collect();
+                return Some(plan::hole(repetition, &path));
             }
             _ => None,
         },
@@ -301,6 +312,7 @@ mod tests {
         });
         Scope {
             event,
+            item: Value::Null,
             settings: &SETTINGS,
             facts: BTreeMap::from([
                 ("customer".to_owned(), FactState::Known(Value::Null)),

@@ -79,6 +79,8 @@ pub struct Scope<'a> {
     pub steps: BTreeMap<String, StepState>,
     /// Of the instance.
     pub settings: &'a Map<String, Value>,
+    /// In a step that is repeated: the element of its list; else null.
+    pub item: Value,
     pub now: jiff::Timestamp,
 }
 
@@ -96,8 +98,12 @@ pub enum StepState {
     Later,
     /// In the plan: its outputs are holes.
     Planned,
+    /// A repeated step is in the plan: its outputs are the holes of its last repetition, named here.
+    Last(String),
     /// Done by an earlier decision of this job: its outputs.
     Done(Value),
+    /// Refused in an earlier decision of this job, which another step deals with; why.
+    Refused(String),
     Skipped,
 }
 

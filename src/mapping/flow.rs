@@ -116,17 +116,28 @@ pub struct StepRule {
     pub operation: String,
     /// Chooses among the connections of the role by their accounts.
     pub of: Option<Phrase>,
+    /// Repeated for each element of this list, which its expressions know as `item`.
+    pub each: Option<Phrase>,
     pub when: Option<Expr>,
     pub unless: Option<Expr>,
     pub needs: Option<Vec<String>>,
+    /// Performed only if this step was refused.
+    pub if_refused: Option<String>,
+    /// How long after the event's registration it may be sent.
+    pub within: Option<Phrase>,
     pub with: Vec<(String, Phrase)>,
     pub span: Range<usize>,
 }
 
 impl StepRule {
-    /// Where it goes, and what it is given.
+    /// Where it goes, how often, until when, and what it is given.
     pub fn phrases(&self) -> impl Iterator<Item = &Phrase> {
-        self.of.iter().chain(self.with.iter().map(|(_, phrase)| phrase))
+        self.ahead().chain(self.with.iter().map(|(_, phrase)| phrase))
+    }
+
+    /// What is evaluated once, before the step is weighed.
+    pub fn ahead(&self) -> impl Iterator<Item = &Phrase> {
+        self.of.iter().chain(&self.each).chain(&self.within)
     }
 }
 

@@ -163,6 +163,8 @@ impl Reader<'_> {
         let target = table.text("do");
         let (role, operation) = self.target(&path, "do", target);
         let of = self.one(&mut table, "of");
+        let each = self.one(&mut table, "each");
+        let within = self.one(&mut table, "within");
         let when = table.text("when").and_then(|text| self.expr(&format!("{path}.when"), &text));
         let unless =
             table.text("unless").and_then(|text| self.expr(&format!("{path}.unless"), &text));
@@ -173,6 +175,10 @@ impl Reader<'_> {
             }
             needs.value.into_iter().map(|need| need.value).collect()
         });
+        let if_refused = table.text("if_refused").map(|of| {
+            self.places.put(format!("{path}.if_refused"), of.span.clone(), of.span);
+            of.value
+        });
         let mut with = Vec::new();
         if let Some(mut inputs) = table.table("with") {
             let path = format!("{path}.with");
@@ -181,7 +187,20 @@ impl Reader<'_> {
         }
         let (name, span) = name.map_or((String::new(), table.span()), |n| (n.value, n.span));
         self.problems.extend(table.finish());
-        StepRule { name, role, operation, of, when, unless, needs, with, span }
+        StepRule {
+            name,
+            role,
+            operation,
+            of,
+            each,
+            when,
+            unless,
+            needs,
+            if_refused,
+            within,
+            with,
+            span,
+        }
     }
 
     /// `role.name`, split at the first dot; empty words where it is missing or wrong.

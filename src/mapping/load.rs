@@ -292,6 +292,7 @@ mod tests {
         let settings = flow.settings.iter().cloned().chain(case.settings.clone()).collect();
         let mut scope = Scope {
             settings: &settings,
+            item: Value::Null,
             event: &event,
             facts: BTreeMap::new(),
             steps: BTreeMap::new(),
@@ -352,7 +353,7 @@ mod tests {
                     input: input.collect(),
                     key: String::new(),
                 };
-                steps.push(plan::Step { name: step.name.clone(), effect, needs: None });
+                steps.push(plan::Step::new(step.name.clone(), effect));
             }
             scope.steps.insert(step.name.clone(), state);
             let word = word.to_owned();

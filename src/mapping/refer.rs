@@ -9,7 +9,7 @@ use crate::diagnosis::{Problem, suggest};
 use std::ops::Range;
 
 /// What a path may begin with, beside the `[let]` names.
-pub const ROOTS: &[&str] = &["event", "facts", "steps", "settings", "now"];
+pub const ROOTS: &[&str] = &["event", "facts", "steps", "settings", "item", "now"];
 
 /// Words of the expression language, which cannot be names.
 pub const RESERVED: &[&str] = &[
@@ -24,7 +24,8 @@ enum Known {
     Event,
     /// When facts are asked, or about to be: facts, `fact_lane`.
     Facts,
-    /// When every fact is known and nothing is planned: `delay_from`, `of` of a step.
+    /// When every fact is known and nothing is planned: `delay_from`; `of`, `each` and `within` of a
+    /// step.
     Plan,
     /// In the step of this number.
     Step(usize),
@@ -63,7 +64,7 @@ fn places(flow: &Flow) -> Vec<(Known, Vec<&Expr>)> {
         let conditions = step.when.iter().chain(&step.unless);
         let inputs = step.with.iter().flat_map(|(_, phrase)| phrase.exprs());
         places.push((Known::Step(at), conditions.chain(inputs).collect()));
-        places.push((Known::Plan, step.of.iter().flat_map(Phrase::exprs).collect()));
+        places.push((Known::Plan, step.ahead().flat_map(Phrase::exprs).collect()));
     }
     places
 }
@@ -132,7 +133,7 @@ impl Found<'_> {
         let span = expr.place(path.span.clone());
         let root = path.keys[0].as_str();
         let lets = self.flow.places.keys_of("let");
-        if lets.clone().any(|name| name == root) || root == "now" {
+        if lets.clone().any(|name| name == root) || root == "now" || root == "item" {
             return;
         }
         if !ROOTS.contains(&root) {
@@ -174,6 +175,8 @@ impl Found<'_> {
         for code in self.flow.codes(&[expr]) {
             for path in &code.words.paths {
                 let why = match (path.keys[0].as_str(), known) {
+                    ("item", Known::Step(at)) if self.flow.steps[at].each.is_some() => continue,
+                    ("item", _) => "only a step with `each` knows `item`",
                     ("facts" | "steps", Known::Event) => "only `event` is known here",
                     ("steps", Known::Facts) => "no step is known when facts are asked",
                     ("steps", Known::Plan) => "only `event` and `facts` are known here",
@@ -257,6 +260,13 @@ impl Found<'_> {
                             .mend(suggest(need, &before));
                     self.put(span, problem);
                 }
+            }
+            if let Some(of) = step.if_refused.as_ref().filter(|of| !before.contains(&of.as_str())) {
+                let span = self.flow.places.value(&format!("step[{}].if_refused", at + 1));
+                let problem = Problem::error(format!("if_refused: no step `{of}` before this one"))
+                    .label("unknown step")
+                    .mend(suggest(of, &before));
+                self.put(span, problem);
             }
         }
     }

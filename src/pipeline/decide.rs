@@ -82,8 +82,8 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     let Some(bound) = book.flow(&claimed.flow) else {
         return end(pipeline, claimed, &claimed.event, guard::gone(&claimed.flow)).await;
     };
-    let (done, doubtful) = match resolve::unknowns(pipeline, claimed).await? {
-        Unknowns::Clear { done, doubtful } => (done, doubtful),
+    let (done, refused, doubtful) = match resolve::unknowns(pipeline, claimed).await? {
+        Unknowns::Clear { done, refused, doubtful } => (done, refused, doubtful),
         Unknowns::Wait { due, why } => return wait(pipeline, claimed, due, &why).await,
         Unknowns::Later { connection, delay } => {
             return put_off(pipeline, claimed, &connection, &delay).await;
@@ -93,7 +93,7 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     let now = pipeline.clock.now();
     let mut event = claimed.event.clone();
     let looked_at = claimed.first_tried.unwrap_or(now);
-    let mut knowledge = Knowledge { done, ..Knowledge::of(book, &event, looked_at) };
+    let mut knowledge = Knowledge { done, refused, ..Knowledge::of(book, &event, looked_at) };
     if event.provisional || incomplete(bound, &knowledge) {
         event = complete(pipeline, claimed, event).await?;
         knowledge.event = book.event_fields(&event);
@@ -120,7 +120,12 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
         return wait(pipeline, claimed, now, "a look found what an answer had lost").await;
     }
     let facts = knowledge.facts.into_iter().collect::<Map<String, Value>>();
+    let first = match &decision.verdict {
+        Verdict::Act(plan) => plan.steps.first(),
+        Verdict::Skip | Verdict::Incomplete => None,
+    };
     let row = NewDecision {
+        mark: first.and_then(|step| remember::mark(pipeline, claimed, &step.effect)),
         decision,
         at: now,
         event: event.fields.clone(),
@@ -195,7 +200,10 @@ async fn gather_facts(
         }
         all.extend(queries.iter().map(|(fact, query)| (fact.clone(), Asked::from(query))));
         // What was read before it was due is no answer.
-        queries.iter_mut().for_each(|(_, query)| query.since = Some(claimed.due));
+        for (_, query) in &mut queries {
+            query.since = Some(claimed.due);
+            query.job = Some(claimed.fence.job);
+        }
         let asked = queries.iter().map(|(_, query)| ask(pipeline, query));
         let answers = join_all(asked).await;
         for ((fact, query), answer) in queries.iter().zip(answers) {
@@ -293,6 +301,7 @@ async fn end(
         facts: Value::Object(Map::new()),
         flow_hash: flow_hash.unwrap_or_default(),
         lanes: Vec::new(),
+        mark: None,
     };
     let begun = fenced(pipeline.store.begin(claimed.fence, row, now).await?)?;
     report(claimed, &decision, &begun);

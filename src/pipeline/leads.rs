@@ -4,7 +4,7 @@
 
 use super::Pipeline;
 use super::decide::Stop;
-use super::remember::text_of;
+use super::remember::{JOB, MARK, text_of};
 use crate::connectors::Connector;
 use crate::domain::{Answer, Covered, Delay, Lead, Query, Seen};
 use crate::rules::leads::{self as rules, Candidate, Found, Wanted};
@@ -77,6 +77,11 @@ pub async fn remembered(pipeline: &Pipeline, kind: &str, query: &Query) -> Resul
     let Some(entity) = pipeline.store.entity(among, kind, &id).await? else {
         return Ok(Answer::Known(Value::Null));
     };
+    // A job that is decided anew is not kept from what it began itself.
+    let own = query.job.is_some_and(|job| entity.fields.get(JOB) == Some(&job.into()));
+    if kind == MARK && own {
+        return Ok(Answer::Known(Value::Null));
+    }
     let account = pipeline.connector(&entity.connection).and_then(|owner| owner.account());
     let mut fields = entity.fields;
     fields.insert("id".to_owned(), entity.id.into());

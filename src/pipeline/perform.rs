@@ -3,16 +3,16 @@
 
 use super::Pipeline;
 use super::decide::{Stop, due_after, fenced};
-use super::remember::{kept, linked_to, links};
+use super::remember::{kept, linked_to, links, mark};
 use crate::clock::plus;
-use crate::domain::plan::fill;
-use crate::domain::{Delay, Effect, Event, Outcome, Plan};
+use crate::domain::plan::{REFUSED, fill, is_of, refusal};
+use crate::domain::{Delay, Effect, Event, Outcome, Plan, Step};
 use crate::rules::retry::SETTLE;
 use crate::store::{self, Claimed, Fenced, Finished, JobState, Next, StepState};
 use crate::telemetry;
 use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,14 +21,18 @@ use std::time::Duration;
 pub struct Run {
     plan: Plan,
     ids: Vec<i64>,
-    /// Outputs by step name, those of earlier decisions included.
+    /// Outputs by step name, those of earlier decisions included; of a refused step that another deals
+    /// with, why.
     outputs: BTreeMap<String, Value>,
-    refused: Vec<String>,
+    /// What was refused and nobody has dealt with, and why no step can be filled.
+    refused: Vec<(String, String)>,
+    /// A refusal was dealt with: the steps behind it are still not performed.
+    dealt: bool,
 }
 
 impl Run {
     pub fn new(plan: Plan, ids: Vec<i64>, outputs: BTreeMap<String, Value>) -> Self {
-        Self { plan, ids, outputs, refused: Vec::new() }
+        Self { plan, ids, outputs, refused: Vec::new(), dealt: false }
     }
 
     /// The next step after `index` that may run: one after a refused step only if it does not need
@@ -36,19 +40,58 @@ impl Run {
     fn next(&mut self, index: usize) -> Option<(usize, Map<String, Value>)> {
         for next in index + 1..self.plan.steps.len() {
             let step = &self.plan.steps[next];
-            let held = match &step.needs {
-                Some(needs) => needs.iter().all(|need| self.outputs.contains_key(need)),
-                None => self.refused.is_empty(),
-            };
-            if !held {
+            if !self.is_wanted(step) {
                 continue;
             }
-            match fill(&step.effect.input, &|name| self.outputs.get(name).cloned()) {
+            match fill(&step.effect.input, &|name| self.output(name)) {
                 Ok(input) => return Some((next, input)),
-                Err(why) => self.refused.push(format!("step {}: {why}", step.name)),
+                Err(why) => self.refused.push((step.name.clone(), why)),
             }
         }
         None
+    }
+
+    fn is_wanted(&self, step: &Step) -> bool {
+        if let Some(of) = &step.if_refused {
+            return self.refused.iter().any(|(name, _)| is_of(name, of))
+                || !self.plan.steps.iter().any(|other| other.is(of));
+        }
+        match &step.needs {
+            Some(needs) => {
+                needs.iter().all(|need| self.outputs.keys().any(|name| is_of(name, need)))
+            }
+            None => self.refused.is_empty() && !self.dealt,
+        }
+    }
+
+    /// What a hole of this step is filled from. A refusal is that of any of its repetitions.
+    fn output(&self, name: &str) -> Option<Value> {
+        let rule = name.split('.').next().unwrap_or(name);
+        let why = self.refused.iter().find(|(refused, _)| is_of(refused, rule));
+        let mut output = self.outputs.get(name).cloned();
+        if let (Some((_, why)), Value::Object(told)) = (why, output.get_or_insert(json!({}))) {
+            told.insert(REFUSED.to_owned(), why.as_str().into());
+        }
+        output.filter(|output| *output != json!({}))
+    }
+
+    /// The step is done, and with it what was refused of the one that it deals with.
+    fn done(&mut self, index: usize, output: Value) {
+        let step = &self.plan.steps[index];
+        if let Some(of) = &step.if_refused {
+            self.refused.retain(|(name, _)| !is_of(name, of));
+            self.dealt = true;
+        }
+        self.outputs.insert(step.name.clone(), output);
+    }
+
+    fn end(&self) -> Next {
+        if self.refused.is_empty() {
+            return Next::End { state: JobState::Acted, why: None };
+        }
+        let told = self.refused.iter().map(|(name, why)| format!("step {name}: {why}"));
+        let why = told.collect::<Vec<_>>().join("; ");
+        Next::End { state: JobState::Stuck, why: Some(why) }
     }
 }
 
@@ -68,16 +111,19 @@ pub async fn plan(
         let step = &run.plan.steps[index];
         let (name, id) = (step.name.clone(), run.ids[index]);
         let effect = Effect { input: filled, ..step.effect.clone() };
-        let outcome = perform(pipeline, &effect).await;
+        let outcome = match too_late(pipeline, step) {
+            Some(why) => Outcome::Refused(why),
+            None => perform(pipeline, &effect).await,
+        };
         tell(pipeline, claimed, &name, (&effect, &outcome));
-        let finished = finished(pipeline, event, &effect, id, &outcome);
+        let mut finished = finished(pipeline, event, &effect, id, &outcome);
         let next = match outcome {
             Outcome::Done(output) => {
-                run.outputs.insert(name, output);
+                run.done(index, output);
                 None
             }
             Outcome::Refused(why) => {
-                run.refused.push(format!("step {name}: {why}"));
+                run.refused.push((name, why));
                 None
             }
             Outcome::Later(delay) => {
@@ -93,15 +139,23 @@ pub async fn plan(
         let next = next.unwrap_or_else(|| match run.next(index) {
             Some((next, filled)) => {
                 index = next;
+                let effect = &run.plan.steps[next].effect;
+                let effect = Effect { input: filled.clone(), ..effect.clone() };
+                finished.mark = mark(pipeline, claimed, &effect);
                 input = Some(filled.clone());
                 Next::Start { step: run.ids[next], input: filled }
             }
-            None if run.refused.is_empty() => Next::End { state: JobState::Acted, why: None },
-            None => Next::End { state: JobState::Stuck, why: Some(run.refused.join("; ")) },
+            None => run.end(),
         });
         finish(pipeline, claimed, finished, next).await?;
     }
     Ok(())
+}
+
+/// Why a step may not be sent any more.
+fn too_late(pipeline: &Pipeline, step: &Step) -> Option<String> {
+    let until = step.until.filter(|until| *until < pipeline.clock.now())?;
+    Some(format!("it could not be sent until {until}, and it is not sent later"))
 }
 
 /// What is kept of a step's outcome.
@@ -114,13 +168,15 @@ fn finished(
 ) -> Finished {
     let (state, output, why) = match outcome {
         Outcome::Done(output) => (StepState::Done, Some(output.clone()), None),
-        Outcome::Refused(why) => (StepState::Refused, None, Some(why.clone())),
+        Outcome::Refused(why) => (StepState::Refused, Some(refusal(why)), Some(why.clone())),
         Outcome::Later(delay) => (StepState::Waiting, None, Some(delay.why.clone())),
         Outcome::Unknown(delay) => (StepState::Unknown, None, Some(delay.why.clone())),
     };
-    let links = output.as_ref().map(|output| links(pipeline, event, effect, output));
-    let kept = output.as_ref().and_then(|output| kept(pipeline, effect, output));
-    Finished { step, state, output, why, links: links.unwrap_or_default(), kept }
+    let told = output.as_ref().filter(|_| state == StepState::Done);
+    let links = told.map(|output| links(pipeline, event, effect, output));
+    let kept = told.and_then(|output| kept(pipeline, effect, output));
+    let links = links.unwrap_or_default();
+    Finished { step, state, output, why, links, kept, mark: None }
 }
 
 /// When to look for an effect whose outcome is unknown: soon where the far side guards against a

@@ -5,7 +5,12 @@ use super::Pipeline;
 use crate::domain::contact::contact_key;
 use crate::domain::event::is_empty;
 use crate::domain::{Effect, Event, Kept, Link, OperationOffer};
+use crate::store::Claimed;
 use serde_json::Value;
+
+/// The kind under which marks are remembered, and the field with the job that left it.
+pub const MARK: &str = "mark";
+pub const JOB: &str = "job";
 
 /// Inputs with the contacts of a new entity.
 const CONTACTS: [&str; 4] = ["phone", "phones", "email", "emails"];
@@ -68,6 +73,23 @@ pub fn kept(pipeline: &Pipeline, effect: &Effect, output: &Value) -> Option<Kept
         kind: offer.entity?.to_owned(),
         id: output.get("id").and_then(text_of)?,
         fields: fields.collect(),
+        at: pipeline.clock.now(),
+    })
+}
+
+/// The mark that an effect leaves when it begins.
+pub fn mark(pipeline: &Pipeline, claimed: &Claimed, effect: &Effect) -> Option<Kept> {
+    let mark = effect.input.get(offer(pipeline, effect)?.mark?).and_then(text_of)?;
+    let fields = [
+        (JOB.to_owned(), claimed.fence.job.into()),
+        ("event".to_owned(), claimed.event.key.clone().into()),
+        ("operation".to_owned(), effect.operation.clone().into()),
+    ];
+    Some(Kept {
+        connection: effect.connection.clone(),
+        kind: MARK.to_owned(),
+        id: mark,
+        fields: fields.into_iter().collect(),
         at: pipeline.clock.now(),
     })
 }

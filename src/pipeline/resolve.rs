@@ -5,6 +5,7 @@ use super::Pipeline;
 use super::decide::{Stop, fenced};
 use super::remember::{kept, links};
 use crate::clock::plus;
+use crate::domain::plan::REFUSED;
 use crate::domain::{Decision, Delay, Look, Repeat, Verdict};
 use crate::rules::retry::SETTLE;
 use crate::store::{Claimed, Resolution, StepRow, StepState};
@@ -17,7 +18,12 @@ use std::collections::BTreeMap;
 pub enum Unknowns {
     /// Decide. `doubtful` steps left no trace; the far side would refuse a second one, so they may
     /// be repeated, but a decision to leave them out must look once more.
-    Clear { done: BTreeMap<String, Value>, doubtful: Vec<StepRow> },
+    /// `refused` steps hold why.
+    Clear {
+        done: BTreeMap<String, Value>,
+        refused: BTreeMap<String, String>,
+        doubtful: Vec<StepRow>,
+    },
     /// Look (again) then.
     Wait { due: Timestamp, why: String },
     /// The look did not get through.
@@ -32,10 +38,16 @@ pub enum Unknowns {
 /// The store's, or a lost fence.
 pub async fn unknowns(pipeline: &Pipeline, claimed: &Claimed) -> Result<Unknowns, Stop> {
     let mut done = BTreeMap::new();
+    let mut refused = BTreeMap::new();
     let mut doubtful = Vec::new();
     for row in &claimed.steps {
         if row.state == StepState::Done {
             done.insert(row.name.clone(), row.output.clone().unwrap_or_default());
+            continue;
+        }
+        if row.state == StepState::Refused {
+            let why = row.output.as_ref().and_then(|output| output.get(REFUSED)?.as_str());
+            refused.insert(row.name.clone(), why.unwrap_or_default().to_owned());
             continue;
         }
         match one(pipeline, claimed, row).await? {
@@ -47,7 +59,7 @@ pub async fn unknowns(pipeline: &Pipeline, claimed: &Claimed) -> Result<Unknowns
             One::Not(unknowns) => return Ok(unknowns),
         }
     }
-    Ok(Unknowns::Clear { done, doubtful })
+    Ok(Unknowns::Clear { done, refused, doubtful })
 }
 
 enum One {

@@ -1,7 +1,7 @@
 //! Flow + event + facts + now → decision with reasons. Invariant: the plan leaves no choice to who
 //! performs it; a step that an earlier decision of the job did is never planned again.
 
-use super::{Book, Fault, Knowledge, fault};
+use super::{Book, Fault, Knowledge, fault, repeat};
 use crate::domain::event::is_empty;
 use crate::domain::{
     Decision, Effect, Event, Need, OperationOffer, Plan, Reason, Step, Verdict, Why,
@@ -25,21 +25,24 @@ pub fn decide(
     let mut reasons = Vec::new();
     let mut steps: Vec<Step> = Vec::new();
     for rule in &bound.flow.steps {
-        let (reason, state) = weigh(bound, rule, &scope)?;
-        reasons.push(reason);
-        if state == StepState::Planned {
-            let connection = book
-                .chosen(bound, &rule.role, rule.of.as_ref(), knowledge)
-                .map_err(|error| fault(format!("step {}", rule.name), &error))?
-                .to_owned();
-            let effect = Effect {
-                connection,
-                operation: rule.operation.clone(),
-                input: input(book, bound, rule, &scope)?,
-                key: key(bound, rule, event),
-            };
-            steps.push(Step { name: rule.name.clone(), effect, needs: rule.needs.clone() });
+        let runs = repeat::runs(bound, rule, &scope)?;
+        if runs.is_empty() {
+            reasons.push(repeat::nothing(rule));
         }
+        let mut state = StepState::Skipped;
+        for run in runs {
+            scope.item = run.item;
+            let (reason, found) = weigh(bound, rule, (&run.name, knowledge), &scope)?;
+            reasons.push(reason);
+            if found == StepState::Planned {
+                let effect = effect(book, bound, (rule, &run.name), (event, knowledge), &scope)?;
+                let until = repeat::until(bound, rule, event.registered, &scope)?;
+                let (needs, if_refused) = (rule.needs.clone(), rule.if_refused.clone());
+                steps.push(Step { name: run.name.clone(), effect, needs, if_refused, until });
+            }
+            state = repeat::state(state, found, rule, run.name);
+        }
+        scope.item = Value::Null;
         scope.steps.insert(rule.name.clone(), state);
     }
     let did = reasons.iter().any(|reason| reason.why == Why::Done);
@@ -82,12 +85,44 @@ pub fn not_before(
     Ok((until > knowledge.now).then_some((until, why)))
 }
 
-fn weigh(bound: &Bound, rule: &StepRule, scope: &Scope) -> Result<(Reason, StepState), Fault> {
+fn effect(
+    book: &Book,
+    bound: &Bound,
+    (rule, name): (&StepRule, &str),
+    (event, knowledge): (&Event, &Knowledge),
+    scope: &Scope,
+) -> Result<Effect, Fault> {
+    let connection = book
+        .chosen(bound, &rule.role, rule.of.as_ref(), knowledge)
+        .map_err(|error| fault(format!("step {}", rule.name), &error))?
+        .to_owned();
+    Ok(Effect {
+        connection,
+        operation: rule.operation.clone(),
+        input: input(book, bound, rule, scope)?,
+        key: key(bound, rule, name, event),
+    })
+}
+
+fn weigh(
+    bound: &Bound,
+    rule: &StepRule,
+    (name, knowledge): (&str, &Knowledge),
+    scope: &Scope,
+) -> Result<(Reason, StepState), Fault> {
     let reason =
-        |why, word: &str, saw| Reason { about: rule.name.clone(), why, word: word.to_owned(), saw };
-    if let Some(StepState::Done(output)) = scope.steps.get(&rule.name) {
+        |why, word: &str, saw| Reason { about: name.to_owned(), why, word: word.to_owned(), saw };
+    if let Some(output) = knowledge.done.get(name) {
         let word = format!("{}.{}", rule.role, rule.operation);
         return Ok((reason(Why::Done, &word, Vec::new()), StepState::Done(output.clone())));
+    }
+    if let Some(why) = repeat::refused(bound, rule, name, knowledge) {
+        let word = format!("refused: {why}");
+        return Ok((reason(Why::Refused, &word, Vec::new()), StepState::Refused(why.to_owned())));
+    }
+    if let Some(of) = rule.if_refused.as_ref().filter(|of| !repeat::may_be_refused(of, scope)) {
+        let word = format!("steps.{of}.refused");
+        return Ok((reason(Why::When, &word, Vec::new()), StepState::Skipped));
     }
     let test = |expr| -> Result<Held, Fault> {
         bound.flow.holds(expr, scope).map_err(|error| fault(format!("step {}", rule.name), &error))
@@ -137,12 +172,13 @@ fn input(
     Ok(input)
 }
 
-/// The event's key; a second step of the same operation gets its name behind it.
-fn key(bound: &Bound, rule: &StepRule, event: &Event) -> String {
+/// The event's key; a second step of the same operation gets its name behind it, and so does a
+/// repetition.
+fn key(bound: &Bound, rule: &StepRule, name: &str, event: &Event) -> String {
     let same = |other: &&StepRule| other.role == rule.role && other.operation == rule.operation;
     let first = bound.flow.steps.iter().find(same);
     match first {
-        Some(first) if first.name != rule.name => format!("{}:{}", event.key, rule.name),
+        Some(first) if first.name != name => format!("{}:{name}", event.key),
         _ => event.key.clone(),
     }
 }

@@ -78,7 +78,8 @@ pub(super) fn plans(was: &Decision, now: &Decision) -> (Vec<Change>, Option<Kind
             step.effect.connection,
             step.effect.operation,
             step.effect.key,
-            step.needs
+            step.needs,
+            step.if_refused
         ])
     };
     let (before, after): (Vec<_>, Vec<_>) =

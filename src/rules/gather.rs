@@ -81,6 +81,7 @@ fn question(
     let others = bound.connections(&rule.role).iter().filter(|other| **other != connection);
     let among = std::iter::once(&connection).chain(others).cloned().collect();
     Ok(Question::Ask(Query {
+        job: None,
         connection,
         name: rule.query.clone(),
         input,

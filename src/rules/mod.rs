@@ -9,6 +9,7 @@ pub mod guard;
 pub mod leads;
 pub mod pairs;
 pub mod reconcile;
+mod repeat;
 pub mod replay;
 pub mod retry;
 pub mod route;
@@ -159,6 +160,8 @@ pub struct Knowledge {
     pub facts: BTreeMap<String, Value>,
     /// Outputs of steps that earlier decisions of the job did.
     pub done: BTreeMap<String, Value>,
+    /// Why steps were refused that another step deals with, by the name in the plan.
+    pub refused: BTreeMap<String, String>,
     pub now: Timestamp,
 }
 
@@ -170,6 +173,7 @@ impl Knowledge {
             event: book.event_fields(event),
             facts: BTreeMap::new(),
             done: BTreeMap::new(),
+            refused: BTreeMap::new(),
             now,
         }
     }
@@ -188,6 +192,7 @@ impl Knowledge {
             facts: facts.collect(),
             steps: steps.collect(),
             settings: &bound.settings,
+            item: Value::Null,
             now: self.now,
         }
     }

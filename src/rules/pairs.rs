@@ -93,6 +93,7 @@ pub fn due(book: &Book, pair: &Pair, thing: &Value, now: Timestamp) -> Map<Strin
             event: Map::new(),
             facts: facts.collect(),
             done: BTreeMap::new(),
+            refused: BTreeMap::new(),
             now,
         };
         let scope = knowledge.scope(bound);

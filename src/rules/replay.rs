@@ -89,8 +89,8 @@ fn rested(reason: &Reason) -> bool {
 fn anew(book: &Book, bound: &Bound, recorded: &Recorded) -> Result<Now, String> {
     let event = as_it_was(recorded);
     let tried = recorded.first_tried.map_or(recorded.at, |first| first.min(recorded.at));
-    let mut knowledge =
-        Knowledge { done: recorded.done.clone(), ..Knowledge::of(book, &event, tried) };
+    let (done, refused) = (recorded.done.clone(), recorded.refused.clone());
+    let mut knowledge = Knowledge { done, refused, ..Knowledge::of(book, &event, tried) };
     match guard::decide(bound, &event, &knowledge) {
         Ok(None) => {}
         Ok(Some(decision)) => return Ok(Now::Decided(decision)),
@@ -370,6 +370,7 @@ with = { name = "note", more = { of = "{{ steps.create.id }}" } }
             facts: Map::from_iter([("order".to_owned(), order.clone())]),
             asked: Some(BTreeMap::from([("order".to_owned(), asked)])),
             done: BTreeMap::new(),
+            refused: BTreeMap::new(),
             first_tried: None,
             at: "2026-11-20T10:01:00Z".parse().expect("a time"),
             decision: Decision { verdict: Verdict::Skip, reasons: Vec::new() },

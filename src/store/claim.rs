@@ -45,7 +45,7 @@ statements! {
         where j.id in (select value from json_each($1)) order by j.due, j.registered, j.id";
     STEPS = "step", "select id, job_id, name, connection, operation, input, key, state, output, \
             started, looks from step \
-        where job_id in (select value from json_each($1)) and state in ('done', 'unknown') order by id";
+        where job_id in (select value from json_each($1)) and state in ('done', 'unknown', 'refused') order by id";
     NEXT_DUE = "job", "with recursive flows (flow) as ( \
             select (select flow from job where ready = 1 \
                 order by flow, due limit 1) \
@@ -162,7 +162,7 @@ fn count(jobs: usize) -> u32 {
     u32::try_from(jobs).unwrap_or(u32::MAX)
 }
 
-/// Steps of earlier decisions that are done or unknown, the latest of each name; a done one wins.
+/// Steps of earlier decisions that are done, unknown or refused, the latest of each name; a done one wins.
 async fn kept_steps(
     connection: &mut Connection,
     jobs: &[i64],

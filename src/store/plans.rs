@@ -137,6 +137,7 @@ async fn begin(
         ids.push(plan(connection, (decision, job.id), position, step, now).await?);
     }
     if let Some(first) = ids.first() {
+        entities::keep(connection, new.mark.as_ref()).await?;
         start(connection, job.id, *first, None, now).await?;
     }
     Ok(Begun::Started(ids))
@@ -232,7 +233,8 @@ async fn finish(
     let args = args![finished.step, now, result, finished.why.as_ref()];
     connection.execute(TRIED, args).await?;
     links::insert(connection, finished.step, &finished.links).await?;
-    entities::keep(connection, finished.kept.as_ref()).await
+    entities::keep(connection, finished.kept.as_ref()).await?;
+    entities::keep(connection, finished.mark.as_ref()).await
 }
 
 async fn follow(

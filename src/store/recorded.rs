@@ -2,8 +2,9 @@
 //! however much is kept; reading changes nothing.
 
 use super::sql::{Connection, Row, args, list, statements};
-use super::{Error, Store, events};
+use super::{Error, StepState, Store, events};
 use crate::domain::Recorded;
+use crate::domain::plan::REFUSED;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -26,8 +27,8 @@ statements! {
             and ($5 = 1 or j.flow in (select value from json_each($6))) \
         order by d.created, d.id limit $7";
     COUNT = "decision", "select count(*) as n from decision where created >= $1 and created < $2";
-    DONE = "step", "select job_id, decision_id, name, output from step \
-        where job_id in (select value from json_each($1)) and state = 'done' order by id";
+    DONE = "step", "select job_id, decision_id, name, output, state from step \
+        where job_id in (select value from json_each($1)) and state in ('done', 'refused') order by id";
     KNOWN = "job", "select count(*) as n from (select 1 as one from job where flow = $1 limit 1) as held";
     UNHEARD = "event", "select count(*) as n from event where kind = $1 and same_as is null \
         and first_seen >= $2 and first_seen < $3 \
@@ -114,8 +115,9 @@ impl Store {
     }
 }
 
-/// Steps that are done, of the jobs of which a page holds a later decision.
-type Done = HashMap<i64, Vec<(i64, String, Value)>>;
+/// Steps that are done or refused, of the jobs of which a page holds a later decision: decision, name,
+/// output, whether it is done.
+type Done = HashMap<i64, Vec<(i64, String, Value, bool)>>;
 
 async fn done_before(db: &mut Connection, rows: &[Row]) -> Result<Done, Error> {
     let mut jobs = Vec::new();
@@ -130,7 +132,8 @@ async fn done_before(db: &mut Connection, rows: &[Row]) -> Result<Done, Error> {
     }
     for row in db.fetch(DONE, args![list(&jobs)]).await? {
         let output = row.opt_json("output")?.unwrap_or_default();
-        let step = (row.int("decision_id")?, row.owned("name")?, output);
+        let is_done = row.owned("state")? == StepState::Done.word();
+        let step = (row.int("decision_id")?, row.owned("name")?, output, is_done);
         done.entry(row.int("job_id")?).or_default().push(step);
     }
     Ok(done)
@@ -139,9 +142,15 @@ async fn done_before(db: &mut Connection, rows: &[Row]) -> Result<Done, Error> {
 fn recorded(row: &Row, done: &mut Done) -> Result<Recorded, Error> {
     let (id, job) = (row.int("id")?, row.int("job_id")?);
     let steps = done.get(&job).into_iter().flatten();
-    let before = steps.filter(|(decision, ..)| *decision < id);
-    let done: BTreeMap<String, Value> =
-        before.map(|(_, name, output)| (name.clone(), output.clone())).collect();
+    let (mut done, mut refused) = (BTreeMap::new(), BTreeMap::new());
+    for (_, name, output, is_done) in steps.filter(|(decision, ..)| *decision < id) {
+        if *is_done {
+            done.insert(name.clone(), output.clone());
+        } else {
+            let why = output.get(REFUSED).and_then(Value::as_str).unwrap_or_default();
+            refused.insert(name.clone(), why.to_owned());
+        }
+    }
     Ok(Recorded {
         id,
         job,
@@ -151,6 +160,7 @@ fn recorded(row: &Row, done: &mut Done) -> Result<Recorded, Error> {
         facts: row.json("facts")?,
         asked: row.opt_json("questions")?,
         done,
+        refused,
         first_tried: row.opt_time("first_tried")?,
         at: row.time("created")?,
         decision: row.json("decision")?,

@@ -138,6 +138,8 @@ pub struct NewDecision {
     pub flow_hash: String,
     /// Lanes that the facts told; all or none are taken.
     pub lanes: Vec<String>,
+    /// The mark of its first step.
+    pub mark: Option<Kept>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,6 +164,8 @@ pub struct Finished {
     pub links: Vec<Link>,
     /// What it tells of its entity.
     pub kept: Option<Kept>,
+    /// The mark of the step that runs next.
+    pub mark: Option<Kept>,
 }
 
 /// What follows a step, in the same transaction.

@@ -290,7 +290,7 @@ mod tests {
             input: input.as_object().cloned().unwrap_or_default(),
             key: "change:1".to_owned(),
         };
-        let plan = Plan { steps: vec![Step { name: "create".to_owned(), effect, needs: None }] };
+        let plan = Plan { steps: vec![Step::new("create", effect)] };
         let story = DecisionStory {
             at: time("2026-05-14T12:02:00Z"),
             flow_hash: String::new(),

@@ -190,6 +190,7 @@ async fn elsewhere(pipeline: &Pipeline, pair: &Pair, sides: &mut Sides) -> Resul
         let input = json!({ "id": id.parse::<u64>().unwrap_or_default() });
         let input = input.as_object().cloned().unwrap_or_default();
         let query = Query {
+            job: None,
             connection: pair.source.clone(),
             name: pair.thing.to_owned(),
             input,

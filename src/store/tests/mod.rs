@@ -199,15 +199,14 @@ pub fn draft(flow: &str, merge_key: &str, lanes: &[&str], due: i64) -> JobDraft 
 
 /// A decision to do these steps, in extra lanes.
 pub fn act(steps: &[&str], lanes: &[&str]) -> NewDecision {
-    let steps = steps.iter().map(|name| Step {
-        name: (*name).to_owned(),
-        effect: Effect {
+    let steps = steps.iter().map(|name| {
+        let effect = Effect {
             connection: "shop".to_owned(),
             operation: "order.create".to_owned(),
             input: Map::from_iter([("of".to_owned(), json!(name))]),
             key: "call:1".to_owned(),
-        },
-        needs: None,
+        };
+        Step::new(*name, effect)
     });
     decided(Verdict::Act(Plan { steps: steps.collect() }), lanes)
 }
@@ -227,12 +226,13 @@ pub fn decided(verdict: Verdict, lanes: &[&str]) -> NewDecision {
         facts: json!({ "customer": { "id": 1 } }),
         flow_hash: "abc".to_owned(),
         lanes: lanes.iter().map(|lane| (*lane).to_owned()).collect(),
+        mark: None,
     }
 }
 
 pub fn finished(step: i64, state: StepState) -> Finished {
     let output = (state == StepState::Done).then(|| json!({ "id": 17 }));
-    Finished { step, state, output, why: None, links: Vec::new(), kept: None }
+    Finished { step, state, output, why: None, links: Vec::new(), kept: None, mark: None }
 }
 
 pub fn end(state: JobState) -> Next {

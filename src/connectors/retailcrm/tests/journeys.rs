@@ -14,6 +14,7 @@ fn now() -> Timestamp {
 
 fn query(name: &str, input: Value, known: &[&str]) -> Query {
     Query {
+        job: None,
         connection: "shop".into(),
         name: name.into(),
         input: input.as_object().unwrap().clone(),

@@ -11,6 +11,7 @@ fn now() -> Timestamp {
 
 fn query(input: Value, since: Option<Timestamp>) -> Query {
     Query {
+        job: None,
         connection: "shop".into(),
         name: "order".into(),
         input: input.as_object().unwrap().clone(),

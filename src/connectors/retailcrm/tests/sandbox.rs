@@ -36,6 +36,7 @@ fn effect(operation: &str, key: &str, input: Value) -> Effect {
 
 async fn fact(account: &Account, name: &str, input: Value) -> Value {
     let query = Query {
+        job: None,
         connection: "shop".into(),
         name: name.into(),
         input: input.as_object().unwrap().clone(),
