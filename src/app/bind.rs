@@ -236,7 +236,8 @@ do   = "ads.deal.create"
 
     #[test]
     fn a_choice_among_connections_must_be_possible() {
-        static CRM: Offer = Offer { connector: "crm", events: &[], queries: &[], operations: &[] };
+        static CRM: Offer =
+            Offer { connector: "crm", events: &[], queries: &[], operations: &[], messenger: None };
         static ADS: Offer = Offer { connector: "ads", ..CRM };
         let (flows, _) = bound("", &[]);
         let told = |names: [(&str, &'static Offer); 2], accounts: &[(&str, &str)]| {

@@ -10,7 +10,9 @@
 
 pub mod calltouch;
 pub mod coalesce;
+pub mod files;
 pub mod http;
+pub mod messengers;
 pub mod port;
 pub mod retailcrm;
 
@@ -29,13 +31,17 @@ pub struct Shared {
     pub limits: http::Limits,
     /// Which connection a Calltouch site belongs to.
     pub sites: calltouch::Sites,
+    /// Who can open files.
+    pub files: files::Files,
+    /// The messengers that there are, as their connectors told when they were made.
+    pub messengers: messengers::Messengers,
 }
 
 impl Shared {
     /// What the connectors of the next configuration share: the rate buckets go on.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self { limits: self.limits.next(), sites: calltouch::Sites::default() }
+        Self { limits: self.limits.next(), ..Self::default() }
     }
 }
 
@@ -82,5 +88,7 @@ pub fn build(connections: Vec<Connection>, shared: &Shared) -> Built {
         }
         built.problems.extend(section.finish());
     }
+    shared.files.tell(&built.connectors);
+    shared.messengers.tell(&built.connectors);
     built
 }

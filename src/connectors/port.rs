@@ -1,6 +1,8 @@
 //! What every connector can be asked. Invariant: a connector judges what a far side's answer means
 //! (status *and* body) and never touches the store; parsing is pure and never panics on garbage.
 
+use super::files::{FileRef, NoFile};
+use super::http::FileStream;
 use crate::diagnosis::Problem;
 use crate::domain::{
     Answer, Covered, Delay, Effect, Event, Lead, Look, Offer, Outcome, Query, Raw, Uses,
@@ -31,6 +33,29 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// Why it cannot be read; the row is kept as `unreadable` with this text.
     fn parse(&self, raw: &Raw) -> Result<Vec<Event>, Unreadable>;
+
+    /// Do these headers and this body come from the far side, as far as it says so (a secret header, a
+    /// signature)? Compared in constant time; asked after [`Connector::admits`].
+    fn vouched(&self, headers: &[(String, String)], body: &[u8]) -> bool {
+        let _ = (headers, body);
+        true
+    }
+
+    /// What the far side wants to read in answer to a delivery that is kept; none: nothing special.
+    /// Pure.
+    fn reply(&self, content_type: &str, body: &[u8]) -> Option<Value> {
+        let _ = (content_type, body);
+        None
+    }
+
+    /// Opens a file that an event of this connection named.
+    ///
+    /// # Errors
+    /// Why there is none, or none now.
+    async fn open(&self, file: &FileRef) -> Result<FileStream, NoFile> {
+        let _ = file;
+        Err(NoFile::Never("it has no files".to_owned()))
+    }
 
     /// What it polls.
     fn feeds(&self) -> Vec<Feed> {

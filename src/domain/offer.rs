@@ -10,6 +10,29 @@ pub struct Offer {
     pub events: &'static [EventOffer],
     pub queries: &'static [QueryOffer],
     pub operations: &'static [OperationOffer],
+    /// It is a messenger: people write to us there, and we to them.
+    pub messenger: Option<MessengerOffer>,
+}
+
+/// What a messenger carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessengerOffer {
+    /// `telegram`, `whatsapp`, `custom`: as the CRM's chats name kinds of channels.
+    pub kind: &'static str,
+    /// Characters that one text may have.
+    pub text: u32,
+    /// Characters that the caption of a file may have.
+    pub caption: u32,
+    /// It passes files on.
+    pub files: bool,
+    /// What was sent can be changed, and taken back.
+    pub edits: bool,
+    pub deletes: bool,
+    /// It tells that a message was delivered, and that it was read.
+    pub delivered: bool,
+    pub read: bool,
+    /// We may write first to a phone number.
+    pub by_phone: bool,
 }
 
 #[derive(Debug)]

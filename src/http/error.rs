@@ -2,13 +2,19 @@
 //! secrets.
 
 use crate::pipeline::receive::Receipt;
+use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// The answer to a delivery.
 pub fn answer(connection: &str, receipt: Receipt) -> Response {
     match receipt {
-        Receipt::Accepted | Receipt::Duplicate => (StatusCode::OK, "ok\n").into_response(),
+        Receipt::Accepted(None) | Receipt::Duplicate(None) => {
+            (StatusCode::OK, "ok\n").into_response()
+        }
+        Receipt::Accepted(Some(reply)) | Receipt::Duplicate(Some(reply)) => {
+            Json(reply).into_response()
+        }
         // A wrong secret and an unknown connection look the same, and like any unknown path.
         Receipt::NotFound => {
             tracing::warn!("a delivery with an unknown connection or a wrong secret was refused");

@@ -5,7 +5,7 @@ use super::{Doors, error};
 use crate::pipeline::receive::{Delivery, accept};
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -15,9 +15,11 @@ pub async fn query(
     State(doors): State<Doors>,
     Path((connection, secret)): Path<(String, String)>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Response {
     let body = query.unwrap_or_default().into_bytes();
-    keep(&doors, &connection, &secret, Delivery { content_type: FORM.to_owned(), body }).await
+    let delivery = Delivery { content_type: FORM.to_owned(), headers: texts(&headers), body };
+    keep(&doors, &connection, &secret, delivery).await
 }
 
 /// `POST`: the body is the delivery; where it is empty, the query string.
@@ -29,11 +31,21 @@ pub async fn body(
     body: Bytes,
 ) -> Response {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let delivery = match (body.is_empty(), query) {
-        (true, Some(query)) => Delivery { content_type: FORM.to_owned(), body: query.into_bytes() },
-        _ => Delivery { content_type: given.unwrap_or(FORM).to_owned(), body: body.to_vec() },
+    let (content_type, body) = match (body.is_empty(), query) {
+        (true, Some(query)) => (FORM, query.into_bytes()),
+        _ => (given.unwrap_or(FORM), body.to_vec()),
     };
+    let content_type = content_type.to_owned();
+    let delivery = Delivery { content_type, headers: texts(&headers), body };
     keep(&doors, &connection, &secret, delivery).await
+}
+
+/// The headers that are texts; a far side's own signature is one.
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    headers.iter().filter_map(text).collect()
 }
 
 async fn keep(doors: &Doors, connection: &str, secret: &str, delivery: Delivery) -> Response {

@@ -24,6 +24,7 @@ macro_rules! texts {
 
 pub static CALLTOUCH: Offer = Offer {
     connector: "calltouch",
+    messenger: None,
     events: &[
         EventOffer { kind: "call.started", about: "", fields: CALL, ..EventOffer::BASE },
         EventOffer { kind: "call.finished", about: "", fields: CALL, ..EventOffer::BASE },
@@ -167,6 +168,7 @@ const PERSON: Kind = Kind::Record(&[
 
 pub static RETAILCRM: Offer = Offer {
     connector: "retailcrm",
+    messenger: None,
     events: &[EventOffer {
         kind: "order.changed",
         fields: texts!("id" "number" "site" "status" "field" "source" "combined_to";

@@ -5,6 +5,7 @@ use super::Pipeline;
 use crate::domain::Raw;
 use crate::store;
 use crate::telemetry;
+use serde_json::Value;
 use std::sync::atomic::Ordering;
 
 /// The channel of what came in at a door.
@@ -14,14 +15,17 @@ pub const HOOK: &str = "hook";
 #[derive(Debug)]
 pub struct Delivery {
     pub content_type: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 #[derive(Debug)]
 pub enum Receipt {
-    Accepted,
+    /// Kept; what the sender wants to read of that.
+    Accepted(Option<Value>),
     /// The same delivery was here before.
-    Duplicate,
+    Duplicate(Option<Value>),
     /// No such connection, or not its secret: the two are not told apart.
     NotFound,
     /// The store cannot keep it now; the sender shall try again.
@@ -37,9 +41,10 @@ pub async fn accept(
 ) -> Receipt {
     let setup = pipeline.setup();
     let Some(connector) = setup.connectors.get(connection) else { return Receipt::NotFound };
-    if !connector.admits(secret) {
+    if !connector.admits(secret) || !connector.vouched(&delivery.headers, &delivery.body) {
         return Receipt::NotFound;
     }
+    let reply = connector.reply(&delivery.content_type, &delivery.body);
     let received = pipeline.clock.now();
     let raw = Raw {
         id: 0,
@@ -56,12 +61,12 @@ pub async fn accept(
                 .increment(1);
             pipeline.wake.arrivals.fetch_add(1, Ordering::Relaxed);
             pipeline.wake.route.notify_one();
-            Receipt::Accepted
+            Receipt::Accepted(reply)
         }
         Ok(_) => {
             metrics::counter!(telemetry::DUPLICATES, "connection" => connection.to_owned())
                 .increment(1);
-            Receipt::Duplicate
+            Receipt::Duplicate(reply)
         }
         Err(error) => Receipt::NotKept(error),
     }

@@ -274,6 +274,7 @@ mod tests {
         LeadOffer { at: "created", contacts: &["phone", "email"], journal: true };
     static OFFER: Offer = Offer {
         connector: "calltouch",
+        messenger: None,
         events: &[
             EventOffer { kind: "call.started", lead: Some(LEAD), ..EventOffer::BASE },
             EventOffer { kind: "call.finished", lead: Some(LEAD), ..EventOffer::BASE },

@@ -127,6 +127,7 @@ mod tests {
 
     static CHAT: Offer = Offer {
         connector: "chat",
+        messenger: None,
         events: &[EventOffer {
             kind: "message.sent",
             fields: &[field("id", Kind::Text), field("parts", Kind::List(&Kind::Text))],

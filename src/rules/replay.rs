@@ -279,6 +279,7 @@ mod tests {
 
     static OFFER: Offer = Offer {
         connector: "shop",
+        messenger: None,
         events: &[EventOffer {
             kind: "call.finished",
             about: "",

@@ -20,6 +20,7 @@ const fn field(name: &'static str, kind: Kind) -> Field {
 
 static CRM: Offer = Offer {
     connector: "crm",
+    messenger: None,
     events: &[EventOffer {
         kind: "order.changed",
         fields: &[
@@ -51,6 +52,7 @@ const ID: Input = Input { name: "id", kind: Kind::Text, need: Need::Must, codes:
 
 static ADS: Offer = Offer {
     connector: "ads",
+    messenger: None,
     events: &[EventOffer {
         kind: "call.finished",
         lead: Some(LeadOffer { at: "started", contacts: &["phone", "emails"], journal: true }),

@@ -26,6 +26,7 @@ pub const BATCH: u32 = 100;
 
 pub static OFFER: Offer = Offer {
     connector: CONNECTOR,
+    messenger: None,
     events: &[
         EventOffer {
             kind: CALL_STARTED,

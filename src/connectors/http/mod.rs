@@ -4,11 +4,13 @@
 
 mod answer;
 mod background;
+mod files;
 mod leave;
 mod limits;
 
 pub use answer::{Failure, Response, Sent, Verdict};
 pub use background::{in_background, is_background};
+pub use files::{Broken, FileStream, MOST as LARGEST_FILE, Upload};
 pub use leave::{Leave, Pass};
 pub use limits::Limits;
 
@@ -84,6 +86,9 @@ pub struct Request {
 pub enum Method {
     Get,
     Post,
+    Put,
+    Patch,
+    Delete,
 }
 
 #[derive(Debug, Clone)]
@@ -205,18 +210,31 @@ impl Client {
 
     async fn exchange(&self, request: Request, pass: Pass) -> Result<Response, Failure> {
         let prepared = self.prepare(request)?;
+        let response = self.begin(prepared, &pass).await?;
+        self.read(response).await
+    }
+
+    /// Sends, and answers with the head of what came back.
+    async fn begin(
+        &self,
+        prepared: reqwest::Request,
+        pass: &Pass,
+    ) -> Result<reqwest::Response, Failure> {
         let broken = |error: reqwest::Error| Failure::of(error, self.timeout);
         let mut sent = pin!(self.inner.execute(prepared));
         // To connect may take a while, and so may a process that stands still: it is asked each time
         // before the request comes one step further.
         self.bucket.sent();
         let sent = std::future::poll_fn(|context| {
-            if !self.leave.holds(&self.connection, &pass) {
+            if !self.leave.holds(&self.connection, pass) {
                 return Poll::Ready(Err(Failure::maybe(NOT_OURS)));
             }
             sent.as_mut().poll(context).map_err(broken)
         });
-        let mut response = sent.await?;
+        sent.await
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Result<Response, Failure> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| {
             // The answer had begun: whatever broke it, the request had arrived.
@@ -240,6 +258,9 @@ impl Client {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
         };
         let mut prepared = reqwest::Request::new(method, url);
         for (name, value) in &request.headers {

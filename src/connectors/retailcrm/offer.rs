@@ -43,6 +43,7 @@ const PERSON: Kind = Kind::Record(&[
 
 pub static OFFER: Offer = Offer {
     connector: "retailcrm",
+    messenger: None,
     events: &[ORDER_CHANGES],
     queries: &[CUSTOMER, ORDER],
     operations: &[CUSTOMER_CREATE, ORDER_CREATE, ORDER_EDIT],
