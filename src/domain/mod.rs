@@ -20,8 +20,8 @@ pub use fact::{Answer, Asked, KnownId, Link, Query};
 pub use job::{JobChange, JobDraft, JobState};
 pub use lead::{Covered, Lead, Seen};
 pub use offer::{
-    EventOffer, FateOffer, Field, From, Input, Kind, LeadOffer, MessengerOffer, Need, Offer,
-    OperationOffer, QueryOffer, Repeat,
+    EventOffer, FateOffer, Field, From, Input, KeepOffer, Kind, LeadOffer, MessengerOffer, Need,
+    Offer, OperationOffer, QueryOffer, Repeat,
 };
 pub use outcome::{Delay, Look, Outcome, Whose};
 pub use plan::{Decision, Effect, Plan, Reason, Step, Verdict, Why};

@@ -44,6 +44,19 @@ pub struct EventOffer {
     pub lead: Option<LeadOffer>,
     /// It may tell that a foreign thing is gone.
     pub fate: Option<FateOffer>,
+    /// What it tells of foreign things is remembered (see [`From::Memory`]).
+    pub keeps: &'static [KeepOffer],
+}
+
+/// Which fields of an event are remembered of a foreign thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepOffer {
+    /// `conversation`, `message`.
+    pub entity: &'static str,
+    /// The field with its id; nothing is kept where it is empty.
+    pub id: &'static str,
+    /// Fields that are not empty are laid over what is known, under these names.
+    pub fields: &'static [(&'static str, &'static str)],
 }
 
 /// Which fields of an event make it a lead. Its noun and id are those of the event's key.
@@ -212,7 +225,8 @@ impl Offer {
 
 impl EventOffer {
     /// What most events are: no leads, and silent on what is gone.
-    pub const BASE: Self = Self { kind: "", about: "", fields: &[], lead: None, fate: None };
+    pub const BASE: Self =
+        Self { kind: "", about: "", fields: &[], lead: None, fate: None, keeps: &[] };
 }
 
 impl QueryOffer {

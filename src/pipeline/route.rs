@@ -71,6 +71,7 @@ fn judge(pipeline: &Pipeline, now: Timestamp) -> Judge {
             jobs: rules::route::route(&book, event, jobs, first_start, now),
             lead: rules::route::lead(&book, event),
             fate: rules::route::fate(&book, event),
+            kept: rules::route::kept(&book, event),
         }
     })
 }

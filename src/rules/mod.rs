@@ -89,7 +89,8 @@ impl Book {
         facts.collect::<Vec<_>>().into_iter().chain(steps).flatten().map(String::as_str)
     }
 
-    /// Which of a role's connections a fact or step goes to: that of the account that `of` names;
+    /// Which of a role's connections a fact or step goes to: that of the account that `of` names, or
+    /// the one of this very name;
     /// without `of` the one that reported the event; else the first.
     ///
     /// # Errors
@@ -108,7 +109,10 @@ impl Book {
                 let value = bound.flow.value(phrase, &knowledge.scope(bound))?;
                 let named = texts(&value);
                 let is_it = |name: &&String| {
-                    self.account(name).is_some_and(|account| named.iter().any(|of| of == account))
+                    named.contains(*name)
+                        || self
+                            .account(name)
+                            .is_some_and(|account| named.iter().any(|of| of == account))
                 };
                 all.iter().find(is_it)
             }

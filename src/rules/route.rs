@@ -2,7 +2,9 @@
 //! as merged, so it reads nothing and decides nothing but due times, merge keys and lanes.
 
 use super::{Book, Fault, Knowledge, fault, guard, texts};
-use crate::domain::{Event, Fate, JobChange, JobDraft, JobState, Lead, Seen, contact::contact_key};
+use crate::domain::contact::contact_key;
+use crate::domain::event::is_empty;
+use crate::domain::{Event, Fate, JobChange, JobDraft, JobState, Kept, Lead, Seen};
 use crate::mapping::filters::clean;
 use crate::mapping::{Bound, Phrase};
 use jiff::{SignedDuration, Timestamp};
@@ -137,6 +139,26 @@ pub fn fate(book: &Book, event: &Event) -> Option<Fate> {
         became,
         at: event.registered,
     })
+}
+
+/// What an event tells of foreign things that is to be remembered.
+pub fn kept(book: &Book, event: &Event) -> Vec<Kept> {
+    let offer = book.offer(&event.connection).and_then(|offer| offer.event(&event.kind));
+    let kept = offer.map_or(&[][..], |offer| offer.keeps).iter().filter_map(|keep| {
+        let held = |name: &str| event.fields.get(name).filter(|value| !is_empty(value));
+        let id = texts(held(keep.id)?).into_iter().next()?;
+        let fields = keep.fields.iter();
+        let fields =
+            fields.filter_map(|(name, field)| Some(((*name).to_owned(), held(field)?.clone())));
+        Some(Kept {
+            connection: event.connection.clone(),
+            kind: keep.entity.to_owned(),
+            id,
+            fields: fields.collect(),
+            at: event.registered,
+        })
+    });
+    kept.collect()
 }
 
 /// Lanes of a list of phrases: contacts by their canonical key, other texts as they are, all scoped

@@ -68,10 +68,7 @@ impl Store {
         self.write_weighing(kept.len(), move |db| {
             Box::pin(async move {
                 for kept in &kept {
-                    let known = one(db, &kept.connection, &kept.kind, &kept.id).await?;
-                    if known.as_ref().is_none_or(|known| known.changed <= kept.at) {
-                        lay_over(db, known, kept).await?;
-                    }
+                    keep_later(db, kept).await?;
                 }
                 Ok(())
             })
@@ -96,6 +93,15 @@ pub(super) async fn keep(connection: &mut Connection, kept: Option<&Kept>) -> Re
     let Some(kept) = kept else { return Ok(()) };
     let known = one(connection, &kept.connection, &kept.kind, &kept.id).await?;
     lay_over(connection, known, kept).await
+}
+
+/// What is told of a thing as it was then: what is remembered from later stays.
+pub(super) async fn keep_later(connection: &mut Connection, kept: &Kept) -> Result<(), Error> {
+    let known = one(connection, &kept.connection, &kept.kind, &kept.id).await?;
+    if known.as_ref().is_none_or(|known| known.changed <= kept.at) {
+        lay_over(connection, known, kept).await?;
+    }
+    Ok(())
 }
 
 /// A thing is gone: that stays, and who led to it leads to what it became, however far that went.

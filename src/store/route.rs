@@ -145,6 +145,9 @@ async fn follow(
     now: Timestamp,
 ) -> Result<Option<Lead>, Error> {
     counts.jobs += drafts::apply(connection, event, &judged.jobs, now).await?;
+    for kept in &judged.kept {
+        entities::keep_later(connection, kept).await?;
+    }
     if let Some(fate) = &judged.fate {
         entities::end(connection, fate).await?;
     }

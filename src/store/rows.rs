@@ -38,6 +38,8 @@ pub struct Judged {
     pub lead: Option<Lead>,
     /// It tells that a foreign thing is gone.
     pub fate: Option<Fate>,
+    /// What it tells of foreign things.
+    pub kept: Vec<Kept>,
 }
 
 impl From<Vec<JobChange>> for Judged {
