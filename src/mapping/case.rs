@@ -145,7 +145,7 @@ fn known_keys(table: &mut Table, key: &str, noun: &str, known: &[&str]) {
             "step" => is_of(&name.value, held),
             _ => name.value == *held,
         };
-        if !known.iter().any(|held| is_it(held)) {
+        if !known.iter().any(is_it) {
             let problem = Problem::error(format!("{key}: there is no {noun} `{}`", name.value))
                 .at(table.source(), name.span)
                 .mend(suggest(&name.value, known));

@@ -27,7 +27,7 @@ pub fn next(
             match question(book, bound, rule, knowledge)? {
                 Question::Waits => {}
                 Question::Empty => nones.push(rule.name.clone()),
-                Question::Ask(query) => asked.push((rule.name.clone(), query)),
+                Question::Ask(query) => asked.push((rule.name.clone(), *query)),
             }
         }
         let settled = nones.is_empty();
@@ -43,7 +43,7 @@ enum Question {
     Waits,
     /// Its required input is empty.
     Empty,
-    Ask(Query),
+    Ask(Box<Query>),
 }
 
 fn question(
@@ -80,7 +80,7 @@ fn question(
     }
     let others = bound.connections(&rule.role).iter().filter(|other| **other != connection);
     let among = std::iter::once(&connection).chain(others).cloned().collect();
-    Ok(Question::Ask(Query {
+    Ok(Question::Ask(Box::new(Query {
         job: None,
         connection,
         name: rule.query.clone(),
@@ -88,7 +88,7 @@ fn question(
         known: Vec::new(),
         since: None,
         among,
-    }))
+    })))
 }
 
 fn lacks(offer: &QueryOffer, input: &Map<String, Value>) -> bool {
