@@ -68,15 +68,15 @@ fn settings_of(
     given: &BTreeMap<String, Plain>,
     origins: &Origins,
 ) -> (Map<String, Value>, Vec<Problem>) {
-    let mut settings: Map<String, Value> = flow.settings.iter().cloned().collect();
+    let mut settings: Map<String, Value> = flow.constants().collect();
     let mut problems = Vec::new();
     for (key, plain) in given {
-        let laid = mapping::laid(&flow.settings, key, &plain.value);
+        let laid = mapping::laid(flow, key, &plain.value);
         // A variable's digits may be meant as a text.
         let laid = laid.or_else(|problem| {
             let typed = plain.typed.as_deref().map(Value::from).ok_or(());
             typed
-                .and_then(|text| mapping::laid(&flow.settings, key, &text).map_err(drop))
+                .and_then(|text| mapping::laid(flow, key, &text).map_err(drop))
                 .map_err(|()| problem)
         });
         match laid {

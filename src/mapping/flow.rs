@@ -21,7 +21,7 @@ pub struct Flow {
     pub hash: String,
     pub on: Trigger,
     /// Constants that config may override; their kinds are those of their values.
-    pub settings: Vec<(String, Value)>,
+    pub settings: Vec<Setting>,
     /// Events with the same value share one job that was not started; none: each has its own.
     pub merge: Option<Phrase>,
     /// From registration to decision.
@@ -53,9 +53,35 @@ pub struct Flow {
     pub broken: bool,
 }
 
+/// A constant of a flow.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    pub name: String,
+    pub value: Value,
+    pub allowed: Allowed,
+}
+
+/// What may be laid over a setting, beside its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allowed {
+    Any,
+    OneOf(Vec<String>),
+    /// `"10m"`
+    Duration,
+    /// A whole number from 1.
+    Count,
+}
+
 /// Where the keys and values of a flow stand in its file, by full name: `step[1].with.phones`.
 #[derive(Debug, Default)]
 pub struct Places(BTreeMap<String, (Range<usize>, Range<usize>)>);
+
+impl Flow {
+    /// Its settings as its file has them.
+    pub fn constants(&self) -> impl Iterator<Item = (String, Value)> + '_ {
+        self.settings.iter().map(|held| (held.name.clone(), held.value.clone()))
+    }
+}
 
 impl Places {
     pub(super) fn put(&mut self, name: String, key: Range<usize>, value: Range<usize>) {
@@ -200,7 +226,7 @@ impl Bound {
             running: true,
             delay: flow.delay,
             max_age: flow.max_age,
-            settings: flow.settings.iter().cloned().collect(),
+            settings: flow.constants().collect(),
             flow,
         }
     }

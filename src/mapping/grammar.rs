@@ -19,7 +19,7 @@
 use super::case;
 use super::expr::{Anchor, Expr, Phrase};
 use super::filters::Tables;
-use super::flow::{FactRule, Flow, Places, StepRule, Trigger};
+use super::flow::{FactRule, Flow, Places, Setting, StepRule, Trigger};
 use super::refer;
 use super::settings;
 use crate::diagnosis::{Item, Problem, Source, Spanned, Table};
@@ -93,7 +93,7 @@ impl Reader<'_> {
         flow
     }
 
-    fn settings(&mut self, mut table: Table) -> Vec<(String, Value)> {
+    fn settings(&mut self, mut table: Table) -> Vec<Setting> {
         let entries = table.rest();
         for (key, _) in &entries {
             self.check_name("settings", key);

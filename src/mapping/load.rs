@@ -289,7 +289,7 @@ mod tests {
         let offer = offer_of(&flow.on.role).and_then(|offer| offer.event(&flow.on.event));
         let event = shape(offer.map_or(&[], |offer| offer.fields), &case.event.clone().into());
         let event = event.as_object().cloned().unwrap_or_default();
-        let settings = flow.settings.iter().cloned().chain(case.settings.clone()).collect();
+        let settings = flow.constants().chain(case.settings.clone()).collect();
         let mut scope = Scope {
             settings: &settings,
             item: Value::Null,

@@ -38,7 +38,9 @@ pub fn links(pipeline: &Pipeline, event: &Event, effect: &Effect, output: &Value
     if let Some((kind, id)) = subject(pipeline, event) {
         links.push(link(kind, &event.connection, id));
     }
-    for (input, noun) in offer.leads {
+    // What was there before had its lead then, whatever this effect named.
+    let leads = if existed(output) { &[] } else { offer.leads };
+    for (input, noun) in leads {
         if let Some(id) = effect.input.get(*input).and_then(text_of) {
             links.push(link("event", &effect.connection, format!("{noun}:{id}")));
         }
@@ -67,7 +69,9 @@ pub fn kept(pipeline: &Pipeline, effect: &Effect, output: &Value) -> Option<Kept
         let answered = output.get(*name).filter(|value| !is_empty(value));
         answered.or_else(|| effect.input.get(*name)).cloned()
     };
-    let fields = offer.keeps.iter().filter_map(|name| Some(((*name).to_owned(), told(name)?)));
+    let names_lead = |name: &str| offer.leads.iter().any(|(input, _)| *input == name);
+    let keeps = offer.keeps.iter().filter(|name| !(existed(output) && names_lead(name)));
+    let fields = keeps.filter_map(|name| Some(((*name).to_owned(), told(name)?)));
     Some(Kept {
         connection: effect.connection.clone(),
         kind: offer.entity?.to_owned(),
@@ -92,6 +96,11 @@ pub fn mark(pipeline: &Pipeline, claimed: &Claimed, effect: &Effect) -> Option<K
         fields: fields.into_iter().collect(),
         at: pipeline.clock.now(),
     })
+}
+
+/// The effect should have made something that was there already.
+fn existed(output: &Value) -> bool {
+    output.get("existed") == Some(&Value::Bool(true))
 }
 
 /// The nouns of the leads that an effect names; `None`: its operation names none ever.

@@ -57,7 +57,7 @@ fn play(book: &Book, bound: &Bound, case: &Case) -> Result<Played, String> {
     let now = registered.checked_add(delay).map_err(|error| error.to_string())?;
     let done = case.done.clone().into_iter().collect();
     let mut knowledge = Knowledge { done, ..Knowledge::of(book, &event, now) };
-    running.settings = bound.flow.settings.iter().cloned().chain(case.settings.clone()).collect();
+    running.settings = bound.flow.constants().chain(case.settings.clone()).collect();
     let bound = &running;
     let mut asked = BTreeMap::new();
     if let Some(decision) =

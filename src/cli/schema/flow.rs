@@ -119,7 +119,16 @@ fn settings() -> Value {
                         [flows.FLOW.settings]",
         "type": "object",
         "propertyNames": name(),
-        "additionalProperties": plain(),
+        "additionalProperties": { "anyOf": [plain(), {
+            "type": "object",
+            "properties": {
+                "value": about(plain(), "What it is where nobody says otherwise"),
+                "one_of": about(texts(), "All that it may be"),
+                "is": { "description": "What it must be", "enum": ["duration", "count"] },
+            },
+            "required": ["value"],
+            "additionalProperties": false,
+        }] },
     })
 }
 
@@ -161,11 +170,23 @@ fn step() -> Value {
             "name": about(name(), "A name that other steps and the reasons use"),
             "do": target("Role and operation", "crm.order.create"),
             "of": of(),
+            "each": about(
+                json!({ "type": "string" }),
+                "A list: the step is repeated for each element, which is `item`",
+            ),
             "when": about(expression(), "Done only where this holds"),
             "unless": about(expression(), "Not done where this holds; shown as the reason"),
             "needs": about(
                 texts(),
                 "Steps that must not have been refused; by default all before it",
+            ),
+            "if_refused": about(
+                json!({ "type": "string" }),
+                "Done only if this step was refused, which is dealt with then",
+            ),
+            "within": about(
+                json!({ "type": "string" }),
+                "How long after the event's registration it may be sent; refused later",
             ),
             "with": {
                 "description": "The operation's inputs",

@@ -141,6 +141,12 @@ fn verdict(facts: &[Fact], input: &Map<String, Value>, linked: Linked) -> Option
             None => format!("linked to none: the source is «{source}»"),
         });
     };
+    if input.contains_key("date") {
+        return Some(format!(
+            "linked to {noun} {id}, unless the far side knows one that goes before it: our journals \
+             have gaps, so it was asked to look by the contacts first"
+        ));
+    }
     let known = facts.iter().any(|fact| fact.noun == noun && fact.chosen() == Some(id));
     (!known).then(|| format!("linked to {noun} {id}, which the order itself names"))
 }

@@ -125,42 +125,42 @@ pub fn preview(effect: &Effect, manner: &Manner) -> Preview {
     Preview { method: "POST", path: way.path().to_owned(), fields: fields.collect() }
 }
 
-/// What the deal is to be linked to, the first that is found: a lead by its id, one that Calltouch
-/// finds by contact, else a source of our own.
+/// What the deal is to be linked to, the first that is found: calls before requests (D3), of each a
+/// lead by its id, else one that Calltouch finds by contact; then a chat, then a source of our own.
 fn matching(input: &Map<String, Value>, manner: &Manner) -> Result<Vec<Value>, String> {
-    let mut list = Vec::new();
-    for noun in ["call", "request", "chat"] {
-        if let Some(id) = text(input, noun) {
-            let id = id.parse::<i64>().map_or_else(|_| Value::from(id), Value::from);
-            list.push(
-                json!({ "type": noun, format!("{noun}Params"): { format!("{noun}Id"): id } }),
-            );
+    let by_id = |noun: &str| {
+        let id = text(input, noun)?;
+        let id = id.parse::<i64>().map_or_else(|_| Value::from(id), Value::from);
+        Some(json!({ "type": noun, format!("{noun}Params"): { format!("{noun}Id"): id } }))
+    };
+    let phones = contacts(input, "phones", |typed| {
+        Phone::parse(typed).map(|phone| phone.key().trim_start_matches('+').to_owned())
+    });
+    let emails = contacts(input, "emails", |typed| {
+        EmailKey::parse(typed).map(|email| email.key().to_owned())
+    });
+    let date = local(input, "date", manner)?;
+    let by_contact = |noun: &str, contacts: &[(&str, &[Value])]| {
+        let date = date.clone().filter(|_| contacts.iter().any(|(_, held)| !held.is_empty()))?;
+        let mut params = Map::new();
+        for (name, held) in contacts {
+            put(&mut params, name, held.to_vec().into());
         }
-    }
-    if let Some(date) = local(input, "date", manner)? {
-        let phones = contacts(input, "phones", |typed| {
-            Phone::parse(typed).map(|phone| phone.key().trim_start_matches('+').to_owned())
-        });
-        let emails = contacts(input, "emails", |typed| {
-            EmailKey::parse(typed).map(|email| email.key().to_owned())
-        });
-        let contact = |noun: &str, contacts: &[(&str, &[Value])]| {
-            let mut params = Map::new();
-            for (name, held) in contacts {
-                put(&mut params, name, held.to_vec().into());
-            }
-            params.insert("date".to_owned(), date.clone().into());
-            params.insert(format!("{noun}TypeToMatch"), "nearest".into());
-            params.insert("searchDepth".to_owned(), manner.depth.into());
-            json!({ "type": format!("{noun}Contact"), format!("{noun}ContactParams"): params })
-        };
-        if !phones.is_empty() {
-            list.push(contact("call", &[("phones", &phones)]));
-        }
-        if !phones.is_empty() || !emails.is_empty() {
-            list.push(contact("request", &[("phones", &phones), ("emails", &emails)]));
-        }
-    }
+        params.insert("date".to_owned(), date.into());
+        params.insert(format!("{noun}TypeToMatch"), "nearest".into());
+        params.insert("searchDepth".to_owned(), manner.depth.into());
+        Some(json!({ "type": format!("{noun}Contact"), format!("{noun}ContactParams"): params }))
+    };
+    let mut list: Vec<Value> = [
+        by_id("call"),
+        by_contact("call", &[("phones", &phones)]),
+        by_id("request"),
+        by_contact("request", &[("phones", &phones), ("emails", &emails)]),
+        by_id("chat"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let mut sources = Map::new();
     for name in ["source", "medium", "campaign"] {
         put(&mut sources, name, cut(input, name, LONGEST_SOURCE).into());
@@ -269,13 +269,13 @@ mod tests {
             json!({
                 "matching": [
                     {"type": "call", "callParams": {"callId": 900_000_001}},
-                    {"type": "request", "requestParams": {"requestId": "r-1"}},
-                    {"type": "chat", "chatParams": {"chatId": 3}},
                     {"type": "callContact", "callContactParams": {"phones": ["79990000001"],
                         "date": date, "callTypeToMatch": "nearest", "searchDepth": 525_600}},
+                    {"type": "request", "requestParams": {"requestId": "r-1"}},
                     {"type": "requestContact", "requestContactParams": {
                         "phones": ["79990000001"], "emails": ["user@example.test"],
                         "date": date, "requestTypeToMatch": "nearest", "searchDepth": 525_600}},
+                    {"type": "chat", "chatParams": {"chatId": 3}},
                     {"type": "customSources", "customSourceParams": {
                         "source": "ы".repeat(126), "medium": "Лид не найден"}},
                 ],
