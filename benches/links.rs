@@ -159,6 +159,7 @@ impl Order {
             "type": noun, "phones": self.phones, "emails": emails, "at": self.at.to_string(),
         });
         Query {
+            job: None,
             connection: self.site.to_owned(),
             name: "lead".to_owned(),
             input: input.as_object().cloned().unwrap_or_default(),
