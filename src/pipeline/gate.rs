@@ -193,10 +193,12 @@ impl Gates {
         self.with(connection, |gate| gate.closed.clone()).flatten()
     }
 
-    /// May a job that needs this connection be started? `None`: now. Otherwise not before then.
+    /// May a job that needs this connection be started? `None`: now. Otherwise not before then, which
+    /// is never in the past: a probe may be under way longer than its time, and whoever asks in a loop
+    /// must not keep a small machine from ever ending it.
     pub fn shut_until(&self, connection: &str, now: Timestamp) -> Option<Timestamp> {
         self.with(connection, |gate| match (&gate.closed, gate.hold) {
-            (Some(closed), _) => Some(closed.next_probe),
+            (Some(closed), _) => Some(closed.next_probe.max(now)),
             (None, Some(hold)) if hold > now => Some(hold),
             (None, _) => None,
         })
@@ -291,6 +293,9 @@ mod tests {
         assert_eq!(gates.shut_until("shop", now), None);
         gates.failure("shop", &delay, now);
         assert_eq!(gates.shut_until("shop", now), Some(plus(now, Duration::from_secs(5))));
+        // A probe may take longer than its time: nobody is told a time that is over.
+        let late = plus(now, Duration::from_secs(60));
+        assert_eq!(gates.shut_until("shop", late), Some(late));
         assert!(gates.success("shop"));
         assert_eq!(gates.shut_until("shop", now), None);
     }

@@ -170,7 +170,9 @@ impl Shop {
         self.house.control(&format!("orders/{order}"), body).await;
     }
 
-    /// The faults are gone; the clock runs until every job has ended and the feeds were read.
+    /// The faults are gone; the clock runs until every job has ended and the feeds were read. An order
+    /// that we made ourselves then is one to read of: what was done last is followed by a reading that
+    /// leads to nothing.
     async fn drain(&mut self) {
         self.house.sandbox.set_faults(Faults::default());
         self.house.set_env(Vec::new());
@@ -178,7 +180,8 @@ impl Shop {
         while let Some(sent) = self.sending.join_next().await {
             sent.expect("a sender ends");
         }
-        let mark = self.house.now() + SignedDuration::from_secs(35);
+        let mut mark = self.house.now() + SignedDuration::from_secs(35);
+        let mut acted = None;
         let store = self.house.store().await;
         let began = Instant::now();
         loop {
@@ -187,7 +190,11 @@ impl Shop {
             let counts = store.counts(self.house.now()).await.expect("the store answers");
             let polled = counts.cursors.iter().all(|(_, _, moved)| *moved > mark);
             if polled && counts.unrouted + counts.waiting + counts.deciding == 0 {
-                return;
+                if acted == Some(counts.acted) {
+                    return;
+                }
+                acted = Some(counts.acted);
+                mark = self.house.now() + SignedDuration::from_secs(5);
             }
             assert!(
                 began.elapsed() < PATIENCE,
@@ -209,7 +216,11 @@ impl Shop {
                 [deal] => self.deal_is_right(order, deal),
                 _ => Err(format!("{} deals", deals.len())),
             };
-            complaints.extend(said.err().map(|what| format!("order {number}: {what}")));
+            if let Err(what) = said {
+                let why = self.house.command(&["why", &format!("order:{number}")]);
+                println!("{}", String::from_utf8_lossy(&why.stdout));
+                complaints.push(format!("order {number}: {what}"));
+            }
         }
         let counts = self.house.counts().await;
         if counts.stuck + counts.unknown_steps + counts.unreadable > 0 {
