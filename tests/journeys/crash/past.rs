@@ -224,7 +224,8 @@ impl Past {
         self.house.set_env(Vec::new());
         self.house.run().await;
         let mut child = self.command(&[]);
-        let mark = self.house.now() + SignedDuration::from_secs(35);
+        let mut mark = self.house.now() + SignedDuration::from_secs(35);
+        let mut acted = None;
         let store = self.house.store().await;
         let began = Instant::now();
         loop {
@@ -237,7 +238,12 @@ impl Past {
                 && rows.iter().all(|row| row.state != BackfillState::Running);
             let left = counts.unrouted + counts.waiting + counts.deciding;
             if polled && over && left == 0 && child.try_wait().expect("a child").is_some() {
-                return;
+                // What was done last is followed by a reading that leads to nothing.
+                if acted == Some(counts.acted) {
+                    return;
+                }
+                acted = Some(counts.acted);
+                mark = self.house.now() + SignedDuration::from_secs(5);
             }
             assert!(
                 began.elapsed() < PATIENCE,
