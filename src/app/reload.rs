@@ -45,21 +45,21 @@ pub async fn forever(
         }
         let call = pipeline.wake.read();
         notify::reloading("reading configuration and flows anew");
-        let trouble = match once(&pipeline, &source).await {
+        let (trouble, status) = match once(&pipeline, &source).await {
             Ok(shared) => {
                 source.shared = shared;
                 tracing::info!(flows = pipeline.setup().book.flows().len(), "reloaded");
-                notify::ready("accepting; reloaded");
-                None
+                (None, "accepting; reloaded")
             }
             Err(why) => {
                 tracing::error!(why, "the reload is refused; what ran before runs on");
-                notify::ready("accepting; the reload was refused, the log tells why");
-                Some(why)
+                (Some(why), "accepting; the reload was refused, the log tells why")
             }
         };
+        // Who waits for the reload does not wait for the service manager too.
         pipeline.wake.hear(call);
         pipeline.tell(trouble);
+        notify::ready(status);
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 const RATE: u32 = 500;
@@ -273,18 +274,37 @@ async fn who_has_connected_is_heard_before_the_doors_close() {
     assert_eq!(house.gone().await, Some(0), "{}", house.log());
 }
 
+/// Reads what the daemon tells as the real manager does, all the time: few messages fit into a socket
+/// that nobody reads, and the next one waits.
+fn listening(manager: UnixDatagram) -> Receiver<String> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(read) = manager.recv(&mut bytes) {
+            let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+            if sender.send(text).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
 /// What the daemon told, until something that begins so; waits for it.
-fn told(manager: &UnixDatagram, until: &str) -> Vec<String> {
+fn told(mut next: impl FnMut() -> String, until: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut bytes = [0; 4096];
     let began = Instant::now();
     while !lines.iter().any(|line: &String| line.starts_with(until)) {
         assert!(began.elapsed() < PATIENCE, "no {until}: {lines:?}");
-        let read = manager.recv(&mut bytes).expect("a message");
-        let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
-        lines.extend(text.lines().map(str::to_owned));
+        lines.extend(next().lines().map(str::to_owned));
     }
     lines
+}
+
+fn message(manager: &UnixDatagram) -> String {
+    let mut bytes = [0; 4096];
+    let read = manager.recv(&mut bytes).expect("a message");
+    String::from_utf8_lossy(&bytes[..read]).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -293,6 +313,8 @@ async fn the_service_manager_is_told() {
     let path = dir.path().join("notify");
     let manager = UnixDatagram::bind(&path).expect("a socket");
     manager.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let heard = listening(manager);
+    let told = |until| told(|| heard.recv_timeout(PATIENCE).expect("a message"), until);
     let env = vec![
         set("NOTIFY_SOCKET", path.display().to_string()),
         set("WATCHDOG_USEC", "200000"),
@@ -300,7 +322,7 @@ async fn the_service_manager_is_told() {
     ];
     let mut house = House::build(Plan { env, ..Plan::default() }).await;
     house.spawn();
-    let begin = told(&manager, "READY=1");
+    let begin = told("READY=1");
     assert_eq!(house.get("/healthz").await.0, 200);
     assert!(!begin.iter().any(|line| line.starts_with("STOPPING")), "{begin:?}");
     assert!(
@@ -308,7 +330,7 @@ async fn the_service_manager_is_told() {
         "{begin:?}"
     );
     for _ in 0..3 {
-        told(&manager, "WATCHDOG=1");
+        told("WATCHDOG=1");
     }
     // `reload` speaks to processes that have signed on.
     let began = Instant::now();
@@ -318,14 +340,14 @@ async fn the_service_manager_is_told() {
     let asked = house.command(&["reload"]);
     let answer = String::from_utf8_lossy(&asked.stderr).into_owned();
     assert!(asked.status.success(), "{answer}\n{}", house.log());
-    let reload = told(&manager, "RELOADING=1");
+    let reload = told("RELOADING=1");
     assert!(reload.iter().any(|line| line.starts_with("MONOTONIC_USEC=")), "{reload:?}");
-    told(&manager, "READY=1");
+    told("READY=1");
     house.terminate();
-    told(&manager, "STOPPING=1");
+    told("STOPPING=1");
     // It is alive in the drain too.
     for _ in 0..3 {
-        told(&manager, "WATCHDOG=1");
+        told("WATCHDOG=1");
     }
     house.terminate();
     assert_eq!(house.gone().await, Some(0), "{}", house.log());
@@ -345,7 +367,7 @@ async fn the_watchdog_hears_nothing_while_the_store_is_silent() {
     let env =
         vec![set("NOTIFY_SOCKET", path.display().to_string()), set("WATCHDOG_USEC", "2000000")];
     let house = House::start(Plan { env, ..Plan::default() }).await;
-    told(&manager, "WATCHDOG=1");
+    told(|| message(&manager), "WATCHDOG=1");
     let file = house.dir.path().join("leadlink.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
     let mut other = options.connect().await.expect("the database opens");
@@ -364,5 +386,5 @@ async fn the_watchdog_hears_nothing_while_the_store_is_silent() {
     manager.set_nonblocking(false).expect("blocking");
     sqlx::query("rollback").execute(&mut other).await.expect("the lock is let go");
     other.close().await.expect("closed");
-    told(&manager, "WATCHDOG=1");
+    told(|| message(&manager), "WATCHDOG=1");
 }
