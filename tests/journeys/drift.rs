@@ -178,10 +178,10 @@ async fn a_paused_connection_is_not_asked() {
     let looks = |ledger: &crate::support::ledger::Ledger| {
         ledger.received("retailcrm", "GET /api/v5/reference/statuses")
     };
-    let before = looks(&house.ledger().await);
+    let ledger = house.ledger().await;
+    let (before, probes) = (looks(&ledger), ledger.received("retailcrm", "GET /api/credentials"));
     house.advance(HOUR).await;
     // A probe is answered with the fault; the lists are not asked for.
-    let probes = house.ledger().await.received("retailcrm", "GET /api/credentials");
     let began = Instant::now();
     while house.ledger().await.received("retailcrm", "GET /api/credentials") == probes {
         assert!(began.elapsed() < PATIENCE, "no probe:\n{}", house.log());
