@@ -209,6 +209,32 @@ impl Section {
         default.to_owned()
     }
 
+    /// A table of tables with any names, each as a section of its own; [`Section::close`] takes it back.
+    pub fn tables(&mut self, key: &str) -> Vec<(String, Self)> {
+        let table = self.table(key);
+        let path = self.path_of(key);
+        let mut found = Vec::new();
+        for (name, node) in table {
+            let mut path = path.clone();
+            path.push(name.clone());
+            match node.value {
+                Setting::Table(inner) => {
+                    found.push((name, Self::new(path, inner, self.origins.clone())));
+                }
+                other => {
+                    let mend = format!("write [{}] and its keys beneath", path.join("."));
+                    self.wrong_kind_at(&path, &other, "a table", &mend);
+                }
+            }
+        }
+        found
+    }
+
+    /// Everything that is wrong with one of the [`Section::tables`] is wrong here.
+    pub fn close(&mut self, inner: Self) {
+        self.problems.extend(inner.finish());
+    }
+
     /// Adds a problem at a key (the connector knows why a value is unwise).
     pub fn problem(&mut self, key: &str, problem: Problem) {
         let path = self.path_of(key);
