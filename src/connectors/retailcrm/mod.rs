@@ -238,8 +238,9 @@ impl Connector for Account {
         history::poll(self, poll).await
     }
 
-    fn wakes(&self) -> Option<&'static str> {
-        Some(history::ORDERS)
+    fn wakes(&self, raw: &Raw) -> Option<&'static str> {
+        // What managers write is no change of an order.
+        self.chats_of(&raw.body).is_none().then_some(history::ORDERS)
     }
 
     async fn listed(
