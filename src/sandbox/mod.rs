@@ -235,8 +235,7 @@ impl Sandbox {
 
     /// A manager writes in the CRM's chats; the id of the message.
     pub fn write(&self, writing: mg::people::Writing) -> Result<u64, String> {
-        let written =
-            self.hub.world().account.mg.write_as_manager(writing, self.hub.clock.now());
+        let written = self.hub.world().account.mg.write_as_manager(writing, self.hub.clock.now());
         mg::hooks::pump(&self.hub);
         written
     }

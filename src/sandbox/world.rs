@@ -203,7 +203,7 @@ impl World {
     }
 
     fn handle_chats(&mut self, request: &Request, now: Timestamp) -> Answer {
-        let (switches, url) = (self.account.switches.clone(), self.account.url.clone());
+        let url = self.account.url.clone();
         let incoming = mg::Incoming {
             method: &request.method,
             path: &request.path,
@@ -213,7 +213,6 @@ impl World {
             content_type: &request.content_type,
             token: request.header_key.as_deref(),
             now: self.crm_time(now),
-            switches: &switches,
             url: &url,
         };
         mg::answer(&mut self.account.mg, &incoming)

@@ -2,6 +2,7 @@
 //! scripted far side.
 
 mod changes;
+mod conversations;
 mod double;
 mod drift;
 mod journeys;
@@ -48,7 +49,8 @@ fn account_with(url: &str, key: &str, extra: &str) -> Account {
     );
     let mut section = Section::from_toml("shop", &text);
     let config = Config::read("shop", &mut section).unwrap();
-    Account::new(config, &http::Limits::default(), &Files::default(), &Messengers::default()).unwrap()
+    Account::new(config, &http::Limits::default(), &Files::default(), &Messengers::default())
+        .unwrap()
 }
 
 #[test]

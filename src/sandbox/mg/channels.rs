@@ -106,13 +106,7 @@ impl Mg {
         Ok(Answer::json(201, &body))
     }
 
-    pub fn change_channel(
-        &mut self,
-        module: &str,
-        id: &str,
-        body: &Value,
-        now: Timestamp,
-    ) -> Done {
+    pub fn change_channel(&mut self, module: &str, id: &str, body: &Value, now: Timestamp) -> Done {
         let (kind, settings) = checked(body)?;
         let channel = self.own(module, id)?;
         channel.kind = kind;

@@ -2,8 +2,8 @@
 
 use super::{Done, FILES, Incoming, LARGEST_FILE, Mg, refused};
 use crate::sandbox::answer::Answer;
-use sha2::{Digest, Sha256};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 #[derive(Debug, Clone)]

@@ -237,12 +237,7 @@ impl Mg {
     }
 
     /// The message that a body names by our id or by its own.
-    fn meant(
-        &mut self,
-        module: &str,
-        body: &Value,
-        field: &str,
-    ) -> Result<&mut Message, Refused> {
+    fn meant(&mut self, module: &str, body: &Value, field: &str) -> Result<&mut Message, Refused> {
         let channel = self.channel(module, number(body, field)?)?.id;
         let named = &body["message"];
         let position = match named.get("id").and_then(Value::as_u64) {

@@ -11,7 +11,6 @@ pub mod people;
 
 use crate::sandbox::answer::Answer;
 use crate::sandbox::crm::account::Object;
-use crate::sandbox::switches::Switches;
 use hooks::Queue;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -51,7 +50,6 @@ pub struct Incoming<'a> {
     pub content_type: &'a str,
     pub token: Option<&'a str>,
     pub now: Timestamp,
-    pub switches: &'a Switches,
     /// Of the gateway, for addresses of files.
     pub url: &'a str,
 }

@@ -96,9 +96,7 @@ pub fn outcome(effect: &Effect, judged: Judged) -> Option<Outcome> {
         _ => json!({ "id": id() }),
     };
     Some(match judged {
-        Judged::Success(body) => {
-            Outcome::Done(done(wire::text(body.get("message_id"))))
-        }
+        Judged::Success(body) => Outcome::Done(done(wire::text(body.get("message_id")))),
         Judged::Stranger(_) => return None,
         Judged::Later { delay, may_have: Sent::No } => Outcome::Later(delay),
         Judged::Later { delay, may_have: Sent::Maybe } => Outcome::Unknown(delay),
@@ -141,8 +139,10 @@ pub fn preview(chats: &Chats, effect: &Effect) -> Preview {
     };
     match build(&effect.operation, &input, &place) {
         Ok(post::Built { method, path, body }) => {
-            let mut fields: Vec<(String, String)> =
-                items.iter().map(|item| ("file".to_owned(), format!("{UPLOAD} {}", item.id))).collect();
+            let mut fields: Vec<(String, String)> = items
+                .iter()
+                .map(|item| ("file".to_owned(), format!("{UPLOAD} {}", item.id)))
+                .collect();
             let body = body.as_object().cloned().unwrap_or_default();
             fields.extend(body.into_iter().map(|(name, value)| (name, wire::stringified(&value))));
             Preview { method: verb(method), path: path.to_owned(), fields }

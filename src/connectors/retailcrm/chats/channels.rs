@@ -32,6 +32,12 @@ impl Numbers {
         held.find(|(_, held)| **held == number).map(|(name, _)| name.as_str())
     }
 
+    #[cfg(test)]
+    pub fn of(known: &[(&str, i64)]) -> Self {
+        let known = known.iter().map(|(name, number)| ((*name).to_owned(), *number));
+        Self { by_name: known.collect() }
+    }
+
     pub fn missing<'a>(&self, wanted: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
         let wanted = wanted.map(String::as_str);
         wanted.filter(|name| !self.by_name.contains_key(*name)).collect()

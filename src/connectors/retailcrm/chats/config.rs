@@ -47,7 +47,11 @@ pub const CHANNEL_KEYS: &[Key] = &[
         "The store of the channel (`leadlink list NAME sites`): what comes from there is of that store",
     ),
     Key::must("name", Shape::Text, "What managers see as the name of the channel"),
-    Key::may("type", Shape::Choice(TYPES), "The kind of channel; by default what the messenger says"),
+    Key::may(
+        "type",
+        Shape::Choice(TYPES),
+        "The kind of channel; by default what the messenger says",
+    ),
     Key::may("order_method", Shape::Text, "The method of orders that are made from this channel"),
     Key::may("order_type", Shape::Text, "The type of orders that are made from this channel"),
 ];
@@ -90,7 +94,8 @@ pub fn read(
     }
     if channels.is_empty() {
         let problem = Problem::error("is on, but no messenger has a channel");
-        let mend = format!("write [connections.{connection}.channels.MESSENGER] with site and name");
+        let mend =
+            format!("write [connections.{connection}.channels.MESSENGER] with site and name");
         section.problem("chats", problem.mend(mend));
     }
     if hook_secret.is_none_or(|secret| secret.expose_secret().is_empty()) {
@@ -115,7 +120,8 @@ fn channels(section: &mut Section) -> BTreeMap<String, Channel> {
             table.problem("name", problem.mend("write a shorter one"));
         }
         if name.len() > LONGEST_ID {
-            let problem = Problem::error("belongs to a connection whose name is too long for a chat");
+            let problem =
+                Problem::error("belongs to a connection whose name is too long for a chat");
             table.problem("site", problem.mend("give the messenger's connection a shorter name"));
         }
         let whole = !channel.site.is_empty() && !channel.name.is_empty();
@@ -136,7 +142,8 @@ fn public(section: &mut Section, wanted: bool) -> Option<String> {
     let Some(text) = section.text("public") else {
         if wanted {
             let problem = Problem::error("is missing: where the CRM reaches our hooks");
-            section.problem("public", problem.mend("write public = \"https://leadlink.example.com\""));
+            section
+                .problem("public", problem.mend("write public = \"https://leadlink.example.com\""));
         }
         return None;
     };
@@ -157,7 +164,8 @@ fn module(connection: &str, section: &mut Section) -> Option<String> {
     if code.starts_with(FAMILY) && code.chars().all(plain) {
         return Some(code);
     }
-    let problem = Problem::error(format!("must begin with `{FAMILY}` and hold letters, digits, - and _"));
+    let problem =
+        Problem::error(format!("must begin with `{FAMILY}` and hold letters, digits, - and _"));
     section.problem("module", problem.mend(format!("write module = \"{FAMILY}-{connection}\"")));
     None
 }

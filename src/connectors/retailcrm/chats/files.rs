@@ -58,7 +58,8 @@ pub async fn pass_on(
             Judged::Success(body) => match wire::text(body.get("id")) {
                 Some(id) => {
                     let told = wire::text(body.get("type"));
-                    let kind = if file.kind.is_empty() { told.unwrap_or_default() } else { file.kind };
+                    let kind =
+                        if file.kind.is_empty() { told.unwrap_or_default() } else { file.kind };
                     passed.items.push(Item { id, kind, name });
                 }
                 None => {

@@ -14,6 +14,8 @@ pub mod offer;
 mod parse;
 mod post;
 
+#[cfg(test)]
+pub use channels::settings as settings_for_test;
 pub use check::check;
 pub use parse::{dedupe_key, is_ours, read, reply, vouched};
 
@@ -21,9 +23,9 @@ use super::client::Client;
 use crate::connectors::files::Files;
 use crate::connectors::http;
 use crate::connectors::messengers::Messengers;
+use crate::connectors::port::Completion;
 use crate::connectors::port::Preview;
 use crate::domain::{Delay, Effect, Event};
-use crate::connectors::port::Completion;
 use channels::Numbers;
 use client::Gateway;
 use jiff::Timestamp;
@@ -240,5 +242,14 @@ impl Chats {
         file: &crate::connectors::files::FileRef,
     ) -> Result<http::FileStream, crate::connectors::files::NoFile> {
         files::open(self, file).await
+    }
+
+    /// As if these channels had been read from a gateway.
+    #[cfg(test)]
+    pub fn know_for_test(&self, known: &[(&str, i64)]) {
+        let (endpoint, token) = ("https://mg.example.test".to_owned(), "token".into());
+        if let Ok(gateway) = self.gateway(&module::Access { endpoint, token }) {
+            self.keep(Link { gateway, numbers: Numbers::of(known) });
+        }
     }
 }

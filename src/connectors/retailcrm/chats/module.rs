@@ -54,9 +54,8 @@ pub async fn activate(chats: &Chats) -> Result<Access, Delay> {
     let path = EDIT.replace("{code}", &chats.config.module);
     let fields = vec![("integrationModule".to_owned(), body(chats).to_string())];
     match chats.crm.post(EDIT, path, fields).await {
-        Judged::Success(answer) => access(&answer, "info").ok_or_else(|| {
-            Delay::item(format!("the CRM opens no chats to the module: {WHERE}"))
-        }),
+        Judged::Success(answer) => access(&answer, "info")
+            .ok_or_else(|| Delay::item(format!("the CRM opens no chats to the module: {WHERE}"))),
         Judged::Refused(refusal) | Judged::NotFound(refusal) => {
             let said = chats.crm.clean(&told(&refusal));
             Err(Delay::item(format!("the CRM does not activate the module: {said}; {WHERE}")))

@@ -2,9 +2,7 @@
 //! out and take; tests compare them.
 
 use crate::connectors::files::FILE;
-use crate::domain::{
-    EventOffer, Field, Input, Kind, Need, OperationOffer, QueryOffer, Repeat,
-};
+use crate::domain::{EventOffer, Field, Input, Kind, Need, OperationOffer, QueryOffer, Repeat};
 
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, kind, about, codes: None }

@@ -273,8 +273,10 @@ fn product_words(product: &Value) -> String {
 fn order_words(order: &Value) -> String {
     let text = |name: &str| wire::text(order.get(name)).filter(|text| !text.is_empty());
     let status = order.get("status").and_then(|status| wire::text(status.get("name")));
-    let head: Vec<String> =
-        [text("number").map(|number| format!("№ {number}")), status].into_iter().flatten().collect();
+    let head: Vec<String> = [text("number").map(|number| format!("№ {number}")), status]
+        .into_iter()
+        .flatten()
+        .collect();
     let item = |item: &Value| {
         let name = wire::text(item.get("name"))?;
         let quantity = item.get("quantity").and_then(|held| wire::money(held.get("value")));
@@ -293,8 +295,7 @@ fn order_words(order: &Value) -> String {
 }
 
 fn lines<const N: usize>(parts: [Option<String>; N]) -> String {
-    let parts: Vec<String> =
-        parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     parts.join("\n")
 }
 

@@ -14,13 +14,8 @@ const LONGEST_CAPTION: usize = 1024;
 const LONGEST_NICKNAME: usize = 255;
 
 /// The gateway's words for why a message did not go out (5.5).
-const ERRORS: [&str; 5] = [
-    "general",
-    "customer_not_exists",
-    "reply_timed_out",
-    "spam_suspicion",
-    "access_restricted",
-];
+const ERRORS: [&str; 5] =
+    ["general", "customer_not_exists", "reply_timed_out", "spam_suspicion", "access_restricted"];
 
 /// A request, ready to be sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +104,8 @@ fn message(input: &Map<String, Value>, at: &Place<'_>) -> Result<Value, String> 
         }
         put(&mut message, "text", cut(whole.trim(), LONGEST_TEXT).into());
     } else {
-        let note: Vec<String> = Some(said).filter(|said| !said.is_empty()).into_iter().chain(note).collect();
+        let note: Vec<String> =
+            Some(said).filter(|said| !said.is_empty()).into_iter().chain(note).collect();
         put(&mut message, "note", cut(&note.join("\n"), LONGEST_NOTE).into());
         let item = |item: &Item| {
             let mut body = Map::new();
@@ -190,8 +186,7 @@ fn ack(input: &Map<String, Value>, channel: &Value) -> Result<Value, String> {
 fn error(why: &str) -> Value {
     let (code, words) = why.split_once(':').unwrap_or(("", why));
     let code = code.trim();
-    let (code, words) =
-        if ERRORS.contains(&code) { (code, words) } else { ("general", why) };
+    let (code, words) = if ERRORS.contains(&code) { (code, words) } else { ("general", why) };
     let code = if ERRORS.contains(&words.trim()) { words.trim() } else { code };
     json!({ "code": code, "message": words.trim() })
 }
