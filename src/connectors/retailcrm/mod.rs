@@ -284,7 +284,7 @@ impl Connector for Account {
 
     async fn perform(&self, effect: &Effect, now: Timestamp) -> Outcome {
         let outcome = match self.chats_for(effect) {
-            Ok(Some(chats)) => return self.cleaned(chats.perform(effect, now).await),
+            Ok(Some(chats)) => return self.cleaned(chats.perform(effect).await),
             Ok(None) => act::perform(self, effect, now).await,
             Err(why) => Outcome::Refused(why),
         };

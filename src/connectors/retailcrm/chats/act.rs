@@ -9,12 +9,11 @@ use crate::connectors::port::Preview;
 use crate::connectors::retailcrm::wire;
 use crate::domain::event::is_empty;
 use crate::domain::{Delay, Effect, Outcome, plan};
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Performs an effect whose holes are filled.
-pub async fn perform(chats: &Chats, effect: &Effect, now: Timestamp) -> Outcome {
+pub async fn perform(chats: &Chats, effect: &Effect) -> Outcome {
     if effect.input.values().any(plan::has_hole) {
         return Outcome::Refused("an input still waits for an earlier step".into());
     }
@@ -30,7 +29,7 @@ pub async fn perform(chats: &Chats, effect: &Effect, now: Timestamp) -> Outcome 
             Ok(link) => link,
             Err(delay) => return Outcome::Later(delay),
         };
-        match once(chats, &link, &channel, effect, now).await {
+        match once(chats, &link, &channel, effect).await {
             Tried::Ended(outcome) => return outcome,
             // The token may have been turned, the channel made anew.
             Tried::Stale(_) if !relearnt => {
@@ -51,13 +50,7 @@ enum Tried {
     Stale(String),
 }
 
-async fn once(
-    chats: &Chats,
-    link: &Arc<Link>,
-    channel: &str,
-    effect: &Effect,
-    now: Timestamp,
-) -> Tried {
+async fn once(chats: &Chats, link: &Arc<Link>, channel: &str, effect: &Effect) -> Tried {
     let Some(number) = link.numbers.number(channel) else {
         return Tried::Stale(format!(
             "the CRM's chats have no channel {channel}: run `leadlink setup`"
@@ -78,7 +71,6 @@ async fn once(
         Ok(built) => built,
         Err(why) => return Tried::Ended(Outcome::Refused(why)),
     };
-    tracing::debug!(operation = %effect.operation, %now, "asked the CRM's chats");
     match outcome(effect, link.gateway.send(built.method, built.path, built.body).await) {
         Some(outcome) => Tried::Ended(outcome),
         None => Tried::Stale(

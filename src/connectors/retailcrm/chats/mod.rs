@@ -25,10 +25,9 @@ use crate::connectors::http;
 use crate::connectors::messengers::Messengers;
 use crate::connectors::port::Completion;
 use crate::connectors::port::Preview;
-use crate::domain::{Delay, Effect, Event};
+use crate::domain::{Delay, Effect, Event, Outcome};
 use channels::Numbers;
 use client::Gateway;
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -225,8 +224,8 @@ impl Chats {
         self.messengers.get(name).is_some_and(|offer| offer.by_phone)
     }
 
-    pub async fn perform(&self, effect: &Effect, now: Timestamp) -> crate::domain::Outcome {
-        act::perform(self, effect, now).await
+    pub async fn perform(&self, effect: &Effect) -> Outcome {
+        act::perform(self, effect).await
     }
 
     pub fn preview(&self, effect: &Effect) -> Preview {
