@@ -211,22 +211,10 @@ impl Section {
 
     /// A table of tables with any names, each as a section of its own; [`Section::close`] takes it back.
     pub fn tables(&mut self, key: &str) -> Vec<(String, Self)> {
-        let table = self.table(key);
-        let path = self.path_of(key);
-        let mut found = Vec::new();
-        for (name, node) in table {
-            let mut path = path.clone();
-            path.push(name.clone());
-            match node.value {
-                Setting::Table(inner) => {
-                    found.push((name, Self::new(path, inner, self.origins.clone())));
-                }
-                other => {
-                    let mend = format!("write [{}] and its keys beneath", path.join("."));
-                    self.wrong_kind_at(&path, &other, "a table", &mend);
-                }
-            }
-        }
+        let mut all = self.section(key);
+        let names = all.names();
+        let found = names.into_iter().map(|name| (name.clone(), all.section(&name))).collect();
+        self.problems.extend(all.into_problems());
         found
     }
 

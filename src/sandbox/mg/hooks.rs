@@ -159,7 +159,12 @@ async fn send(hub: &Hub, word: &Word, url: &str, tries: u32) -> Option<(u16, Vec
 }
 
 /// The CRM switches a module on or off and tells it so (2.8); the status that it answered.
-pub(in crate::sandbox) async fn switch(hub: &Hub, code: &str, active: bool, freeze: bool) -> Result<u16, String> {
+pub(in crate::sandbox) async fn switch(
+    hub: &Hub,
+    code: &str,
+    active: bool,
+    freeze: bool,
+) -> Result<u16, String> {
     let (url, form) = {
         let mut world = hub.world();
         let system = world.account.url.clone();

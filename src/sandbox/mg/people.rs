@@ -49,8 +49,7 @@ impl Mg {
     pub fn write_as_manager(&mut self, writing: Writing, now: Timestamp) -> Result<u64, String> {
         let channel = self.named(&writing.channel).ok_or("there is no such channel")?.clone();
         let kind = kind(&writing);
-        let what = if kind == "text" { "text" } else { kind.as_str() };
-        if !channel.takes(what, "creating") {
+        if !channel.takes(&kind, "creating") {
             return Err(format!("the channel does not take messages of the type {kind}"));
         }
         let most = channel.most_characters().unwrap_or(usize::MAX);
@@ -58,44 +57,17 @@ impl Mg {
         if writing.text.chars().count() > most || solid > MOST_WRITTEN {
             return Err("the text is too long".to_owned());
         }
-        let person = self.person_of(&channel.id, &writing);
+        let person = self.person_of(channel.id, &writing);
         if person.is_empty() {
             return Err("name a person, or a conversation that is known".to_owned());
-        }
-        let mut items = Vec::new();
-        let mut files = Vec::new();
-        for file in &writing.files {
-            let bytes = (0..file.size).map(|at| u8::try_from(at % 251).unwrap_or_default());
-            let id = self.keep_file(File { mime: file.mime.clone(), bytes: bytes.collect() });
-            items.push(json!({ "id": id, "size": file.size, "caption": file.name }));
-            files.push(id);
         }
         let mut data = json!({
             "external_user_id": person, "external_chat_id": writing.chat,
             "channel_id": channel.id, "type": kind, "content": writing.text,
         });
+        let files = self.attach(&writing, &mut data);
+        dress(&writing, &mut data);
         let quote = Some(writing.quote.clone()).filter(|quote| !quote.is_empty());
-        let who = if writing.bot { "bot" } else { "user" };
-        data[who] = if writing.bot {
-            json!({ "id": 760, "name": "Bot system", "avatar": "" })
-        } else {
-            json!({ "id": 222, "first_name": "Алекс", "last_name": "Админ", "avatar": "" })
-        };
-        data["quote_external_id"] = quote.clone().map_or(Value::Null, Value::from);
-        if !items.is_empty() {
-            data["items"] = items.into();
-        }
-        for (name, card) in [("product", &writing.product), ("order", &writing.order)] {
-            if card.is_object() {
-                data[name] = card.clone();
-            }
-        }
-        if !writing.buttons.is_empty() {
-            let buttons = writing.buttons.iter().map(|one| {
-                json!({ "type": "text", "title": text_at(one, "text"), "payload": text_at(one, "data") })
-            });
-            data["attachments"] = json!({ "suggestions": buttons.collect::<Vec<_>>() });
-        }
         let chat = if writing.chat.is_empty() { person.clone() } else { writing.chat.clone() };
         let id = self.write(Message {
             id: 0,
@@ -125,14 +97,30 @@ impl Mg {
         Ok(id)
     }
 
+    /// Makes the files of a message; their ids.
+    fn attach(&mut self, writing: &Writing, data: &mut Value) -> Vec<String> {
+        let mut items = Vec::new();
+        let mut files = Vec::new();
+        for file in &writing.files {
+            let bytes = (0..file.size).map(|at| u8::try_from(at % 251).unwrap_or_default());
+            let id = self.keep_file(File { mime: file.mime.clone(), bytes: bytes.collect() });
+            items.push(json!({ "id": id, "size": file.size, "caption": file.name }));
+            files.push(id);
+        }
+        if !items.is_empty() {
+            data["items"] = items.into();
+        }
+        files
+    }
+
     /// Who is meant: as named, else who wrote last.
-    fn person_of(&self, channel: &u64, writing: &Writing) -> String {
+    fn person_of(&self, channel: u64, writing: &Writing) -> String {
         if !writing.person.is_empty() {
             return writing.person.clone();
         }
         let mut held = self.messages.iter().rev();
         let last = held.find(|message| {
-            message.channel == *channel
+            message.channel == channel
                 && message.chat == writing.chat
                 && matches!(message.from, From::Customer | From::Channel)
         });
@@ -169,6 +157,30 @@ impl Mg {
         });
         self.tell(Word { kind, message: id, data, at: now });
         Ok(())
+    }
+}
+
+/// Who wrote, what is answered, cards and buttons.
+fn dress(writing: &Writing, data: &mut Value) {
+    let who = if writing.bot { "bot" } else { "user" };
+    data[who] = if writing.bot {
+        json!({ "id": 760, "name": "Bot system", "avatar": "" })
+    } else {
+        json!({ "id": 222, "first_name": "Алекс", "last_name": "Админ", "avatar": "" })
+    };
+    let quote = writing.quote.as_str();
+    data["quote_external_id"] = if quote.is_empty() { Value::Null } else { quote.into() };
+    for (name, card) in [("product", &writing.product), ("order", &writing.order)] {
+        if card.is_object() {
+            data[name] = card.clone();
+        }
+    }
+    if !writing.buttons.is_empty() {
+        let buttons = writing.buttons.iter().map(|one| {
+            let (title, payload) = (text_at(one, "text"), text_at(one, "data"));
+            json!({ "type": "text", "title": title, "payload": payload })
+        });
+        data["attachments"] = json!({ "suggestions": buttons.collect::<Vec<_>>() });
     }
 }
 
