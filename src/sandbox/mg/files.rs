@@ -4,7 +4,6 @@ use super::{Done, FILES, Incoming, LARGEST_FILE, Mg, refused};
 use crate::sandbox::answer::Answer;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 #[derive(Debug, Clone)]
 pub struct File {
@@ -20,10 +19,6 @@ impl File {
             Some("video") => "video",
             _ => "file",
         }
-    }
-
-    pub fn digest(&self) -> String {
-        hex(&Sha256::digest(&self.bytes), 32)
     }
 }
 
@@ -44,7 +39,7 @@ impl Mg {
 
     pub fn keep_file(&mut self, file: File) -> String {
         let digest = Sha256::digest(format!("file {}", self.files.len()));
-        let text = hex(&digest, 16);
+        let text = hex(&digest);
         let cut = |from, to| text.get(from..to).unwrap_or_default();
         let parts = [cut(0, 8), cut(8, 12), cut(12, 16), cut(16, 20), cut(20, 32)];
         let id = parts.join("-");
@@ -69,10 +64,6 @@ impl Mg {
     }
 }
 
-fn hex(bytes: &[u8], most: usize) -> String {
-    bytes.iter().take(most).fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
