@@ -314,8 +314,8 @@ impl Connector for Account {
     }
 
     fn preview(&self, effect: &Effect) -> Preview {
-        if let Ok(Some(chats)) = self.chats_for(effect) {
-            return chats.preview(effect);
+        if effect.operation.starts_with("message.") {
+            return chats::preview(self.chats.as_ref(), effect);
         }
         let held = self.cache.held();
         let defaults = held.map_or_else(Defaults::unread, |held| Defaults::of(&held));

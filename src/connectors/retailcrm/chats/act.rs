@@ -106,12 +106,12 @@ pub fn outcome(effect: &Effect, judged: Judged) -> Option<Outcome> {
     })
 }
 
-/// The request that [`perform`] would send.
-pub fn preview(chats: &Chats, effect: &Effect) -> Preview {
+/// The request that [`perform`] would send; also of an account that has no chats yet.
+pub fn preview(chats: Option<&Chats>, effect: &Effect) -> Preview {
     let input: Map<String, Value> =
         effect.input.iter().map(|(name, value)| (name.clone(), plan::shown(value))).collect();
     let channel = text(&input, "channel").unwrap_or_default();
-    let number = chats.held().and_then(|link| link.numbers.number(&channel));
+    let number = chats.and_then(Chats::held).and_then(|link| link.numbers.number(&channel));
     let files = input.get("files").map(wire::listed).unwrap_or_default();
     let shown = |file: &Value| {
         let name = wire::text(file.get("name")).unwrap_or_default();
@@ -125,7 +125,7 @@ pub fn preview(chats: &Chats, effect: &Effect) -> Preview {
     let items: Vec<Item> = files.into_iter().filter(|file| !is_empty(file)).map(shown).collect();
     let place = Place {
         channel: number.map_or_else(|| format!("‹{channel}›").into(), Value::from),
-        by_phone: chats.by_phone(&channel),
+        by_phone: chats.is_some_and(|chats| chats.by_phone(&channel)),
         items: &items,
         lost: &[],
     };

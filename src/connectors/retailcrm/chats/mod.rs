@@ -14,6 +14,7 @@ pub mod offer;
 mod parse;
 mod post;
 
+pub use act::preview;
 #[cfg(test)]
 pub use channels::settings as settings_for_test;
 pub use check::check;
@@ -24,7 +25,6 @@ use crate::connectors::files::Files;
 use crate::connectors::http;
 use crate::connectors::messengers::Messengers;
 use crate::connectors::port::Completion;
-use crate::connectors::port::Preview;
 use crate::domain::{Delay, Effect, Event, Outcome};
 use channels::Numbers;
 use client::Gateway;
@@ -226,10 +226,6 @@ impl Chats {
 
     pub async fn perform(&self, effect: &Effect) -> Outcome {
         act::perform(self, effect).await
-    }
-
-    pub fn preview(&self, effect: &Effect) -> Preview {
-        act::preview(self, effect)
     }
 
     /// Opens a file of a message.
