@@ -121,8 +121,9 @@ fn gateway(chats: &Chats, value: &Value, raw: &Raw) -> Result<Vec<Event>, Unread
         _ => String::new(),
     };
     let channel = chats.name_of(number);
-    let mut fields =
-        common(chats, data, &id, number, channel.as_deref(), at.unwrap_or(raw.received));
+    let mut fields = common(chats, data, &id, at.unwrap_or(raw.received));
+    fields.insert("channel".to_owned(), json!(channel));
+    fields.insert("channel_id".to_owned(), number.into());
     fields.extend(cards(data));
     fields.retain(|_, value| !is_empty(value));
     Ok(vec![Event {
@@ -145,14 +146,7 @@ fn id(data: &Value) -> Option<String> {
     own.or_else(|| external().map(|id| format!("external:{id}")))
 }
 
-fn common(
-    chats: &Chats,
-    data: &Value,
-    id: &str,
-    number: i64,
-    channel: Option<&str>,
-    at: Timestamp,
-) -> Map<String, Value> {
+fn common(chats: &Chats, data: &Value, id: &str, at: Timestamp) -> Map<String, Value> {
     let text = |name: &str| wire::text(data.get(name));
     let person = ["user", "bot"].iter().find_map(|who| Some((*who, data.get(*who)?.as_object()?)));
     let name = |fields: &Map<String, Value>| {
@@ -167,8 +161,6 @@ fn common(
     let fields = json!({
         "id": id,
         "external": text("external_message_id"),
-        "channel": channel,
-        "channel_id": number,
         "chat": text("external_chat_id"),
         "person": text("external_user_id"),
         "text": content(data),
