@@ -39,6 +39,8 @@ pub enum Shape {
     Named(&'static [&'static str]),
     /// `name = text, number, flag or list of texts`, under any names.
     Plain,
+    /// Tables with these keys, under any names.
+    Tables(&'static [Key]),
 }
 
 impl Key {

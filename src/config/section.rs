@@ -209,6 +209,20 @@ impl Section {
         default.to_owned()
     }
 
+    /// A table of tables with any names, each as a section of its own; [`Section::close`] takes it back.
+    pub fn tables(&mut self, key: &str) -> Vec<(String, Self)> {
+        let mut all = self.section(key);
+        let names = all.names();
+        let found = names.into_iter().map(|name| (name.clone(), all.section(&name))).collect();
+        self.problems.extend(all.into_problems());
+        found
+    }
+
+    /// Everything that is wrong with one of the [`Section::tables`] is wrong here.
+    pub fn close(&mut self, inner: Self) {
+        self.problems.extend(inner.finish());
+    }
+
     /// Adds a problem at a key (the connector knows why a value is unwise).
     pub fn problem(&mut self, key: &str, problem: Problem) {
         let path = self.path_of(key);

@@ -58,7 +58,9 @@ pub const LIST: &[(&str, Build, &[Key])] = &[
     ),
     (
         "retailcrm",
-        |name, section, shared| retailcrm::build(name, section, &shared.limits),
+        |name, section, shared| {
+            retailcrm::build(name, section, &shared.limits, &shared.files, &shared.messengers)
+        },
         retailcrm::KEYS,
     ),
 ];

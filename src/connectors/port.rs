@@ -71,9 +71,10 @@ pub trait Connector: Send + Sync {
         Ok(Page::default())
     }
 
-    /// The feed that is to be read at once when something came in at the door: what came is a wake-up
+    /// The feed that is to be read at once when this came in at the door: what came is a wake-up
     /// call, the truth is in the feed.
-    fn wakes(&self) -> Option<&'static str> {
+    fn wakes(&self, raw: &Raw) -> Option<&'static str> {
+        let _ = raw;
         None
     }
 

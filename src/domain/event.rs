@@ -63,7 +63,9 @@ impl Event {
         if self.provisional && !other.provisional {
             let old = std::mem::replace(&mut self.key, other.key.clone());
             self.provisional = false;
-            push_new(&mut self.aliases, &old);
+            if old != self.key {
+                push_new(&mut self.aliases, &old);
+            }
         } else if other.key != self.key {
             push_new(&mut self.aliases, &other.key);
         }

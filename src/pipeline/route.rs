@@ -79,12 +79,12 @@ fn judge(pipeline: &Pipeline, now: Timestamp) -> Judge {
 /// What came in at the door of some connections only tells that there is something to be read. Who
 /// routes for a connection is who reads its feeds. Also what could not be read is a call.
 fn wake(pipeline: &Pipeline, rows: &[Raw]) {
-    let called: BTreeSet<&str> =
-        rows.iter().filter(|raw| raw.channel == HOOK).map(|raw| raw.connection.as_str()).collect();
-    for name in called {
-        if let Some(feed) = pipeline.connector(name).and_then(|connector| connector.wakes()) {
-            pipeline.wake.feed(name, feed);
-        }
+    let called = rows.iter().filter(|raw| raw.channel == HOOK).filter_map(|raw| {
+        let feed = pipeline.connector(&raw.connection)?.wakes(raw)?;
+        Some((raw.connection.as_str(), feed))
+    });
+    for (name, feed) in called.collect::<BTreeSet<_>>() {
+        pipeline.wake.feed(name, feed);
     }
 }
 

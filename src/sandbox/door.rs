@@ -4,6 +4,7 @@
 use crate::sandbox::Hub;
 use crate::sandbox::answer::Answer;
 use crate::sandbox::faults::Side;
+use crate::sandbox::mg;
 use crate::sandbox::params::Params;
 use crate::sandbox::socket::{Line, Listener};
 use crate::sandbox::world::{Outcome, Request};
@@ -16,7 +17,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-const LARGEST_BODY: usize = 20 * 1024 * 1024;
+/// More than the largest file, so that who sends a larger one is told.
+const LARGEST_BODY: usize = 24 * 1024 * 1024;
 
 pub fn crm(hub: Arc<Hub>) -> Router {
     Router::new().fallback(receive_crm).with_state(hub)
@@ -47,7 +49,9 @@ async fn receive_crm(
     ConnectInfo(line): ConnectInfo<Line>,
     request: HttpRequest,
 ) -> Response {
-    receive(&hub, Side::Retailcrm, &line, request).await
+    let chats = mg::is_of(request.uri().path());
+    let side = if chats { Side::Chats } else { Side::Retailcrm };
+    receive(&hub, side, &line, request).await
 }
 
 async fn receive_calltouch(
@@ -71,13 +75,19 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
         let value = head.headers.get(name).and_then(|value| value.to_str().ok());
         value.map(str::to_owned)
     };
-    let key_name = if side == Side::Retailcrm { "x-api-key" } else { "access-token" };
+    let key_name = match side {
+        Side::Retailcrm => "x-api-key",
+        Side::Calltouch => "access-token",
+        Side::Chats => "x-transport-token",
+    };
     let request = Request {
         side,
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: Params::urlencoded(head.uri.query().unwrap_or_default().as_bytes()),
         body: Params::body(&text(header::CONTENT_TYPE), &bytes),
+        content_type: text(header::CONTENT_TYPE),
+        bytes,
         header_key: header(key_name),
         header_site: header("siteid"),
     };

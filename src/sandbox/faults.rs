@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Which of the two far sides.
+/// Which far side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     Retailcrm,
     Calltouch,
+    /// The CRM's Message Gateway.
+    Chats,
 }
 
 impl Side {
@@ -19,6 +21,7 @@ impl Side {
         match self {
             Self::Retailcrm => "retailcrm",
             Self::Calltouch => "calltouch",
+            Self::Chats => "chats",
         }
     }
 }
@@ -298,6 +301,9 @@ pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
         Fault::Denied if crm => Some(Refusal::denied().into()),
         Fault::Denied => Some(Answer::json(403, &json!({"message": "Invalid credentials"}))),
         Fault::Error429 => Some(Answer::json(429, &json!({"message": "Too many requests"}))),
+        Fault::Error400 if side == Side::Chats => {
+            Some(Answer::json(400, &json!({"errors": ["Errors in the request"]})))
+        }
         Fault::Error400 if crm => Some(Refusal::new(400, "Errors in the entity format").into()),
         Fault::Error400 => Some(violation("orders", "the body is refused")),
         Fault::Slow

@@ -5,6 +5,8 @@ use crate::sandbox::calltouch::deals::{Deal, DealWrite};
 use crate::sandbox::calltouch::lead::Lead;
 use crate::sandbox::crm::account::{Customer, Object, Order, Origin, Write};
 use crate::sandbox::digits::canonical;
+use crate::sandbox::mg::channels::Channel;
+use crate::sandbox::mg::messages::Message;
 use crate::sandbox::traffic::Counters;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -57,6 +59,15 @@ impl OrderEntry {
     }
 }
 
+/// The messages of one person in one channel, in their order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Conversation {
+    /// The name that the channel's module gave it.
+    pub channel: String,
+    pub chat: String,
+    pub messages: Vec<Message>,
+}
+
 /// Everything, at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ledger {
@@ -68,6 +79,10 @@ pub struct Ledger {
     pub deals: Vec<Deal>,
     /// Writes of deals that were refused and have no deal.
     pub refused_deals: Vec<DealWrite>,
+    /// Of the CRM's chats, in the order in which they began.
+    pub conversations: Vec<Conversation>,
+    pub channels: Vec<Channel>,
+    pub chats: Counters,
     pub retailcrm: Counters,
     pub calltouch: Counters,
     /// How often each fault struck, by `side fault`.
@@ -106,6 +121,12 @@ impl Ledger {
         let holds =
             |row: &&OrderEntry| row.custom_fields.get(field).and_then(|v| v.as_str()) == Some(lead);
         self.orders.iter().filter(holds).collect()
+    }
+
+    /// The conversation of a chat in a channel.
+    pub fn conversation(&self, channel: &str, chat: &str) -> Option<&Conversation> {
+        let mut held = self.conversations.iter();
+        held.find(|held| held.channel == channel && held.chat == chat)
     }
 
     /// The living deal with this `orderNumber`.

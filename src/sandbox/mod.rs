@@ -11,6 +11,7 @@ mod digits;
 mod door;
 pub mod faults;
 pub mod ledger;
+pub mod mg;
 pub mod params;
 mod socket;
 pub mod switches;
@@ -51,6 +52,7 @@ pub struct Options {
     /// Requests in a sliding second; none: as fast as it goes.
     pub crm_rps: Option<u32>,
     pub calltouch_rps: Option<u32>,
+    pub chat_rps: Option<u32>,
     pub seed: u64,
     /// The clock of the daemon under test.
     pub clock: Clock,
@@ -72,6 +74,7 @@ impl Default for Options {
             stores: vec![Store { code: "main".into(), name: "Main shop".into(), ordering: 10 }],
             crm_rps: Some(10),
             calltouch_rps: Some(5),
+            chat_rps: Some(100),
             seed: 0,
             clock: Clock::default(),
             hook_url: None,
@@ -224,6 +227,30 @@ impl Sandbox {
         let mut world = self.hub.world();
         world.crm_traffic.set_limit(crm_rps);
         world.calltouch_traffic.set_limit(calltouch_rps);
+    }
+
+    pub fn set_chat_limit(&self, rps: Option<u32>) {
+        self.hub.world().chat_traffic.set_limit(rps);
+    }
+
+    /// A manager writes in the CRM's chats; the id of the message.
+    pub fn write(&self, writing: mg::people::Writing) -> Result<u64, String> {
+        let written = self.hub.world().account.mg.write_as_manager(writing, self.hub.clock.now());
+        mg::hooks::pump(&self.hub);
+        written
+    }
+
+    /// A manager does something (`edit`, `delete`, `read`) with a message.
+    pub fn act(&self, message: u64, act: &str, text: Option<&str>) -> Result<(), String> {
+        let now = self.hub.clock.now();
+        let acted = self.hub.world().account.mg.act_as_manager(message, act, text, now);
+        mg::hooks::pump(&self.hub);
+        acted
+    }
+
+    /// Somebody switches a module of chats on or off; the status that the module answered.
+    pub async fn switch_module(&self, code: &str, active: bool) -> Result<u16, String> {
+        mg::hooks::switch(&self.hub, code, active, false).await
     }
 
     /// Changes how the far sides behave where that is not known for sure.

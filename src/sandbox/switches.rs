@@ -84,6 +84,14 @@ pub struct Switches {
     pub diary_lag_ms: i64,
     /// The journal of deals ends before its `dateTo`.
     pub diary_excludes_date_to: bool,
+    /// Chats are activated in the CRM.
+    pub chats: bool,
+    /// A module that is read tells the address of the gateway too.
+    pub module_tells_address: bool,
+    /// So many times a word of the gateway is sent until it is taken.
+    pub chat_tries: u32,
+    /// So many more times each word is sent, although it was taken.
+    pub chat_repeats: u32,
 }
 
 impl Default for Switches {
@@ -105,6 +113,10 @@ impl Default for Switches {
             max_search_depth: 525_600,
             diary_lag_ms: 0,
             diary_excludes_date_to: true,
+            chats: true,
+            module_tells_address: false,
+            chat_tries: 4,
+            chat_repeats: 0,
         }
     }
 }

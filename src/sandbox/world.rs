@@ -11,13 +11,15 @@ use crate::sandbox::crm::stamp::Stamp;
 use crate::sandbox::crm::{self, customer_write, fields, order_end, order_write};
 use crate::sandbox::crowd::{Crowd, Made};
 use crate::sandbox::faults::{self, Engine, Fault, Faults, Side, Strike, Target};
-use crate::sandbox::ledger::Ledger;
+use crate::sandbox::ledger::{Conversation, Ledger};
+use crate::sandbox::mg;
 use crate::sandbox::params::Params;
 use crate::sandbox::switches::TooFast;
 use crate::sandbox::traffic::{Received, Traffic};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// Code and display name of the order fields that Calltouch leads fill (F1).
@@ -39,6 +41,7 @@ pub struct World {
     pub faults: Engine,
     pub crm_traffic: Traffic,
     pub calltouch_traffic: Traffic,
+    pub chat_traffic: Traffic,
     pub hook_url: Option<String>,
 }
 
@@ -49,7 +52,10 @@ pub struct Request {
     pub path: String,
     pub query: Params,
     pub body: Params,
-    /// `X-API-KEY`, or `Access-Token` of Calltouch.
+    /// The body as it came.
+    pub bytes: axum::body::Bytes,
+    pub content_type: String,
+    /// `X-API-KEY`, `Access-Token` of Calltouch, `X-Transport-Token` of the chats.
     pub header_key: Option<String>,
     /// `SiteId` of Calltouch.
     pub header_site: Option<String>,
@@ -94,6 +100,7 @@ impl World {
             faults: Engine::new(Faults { seed: options.seed, rules: Vec::new() }),
             crm_traffic: Traffic::new(options.crm_rps),
             calltouch_traffic: Traffic::new(options.calltouch_rps),
+            chat_traffic: Traffic::new(options.chat_rps),
             hook_url: options.hook_url.clone(),
         };
         if options.calltouch_fields {
@@ -129,6 +136,7 @@ impl World {
         let path = match side {
             Side::Retailcrm => crm::template(&request.method, &request.path),
             Side::Calltouch => calltouch::template(&self.sites, &request.path),
+            Side::Chats => mg::template(&request.path),
         };
         let status = match &outcome {
             Outcome::Answer(answer) => answer.status,
@@ -175,6 +183,7 @@ impl World {
                 let incoming = crm::Incoming { method, path, query, body, header_key, now };
                 crm::answer(&mut self.account, &incoming)
             }
+            Side::Chats => self.handle_chats(request, now),
             Side::Calltouch => {
                 let faults = &mut self.faults;
                 let mut incoming = calltouch::Incoming {
@@ -193,6 +202,22 @@ impl World {
         }
     }
 
+    fn handle_chats(&mut self, request: &Request, now: Timestamp) -> Answer {
+        let url = self.account.url.clone();
+        let incoming = mg::Incoming {
+            method: &request.method,
+            path: &request.path,
+            query: &request.query,
+            json: request.body.json(),
+            bytes: &request.bytes,
+            content_type: &request.content_type,
+            token: request.header_key.as_deref(),
+            now: self.crm_time(now),
+            url: &url,
+        };
+        mg::answer(&mut self.account.mg, &incoming)
+    }
+
     fn too_fast(&self, side: Side) -> Answer {
         let switches = &self.account.switches;
         let limit = |status| Refusal::new(status, "Rate limit exceeded").into();
@@ -202,6 +227,7 @@ impl World {
             (Side::Retailcrm, TooFast::Html503) => {
                 Answer::html(503, "503 Service Temporarily Unavailable")
             }
+            (Side::Chats, _) => Answer::json(429, &json!({"errors": ["Too many requests"]})),
             (Side::Calltouch, _) => {
                 let answer = Answer::json(429, &json!({"message": "Too many requests"}));
                 match switches.calltouch_retry_after {
@@ -216,6 +242,7 @@ impl World {
         match side {
             Side::Retailcrm => &mut self.crm_traffic,
             Side::Calltouch => &mut self.calltouch_traffic,
+            Side::Chats => &mut self.chat_traffic,
         }
     }
 
@@ -321,10 +348,38 @@ impl World {
                 .iter()
                 .flat_map(|site| site.deals.refused().iter().cloned())
                 .collect(),
+            conversations: if wanted("conversations") { self.conversations() } else { Vec::new() },
+            channels: if wanted("channels") { account.mg.channels.clone() } else { Vec::new() },
+            chats: self.chat_traffic.counters(),
             retailcrm: self.crm_traffic.counters(),
             calltouch: self.calltouch_traffic.counters(),
             faults: self.faults.struck().clone(),
         }
+    }
+}
+
+impl World {
+    fn conversations(&self) -> Vec<Conversation> {
+        let mg = &self.account.mg;
+        let mut places: HashMap<(u64, &str), usize> = HashMap::new();
+        let mut found: Vec<Conversation> = Vec::new();
+        for message in &mg.messages {
+            let next = found.len();
+            let place = *places.entry((message.channel, &message.chat)).or_insert(next);
+            if place == next {
+                let mut channels = mg.channels.iter();
+                let channel = channels.find(|channel| channel.id == message.channel);
+                found.push(Conversation {
+                    channel: channel.map(|held| held.external_id.clone()).unwrap_or_default(),
+                    chat: message.chat.clone(),
+                    messages: Vec::new(),
+                });
+            }
+            if let Some(conversation) = found.get_mut(place) {
+                conversation.messages.push(message.clone());
+            }
+        }
+        found
     }
 }
 

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod calltouch;
+mod chats;
 mod control;
 mod crm;
 mod deals;

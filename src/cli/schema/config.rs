@@ -92,6 +92,12 @@ fn property(key: &Key) -> Value {
         Shape::Choice(words) => json!({ "type": "string", "enum": words }),
         Shape::Named(names) => named(key.about, names),
         Shape::Plain => json!({ "type": "object", "additionalProperties": plain() }),
+        Shape::Tables(keys) => {
+            let mut table = fixed(key.about, keys);
+            let must = keys.iter().filter(|key| key.must).map(|key| key.name);
+            table["required"] = must.collect::<Vec<_>>().into();
+            json!({ "type": "object", "additionalProperties": table })
+        }
     };
     let secret = matches!(key.shape, Shape::Secret);
     let way = if secret { ". Write env:NAME, file:PATH or the secret itself" } else { "" };

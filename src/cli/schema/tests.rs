@@ -24,6 +24,14 @@ poll_every = "1m"
 requests_per_second = 9.5
 external_ids = true
 phone_spellings = ["{national}"]
+hook_secret = "0123456789abcdef-hook"
+chats = true
+public = "https://leadlink.example.com"
+[connections.shop.channels.bot-1]
+site = "main"
+name = "Our bot"
+type = "telegram"
+order_method = "messenger"
 [connections.calls]
 connector = "calltouch"
 site_id = 4242
@@ -176,6 +184,7 @@ fn the_config_has_the_keys_that_its_readers_ask_for() {
     config_problems(CONFIG);
     let mut read = normalized(&[
         ("connections.shop", "connections.*"),
+        ("channels.bot-1", "channels.*"),
         ("connections.calls", "connections.*"),
         ("flows.f", "flows.*"),
     ]);
@@ -270,6 +279,11 @@ fn what_the_readers_refuse_of_a_config_the_schema_refuses() {
         ("requests_per_second = 9.5", "requests_per_second = 0"),
         ("external_ids = true", "external_ids = \"yes\""),
         ("phone_spellings = [\"{national}\"]", "phone_spellings = [1]"),
+        ("site = \"main\"\n", ""),
+        ("name = \"Our bot\"\n", ""),
+        ("type = \"telegram\"", "kind = \"telegram\""),
+        ("type = \"telegram\"", "type = \"pigeon\""),
+        ("chats = true", "chats = 1"),
         ("site_id = 4242", "site_id = \"4242\""),
         ("site_id = 4242", "site_id = 0"),
         ("site_id = 4242\n", ""),

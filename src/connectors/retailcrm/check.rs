@@ -2,6 +2,7 @@
 //! reports all that is wrong at once.
 
 use super::Account;
+use super::chats;
 use super::client::Stop;
 use super::fields;
 use super::references::{References, sites_seen};
@@ -29,6 +30,9 @@ pub async fn check(account: &Account) -> Vec<Problem> {
     };
     problems.extend(scopes(&rights));
     problems.extend(stores(account, &rights));
+    if let Some(chats) = &account.chats {
+        problems.extend(chats::check(chats, &rights).await);
+    }
     match References::load(&account.client, &account.config).await {
         Ok(references) => {
             problems.extend(codes(account, &references));

@@ -263,7 +263,7 @@ pub fn told(refusal: &Refusal) -> String {
 }
 
 /// Cut to 120 characters, with long numbers and e-mails blotted out.
-fn masked(text: &str) -> String {
+pub(super) fn masked(text: &str) -> String {
     let words = text.split_inclusive(char::is_whitespace).map(|word| {
         let digits = word.chars().filter(char::is_ascii_digit).count();
         if digits < 6 && !word.contains('@') {

@@ -1,6 +1,7 @@
 //! `[connections.NAME]` with `connector = "retailcrm"`. Invariant: what is not confirmed about the
 //! CRM is a setting here; the secrets are in no `Debug`.
 
+use super::chats;
 use crate::config::Section;
 use crate::connectors::http;
 use crate::diagnosis::Problem;
@@ -41,6 +42,8 @@ pub struct Config {
     pub poll_every: Duration,
     /// Zone of the account; `None`: the CRM's settings say it.
     pub timezone: Option<TimeZone>,
+    /// `None`: no messenger is attached.
+    pub chats: Option<chats::config::Chats>,
 }
 
 impl Config {
@@ -55,6 +58,7 @@ impl Config {
             warn_short(section, "hook_secret", secret);
         }
         let rate = rate(section);
+        let chats = chats::config::read(name, section, hook_secret.as_ref());
         let config = Self {
             name: name.to_owned(),
             url: url.clone().unwrap_or_default(),
@@ -71,6 +75,7 @@ impl Config {
             requests_per_second: rate.unwrap_or(DOCUMENTED_RATE),
             hook_secret,
             api_key,
+            chats,
         };
         let sound = url.is_some() && rate.is_some() && !config.api_key.expose_secret().is_empty();
         sound.then_some(config)

@@ -1,6 +1,7 @@
 //! The keys of `[connections.NAME]` with `connector = "retailcrm"`, for the schema. Invariant: those
 //! that `config` reads, no more and no less.
 
+use super::chats::config::CHANNEL_KEYS;
 use crate::config::keys::{Key, Shape};
 
 pub const KEYS: &[Key] = &[
@@ -69,5 +70,31 @@ pub const KEYS: &[Key] = &[
         "timezone",
         Shape::Text,
         "The zone of the account's times, like Europe/Moscow; by default what the account's settings say",
+    ),
+    Key::may(
+        "chats",
+        Shape::Flag,
+        "Messengers are attached to the CRM's chats; by default where there are channels",
+    ),
+    Key::may(
+        "public",
+        Shape::Text,
+        "Where the CRM reaches our hooks, for chats: https://leadlink.example.com",
+    ),
+    Key::may(
+        "module",
+        Shape::Text,
+        "The code of our integration module in the CRM; by default `leadlink-<name of the table>`",
+    ),
+    Key::may(
+        "chat_requests_per_second",
+        Shape::Rate,
+        "The CRM's chats allow 100 requests per second, beside those of the API",
+    )
+    .by_default("100"),
+    Key::may(
+        "channels",
+        Shape::Tables(CHANNEL_KEYS),
+        "One table for each messenger of the chats, named after the messenger's connection",
     ),
 ];

@@ -6,6 +6,7 @@
 mod act;
 mod ask;
 mod change;
+mod chats;
 mod check;
 mod client;
 mod config;
@@ -27,7 +28,9 @@ mod wire;
 pub use keys::KEYS;
 
 use super::coalesce::Coalescer;
+use super::files::{FileRef, Files, NoFile};
 use super::http;
+use super::messengers::Messengers;
 use super::port::{
     Completion, Connector, Feed, Glance, ListOffer, ListedPage, Listing, Page, Poll, Preview,
     Sight, Unreadable,
@@ -36,6 +39,7 @@ use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
 use async_trait::async_trait;
+use chats::Chats;
 use client::{Client, Stop};
 use config::Config;
 use jiff::Timestamp;
@@ -44,6 +48,7 @@ use jiff::tz::TimeZone;
 use references::{Cache, References};
 use request::Defaults;
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +60,11 @@ pub fn build(
     name: &str,
     section: &mut Section,
     limits: &http::Limits,
+    files: &Files,
+    messengers: &Messengers,
 ) -> Option<Arc<dyn Connector>> {
     let config = Config::read(name, section)?;
-    match Account::new(config, limits) {
+    match Account::new(config, limits, files, messengers) {
         Ok(account) => Some(Arc::new(account)),
         Err(why) => {
             section.problem("url", Problem::error(why));
@@ -83,13 +90,33 @@ struct Account {
     pages: pages::Pages,
     joined: Joined,
     joined_behind: Joined,
+    chats: Option<Chats>,
 }
 
 impl Account {
-    fn new(config: Config, limits: &http::Limits) -> Result<Self, String> {
+    fn new(
+        mut config: Config,
+        limits: &http::Limits,
+        files: &Files,
+        messengers: &Messengers,
+    ) -> Result<Self, String> {
         let http = http::Client::new(config.options(), limits)?;
         let client = Client::new(http, config.api_key.clone());
+        let chats = config.chats.take().map(|settings| {
+            let around = chats::Around {
+                connection: &config.name,
+                url: &config.url,
+                secret: config.hook_secret.clone().unwrap_or_default(),
+                crm: client.clone(),
+                limits,
+                files: files.clone(),
+                messengers: messengers.clone(),
+                timeout: config.timeout,
+            };
+            Chats::new(settings, around)
+        });
         Ok(Self {
+            chats,
             config,
             client,
             cache: Cache::new(),
@@ -131,6 +158,23 @@ impl Account {
         self.cache.group_of(&self.client, &self.config, status, now).await
     }
 
+    /// The chats, if this stood at the door and is theirs.
+    fn chats_of(&self, body: &[u8]) -> Option<&Chats> {
+        self.chats.as_ref().filter(|_| chats::is_ours(body))
+    }
+
+    /// The chats, if this effect is theirs.
+    fn chats_for(&self, effect: &Effect) -> Result<Option<&Chats>, String> {
+        match (effect.operation.starts_with("message."), &self.chats) {
+            (false, _) => Ok(None),
+            (true, Some(chats)) => Ok(Some(chats)),
+            (true, None) => Err(format!(
+                "{} has no chats: write [connections.{}.channels.MESSENGER]",
+                self.config.name, self.config.name
+            )),
+        }
+    }
+
     /// An outcome whose text does not repeat the key.
     fn cleaned(&self, outcome: Outcome) -> Outcome {
         match outcome {
@@ -155,11 +199,32 @@ impl Connector for Account {
     }
 
     fn dedupe_key(&self, _content_type: &str, body: &[u8], received: Timestamp) -> String {
-        trigger::dedupe_key(body, received)
+        match self.chats_of(body) {
+            Some(_) => chats::dedupe_key(body, received),
+            None => trigger::dedupe_key(body, received),
+        }
     }
 
     fn parse(&self, raw: &Raw) -> Result<Vec<Event>, Unreadable> {
-        change::read(raw)
+        match self.chats_of(&raw.body).filter(|_| raw.channel == "hook") {
+            Some(chats) => chats::read(chats, raw),
+            None => change::read(raw),
+        }
+    }
+
+    fn vouched(&self, _headers: &[(String, String)], body: &[u8]) -> bool {
+        self.chats_of(body).is_none_or(|chats| chats::vouched(chats, body))
+    }
+
+    fn reply(&self, _content_type: &str, body: &[u8]) -> Option<Value> {
+        self.chats_of(body).and_then(|_| chats::reply(body))
+    }
+
+    async fn open(&self, file: &FileRef) -> Result<http::FileStream, NoFile> {
+        match &self.chats {
+            Some(chats) => chats.open(file).await,
+            None => Err(NoFile::Never("it has no chats".to_owned())),
+        }
     }
 
     fn feeds(&self) -> Vec<Feed> {
@@ -167,11 +232,15 @@ impl Connector for Account {
     }
 
     async fn poll(&self, poll: &Poll<'_>) -> Result<Page, Delay> {
+        if let Some(chats) = &self.chats {
+            chats.warm().await;
+        }
         history::poll(self, poll).await
     }
 
-    fn wakes(&self) -> Option<&'static str> {
-        Some(history::ORDERS)
+    fn wakes(&self, raw: &Raw) -> Option<&'static str> {
+        // What managers write is no change of an order.
+        self.chats_of(&raw.body).is_none().then_some(history::ORDERS)
     }
 
     async fn listed(
@@ -193,10 +262,18 @@ impl Connector for Account {
     }
 
     async fn complete(&self, event: &Event, now: Timestamp) -> Result<Completion, Delay> {
-        trigger::complete(self, event, now).await
+        match &self.chats {
+            Some(chats) if event.kind.starts_with("message.") => chats.complete(event).await,
+            _ => trigger::complete(self, event, now).await,
+        }
     }
 
     async fn ask(&self, query: &Query, now: Timestamp) -> Answer {
+        if query.name == chats::offer::CHANNEL.name {
+            let name = query.input.get("id").and_then(Value::as_str).unwrap_or_default();
+            let chats = self.chats.as_ref();
+            return Answer::Known(chats.map(|chats| chats.channel(name)).unwrap_or_default());
+        }
         match ask::ask(self, query, now).await {
             Ok(fact) => Answer::Known(fact),
             Err(Stop::Later(delay)) => Answer::Later(delay),
@@ -206,7 +283,11 @@ impl Connector for Account {
     }
 
     async fn perform(&self, effect: &Effect, now: Timestamp) -> Outcome {
-        let outcome = act::perform(self, effect, now).await;
+        let outcome = match self.chats_for(effect) {
+            Ok(Some(chats)) => return self.cleaned(chats.perform(effect).await),
+            Ok(None) => act::perform(self, effect, now).await,
+            Err(why) => Outcome::Refused(why),
+        };
         if let Some(id) = wire::number(effect.input.get("order")) {
             self.pages.forget(id);
         }
@@ -214,6 +295,10 @@ impl Connector for Account {
     }
 
     async fn look(&self, effect: &Effect, since: Timestamp, now: Timestamp) -> Look {
+        // The gateway itself refuses a second one: the repeat is the look.
+        if effect.operation.starts_with("message.") {
+            return Look::Absent;
+        }
         look::look(self, effect, since, now).await
     }
 
@@ -223,11 +308,15 @@ impl Connector for Account {
             "order.create" => self.config.external_ids,
             // The same values once more change nothing.
             "order.edit" => true,
-            _ => false,
+            // The gateway refuses a second message with our id (5.4).
+            other => other.starts_with("message."),
         }
     }
 
     fn preview(&self, effect: &Effect) -> Preview {
+        if effect.operation.starts_with("message.") {
+            return chats::preview(self.chats.as_ref(), effect);
+        }
         let held = self.cache.held();
         let defaults = held.map_or_else(Defaults::unread, |held| Defaults::of(&held));
         match request::build(effect, &self.config, &defaults) {
@@ -254,7 +343,11 @@ impl Connector for Account {
     }
 
     async fn setup(&self) -> Result<Vec<String>, Delay> {
-        fields::set_up(&self.client).await
+        let mut lines = fields::set_up(&self.client).await?;
+        if let Some(chats) = &self.chats {
+            lines.extend(chats.set_up().await?);
+        }
+        Ok(lines)
     }
 
     fn lists(&self) -> &'static [ListOffer] {
@@ -270,7 +363,8 @@ impl Connector for Account {
     }
 
     fn pace(&self) -> f64 {
-        self.config.requests_per_second
+        let chats = self.chats.as_ref().map_or(0.0, |chats| chats.config.requests_per_second);
+        self.config.requests_per_second + chats
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a RetailCRM account offers to flows. Invariant: the shapes here are those that `ask` and
 //! `act` give out; a test of theirs compares them.
 
+use super::chats::offer as chats;
 use crate::domain::{
     EventOffer, FateOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat,
 };
@@ -44,9 +45,25 @@ const PERSON: Kind = Kind::Record(&[
 pub static OFFER: Offer = Offer {
     connector: "retailcrm",
     messenger: None,
-    events: &[ORDER_CHANGES],
-    queries: &[CUSTOMER, ORDER],
-    operations: &[CUSTOMER_CREATE, ORDER_CREATE, ORDER_EDIT],
+    events: &[
+        ORDER_CHANGES,
+        chats::MESSAGE_SENT,
+        chats::MESSAGE_UPDATED,
+        chats::MESSAGE_REMOVED,
+        chats::MESSAGE_READ,
+        chats::MODULE_SWITCHED,
+    ],
+    queries: &[CUSTOMER, ORDER, chats::CHANNEL],
+    operations: &[
+        CUSTOMER_CREATE,
+        ORDER_CREATE,
+        ORDER_EDIT,
+        chats::POST,
+        chats::CHANGE,
+        chats::REMOVE,
+        chats::ACK,
+        chats::MARK_READ,
+    ],
 };
 
 pub const ORDER_CHANGED: &str = "order.changed";

@@ -2,6 +2,7 @@
 //! scripted far side.
 
 mod changes;
+mod conversations;
 mod double;
 mod drift;
 mod journeys;
@@ -48,7 +49,8 @@ fn account_with(url: &str, key: &str, extra: &str) -> Account {
     );
     let mut section = Section::from_toml("shop", &text);
     let config = Config::read("shop", &mut section).unwrap();
-    Account::new(config, &http::Limits::default()).unwrap()
+    Account::new(config, &http::Limits::default(), &Files::default(), &Messengers::default())
+        .unwrap()
 }
 
 #[test]
@@ -166,7 +168,9 @@ fn marked(kind: &crate::domain::Kind, mark: &str) -> Value {
 #[test]
 fn every_offered_input_is_sent_and_every_output_given() {
     let account = account("");
-    for operation in offer::OFFER.operations {
+    // What chats send is built elsewhere and tested there.
+    let all = offer::OFFER.operations.iter();
+    for operation in all.filter(|operation| !operation.name.starts_with("message.")) {
         for input in operation.input {
             let mut given: serde_json::Map<String, Value> = operation
                 .input

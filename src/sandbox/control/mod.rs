@@ -3,6 +3,7 @@
 
 mod calltouch;
 mod crm;
+mod mg;
 
 pub use calltouch::send;
 
@@ -28,7 +29,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("GET /_sandbox", "addresses, keys and this list"),
     (
         "GET /_sandbox/ledger?parts=deals,faults",
-        "customers, orders, gone_orders, leads, deals, refused_deals, retailcrm and calltouch (counters), faults (struck), duplicates; without parts all of them",
+        "customers, orders, gone_orders, leads, deals, refused_deals, conversations, channels, retailcrm, calltouch and chats (counters), faults (struck), duplicates; without parts all of them",
     ),
     ("GET /_sandbox/requests?limit=100", "counters and the last requests of both far sides"),
     ("POST /_sandbox/reset", "everything as at the start"),
@@ -37,7 +38,10 @@ pub const HELP: &[(&str, &str)] = &[
         "POST /_sandbox/faults",
         r#"{"seed": 1, "rules": [{"side": "retailcrm", "fault": "lost_answer", "next": 1, "path": "orders/create"}]}; faults: error_503 error_500 html_502 empty_500 slow (ms) lost_answer reset_before garbage down denied error_429 (retry_after) error_400 item_error (text); "orders": [orderNumbers]; "next" or "probability"; "after_commit"; "add": true keeps the rules before"#,
     ),
-    ("POST /_sandbox/limits", r#"{"crm_rps": 10, "calltouch_rps": 5}; null: no limit"#),
+    (
+        "POST /_sandbox/limits",
+        r#"{"crm_rps": 10, "calltouch_rps": 5, "chat_rps": 100}; null: no limit"#,
+    ),
     (
         "POST /_sandbox/switches",
         r#"some of: phone_match, unknown_filter, listing, search_lag_ms, history_lag_ms, clock_skew_ms, max_search_depth, diary_lag_ms, diary_excludes_date_to, …"#,
@@ -84,6 +88,18 @@ pub const HELP: &[(&str, &str)] = &[
         r#"{"people": 100000, "orders": true, "leads": true, "from": "2025-01-01T00:00:00Z", "to": "…"}: that many customers, each with an order and the lead before it"#,
     ),
     (
+        "POST /_sandbox/chats",
+        r#"a manager writes: {"channel", "chat", "person", "text", "type", "files": [{"name", "mime", "size"}], "product", "order", "quote", "bot", "buttons": [{"text", "data"}]} or a list"#,
+    ),
+    (
+        "POST /_sandbox/chats/{id}",
+        r#"{"act": "edit|delete|read", "text"}: a manager does it with a message"#,
+    ),
+    (
+        "POST /_sandbox/chats/module",
+        r#"{"code", "active", "freeze"}: switches a module of chats on or off and tells it"#,
+    ),
+    (
         "POST /_sandbox/sites",
         r#"{"site_id": 4343, "token": "…"}: one more Calltouch site; without token that of the first"#,
     ),
@@ -118,6 +134,9 @@ pub fn routes(door: Router, hub: Arc<Hub>) -> Router {
         .route("/_sandbox/history", post(crm::history))
         .route("/_sandbox/triggers", get(crm::triggers).post(crm::set_triggers))
         .route("/_sandbox/crowd", post(crm::crowd))
+        .route("/_sandbox/chats", post(mg::write))
+        .route("/_sandbox/chats/module", post(mg::switch))
+        .route("/_sandbox/chats/{id}", post(mg::act))
         .route("/_sandbox/sites", post(calltouch::sites))
         .route("/_sandbox/hook", post(calltouch::set_hook))
         .route("/_sandbox/leads", post(calltouch::leads))
@@ -193,12 +212,17 @@ struct Last {
 
 async fn requests(State(hub): Shared, Query(last): Query<Last>) -> Response {
     let world = hub.world();
-    let mut log: Vec<_> = world.crm_traffic.log().chain(world.calltouch_traffic.log()).collect();
+    let mut log: Vec<_> = world
+        .crm_traffic
+        .log()
+        .chain(world.calltouch_traffic.log())
+        .chain(world.chat_traffic.log())
+        .collect();
     log.sort_by_key(|received| received.at);
     let skipped = log.len().saturating_sub(last.limit.unwrap_or(1000));
     let body = json!({
         "retailcrm": world.crm_traffic.counters(), "calltouch": world.calltouch_traffic.counters(),
-        "log": &log[skipped..],
+        "chats": world.chat_traffic.counters(), "log": &log[skipped..],
     });
     Json(body).into_response()
 }
@@ -251,11 +275,13 @@ async fn limits(State(hub): Shared, Json(body): Json<Object>) -> Response {
         match key.as_str() {
             "crm_rps" => world.crm_traffic.set_limit(limit),
             "calltouch_rps" => world.calltouch_traffic.set_limit(limit),
-            _ => return wrong(format!("{key}: the limits are crm_rps and calltouch_rps")),
+            "chat_rps" => world.chat_traffic.set_limit(limit),
+            _ => return wrong(format!("{key}: the limits are crm_rps, calltouch_rps, chat_rps")),
         }
     }
     let (crm, calltouch) = (world.crm_traffic.limit(), world.calltouch_traffic.limit());
-    Json(json!({"crm_rps": crm, "calltouch_rps": calltouch})).into_response()
+    let chats = world.chat_traffic.limit();
+    Json(json!({"crm_rps": crm, "calltouch_rps": calltouch, "chat_rps": chats})).into_response()
 }
 
 async fn switches(State(hub): Shared, Json(body): Json<Object>) -> Response {

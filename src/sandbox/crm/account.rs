@@ -6,6 +6,7 @@ use crate::sandbox::crm::history::{Actor, Book, Change, Step, Subject};
 use crate::sandbox::crm::lists::Away;
 use crate::sandbox::crm::shelf::{Row, Shelf, exact_key};
 use crate::sandbox::crm::triggers::{Called, Firing, Trigger};
+use crate::sandbox::mg::Mg;
 use crate::sandbox::switches::Switches;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -231,6 +232,8 @@ pub struct Account {
     /// What triggers have not told yet.
     pub fired: Vec<Firing>,
     pub called: Vec<Called>,
+    /// Its chats.
+    pub mg: Mg,
     pub switches: Switches,
     pub url: String,
     pub seed: u64,
@@ -255,6 +258,7 @@ impl Account {
             triggers: Vec::new(),
             fired: Vec::new(),
             called: Vec::new(),
+            mg: Mg::default(),
             switches,
             url: String::new(),
             seed: 0,

@@ -22,6 +22,7 @@ pub mod system;
 pub mod triggers;
 
 use crate::sandbox::answer::{Answer, Refusal};
+use crate::sandbox::mg::module;
 use crate::sandbox::params::Params;
 use account::{Account, Key};
 use call::Call;
@@ -84,6 +85,8 @@ const ROUTES: &[Route] = &[
     ("GET", "/api/v5/reference/countries", "reference_read", system::countries),
     ("GET", "/api/v5/reference/stores", "reference_read", system::warehouses),
     ("GET", "/api/v5/reference/mg-channels", "reference_read", system::mg_channels),
+    ("GET", "/api/v5/integration-modules/{}", "integration_read", module::get),
+    ("POST", "/api/v5/integration-modules/{}/edit", "integration_write", module::edit),
     ("GET", "/api/v5/users", "user_read", system::users),
     ("GET", "/api/v5/users/{}", "user_read", system::user),
     ("GET", "/api/v5/custom-fields", "custom_fields_read", fields::list),
