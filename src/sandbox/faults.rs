@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Which of the two far sides.
+/// Which of the far sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     Retailcrm,
     Calltouch,
+    Chatapi,
 }
 
 impl Side {
@@ -19,6 +20,7 @@ impl Side {
         match self {
             Self::Retailcrm => "retailcrm",
             Self::Calltouch => "calltouch",
+            Self::Chatapi => "chatapi",
         }
     }
 }
@@ -288,6 +290,7 @@ pub fn fault_name(fault: Fault) -> &'static str {
 /// The answer of a fault that has one of its own.
 pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
     let crm = side == Side::Retailcrm;
+    let chatapi = side == Side::Chatapi;
     match fault {
         Fault::Error503 if crm => Some(Refusal::new(503, "Service Temporarily Unavailable").into()),
         Fault::Error503 => Some(Answer::html(503, "503 Service Temporarily Unavailable")),
@@ -296,9 +299,13 @@ pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
         Fault::Html502 => Some(Answer::html(502, "502 Bad Gateway")),
         Fault::Empty500 => Some(Answer::empty(500)),
         Fault::Denied if crm => Some(Refusal::denied().into()),
+        Fault::Denied if chatapi => Some(Answer::json(401, &json!({"error": "Wrong token"}))),
         Fault::Denied => Some(Answer::json(403, &json!({"message": "Invalid credentials"}))),
         Fault::Error429 => Some(Answer::json(429, &json!({"message": "Too many requests"}))),
         Fault::Error400 if crm => Some(Refusal::new(400, "Errors in the entity format").into()),
+        Fault::Error400 if chatapi => {
+            Some(Answer::json(400, &json!({"error": "body is required"})))
+        }
         Fault::Error400 => Some(violation("orders", "the body is refused")),
         Fault::Slow
         | Fault::LostAnswer

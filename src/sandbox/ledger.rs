@@ -3,6 +3,7 @@
 
 use crate::sandbox::calltouch::deals::{Deal, DealWrite};
 use crate::sandbox::calltouch::lead::Lead;
+use crate::sandbox::chatapi::message::Message;
 use crate::sandbox::crm::account::{Customer, Object, Order, Origin, Write};
 use crate::sandbox::digits::canonical;
 use crate::sandbox::traffic::Counters;
@@ -68,8 +69,11 @@ pub struct Ledger {
     pub deals: Vec<Deal>,
     /// Writes of deals that were refused and have no deal.
     pub refused_deals: Vec<DealWrite>,
+    /// What was written on WhatsApp, by people and by us; what stands in the queue is not.
+    pub whatsapp: Vec<Message>,
     pub retailcrm: Counters,
     pub calltouch: Counters,
+    pub chatapi: Counters,
     /// How often each fault struck, by `side fault`.
     pub faults: BTreeMap<String, u64>,
 }
@@ -106,6 +110,11 @@ impl Ledger {
         let holds =
             |row: &&OrderEntry| row.custom_fields.get(field).and_then(|v| v.as_str()) == Some(lead);
         self.orders.iter().filter(holds).collect()
+    }
+
+    /// What we sent to people through ChatAPI.
+    pub fn whatsapp_sent(&self) -> impl Iterator<Item = &Message> {
+        self.whatsapp.iter().filter(|message| message.by_api)
     }
 
     /// The living deal with this `orderNumber`.

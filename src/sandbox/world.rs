@@ -1,10 +1,11 @@
-//! Both far sides at one moment. Invariant: whatever one request changes it changes under one
+//! All far sides at one moment. Invariant: whatever one request changes it changes under one
 //! lock, before its answer exists; a lost answer is therefore always a done work.
 
 use crate::sandbox::Options;
 use crate::sandbox::answer::{Answer, Refusal};
 use crate::sandbox::calltouch::lead::LeadSpec;
 use crate::sandbox::calltouch::{self, Site, orders};
+use crate::sandbox::chatapi::{self, Gateway};
 use crate::sandbox::crm::account::{Account, Key, Object, text_of};
 use crate::sandbox::crm::history::Actor;
 use crate::sandbox::crm::stamp::Stamp;
@@ -36,9 +37,11 @@ const ORDER_FIELDS: &[(&str, &str)] = &[
 pub struct World {
     pub account: Account,
     pub sites: Vec<Site>,
+    pub gateway: Gateway,
     pub faults: Engine,
     pub crm_traffic: Traffic,
     pub calltouch_traffic: Traffic,
+    pub chatapi_traffic: Traffic,
     pub hook_url: Option<String>,
 }
 
@@ -73,7 +76,8 @@ pub fn powerless_key(options: &Options) -> String {
 }
 
 impl World {
-    pub fn new(options: &Options, zone: &TimeZone, url: &str) -> Self {
+    /// `urls`: of the CRM and of ChatAPI.
+    pub fn new(options: &Options, zone: &TimeZone, [url, chatapi_url]: &[String; 2]) -> Self {
         let mut account = Account::new(
             zone.clone(),
             options.stores.clone(),
@@ -86,14 +90,16 @@ impl World {
             key(site_key(options), None, Some(vec![account.first_store()])),
             key(powerless_key(options), Some(Vec::new()), None),
         ];
-        account.url = url.to_owned();
+        account.url.clone_from(url);
         account.seed = options.seed;
         let mut world = Self {
             account,
             sites: vec![Site::new(options.site_id, options.token.clone(), zone.clone(), 0)],
+            gateway: Gateway::new(&options.chatapi_instance, &options.chatapi_token, chatapi_url),
             faults: Engine::new(Faults { seed: options.seed, rules: Vec::new() }),
             crm_traffic: Traffic::new(options.crm_rps),
             calltouch_traffic: Traffic::new(options.calltouch_rps),
+            chatapi_traffic: Traffic::new(options.chatapi_rps),
             hook_url: options.hook_url.clone(),
         };
         if options.calltouch_fields {
@@ -129,6 +135,7 @@ impl World {
         let path = match side {
             Side::Retailcrm => crm::template(&request.method, &request.path),
             Side::Calltouch => calltouch::template(&self.sites, &request.path),
+            Side::Chatapi => chatapi::template(&request.path),
         };
         let status = match &outcome {
             Outcome::Answer(answer) => answer.status,
@@ -190,6 +197,10 @@ impl World {
                 };
                 calltouch::answer(&mut self.sites, &mut incoming)
             }
+            Side::Chatapi => {
+                let incoming = chatapi::Incoming { method, path, query, body, now };
+                chatapi::answer(&mut self.gateway, &incoming)
+            }
         }
     }
 
@@ -202,6 +213,7 @@ impl World {
             (Side::Retailcrm, TooFast::Html503) => {
                 Answer::html(503, "503 Service Temporarily Unavailable")
             }
+            (Side::Chatapi, _) => Answer::json(429, &json!({"error": "Too many requests"})),
             (Side::Calltouch, _) => {
                 let answer = Answer::json(429, &json!({"message": "Too many requests"}));
                 match switches.calltouch_retry_after {
@@ -216,6 +228,7 @@ impl World {
         match side {
             Side::Retailcrm => &mut self.crm_traffic,
             Side::Calltouch => &mut self.calltouch_traffic,
+            Side::Chatapi => &mut self.chatapi_traffic,
         }
     }
 
@@ -322,7 +335,9 @@ impl World {
                 .flat_map(|site| site.deals.refused().iter().cloned())
                 .collect(),
             retailcrm: self.crm_traffic.counters(),
+            whatsapp: if wanted("whatsapp") { self.gateway.messages.clone() } else { Vec::new() },
             calltouch: self.calltouch_traffic.counters(),
+            chatapi: self.chatapi_traffic.counters(),
             faults: self.faults.struck().clone(),
         }
     }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod calltouch;
+mod chatapi;
 mod control;
 mod crm;
 mod deals;
