@@ -194,7 +194,8 @@ impl Sandbox {
         let crm = TcpListener::bind(address).await?;
         let next = |place: u16| {
             let mut next = address;
-            let port = if address.port() == 0 { Some(0) } else { address.port().checked_add(place) };
+            let port =
+                if address.port() == 0 { Some(0) } else { address.port().checked_add(place) };
             next.set_port(port.ok_or_else(|| wrong(format!("{address}: no port above")))?);
             Ok::<_, io::Error>(next)
         };

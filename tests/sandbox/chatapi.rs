@@ -60,7 +60,12 @@ async fn hooks(kept: &Mutex<Vec<Value>>, count: usize) -> Vec<Value> {
 }
 
 fn written(from: &str, text: &str) -> MessageSpec {
-    MessageSpec { from: from.into(), text: text.into(), name: "Анна".into(), ..MessageSpec::default() }
+    MessageSpec {
+        from: from.into(),
+        text: text.into(),
+        name: "Анна".into(),
+        ..MessageSpec::default()
+    }
 }
 
 #[tokio::test]
@@ -90,7 +95,12 @@ async fn what_people_write_is_a_hook_and_a_list_by_number() {
     let set = crm.told("settings", settings).await;
     assert!(set["update"]["webhookUrl"].is_string() && set["update"]["nonsense"].is_null());
     let group = Some("79990000009-1500000000@g.us".to_owned());
-    let file = FileSpec { name: "a.jpg".into(), mime: "image/jpeg".into(), text: "bytes".into(), size: None };
+    let file = FileSpec {
+        name: "a.jpg".into(),
+        mime: "image/jpeg".into(),
+        text: "bytes".into(),
+        size: None,
+    };
     let ids = crm
         .sandbox
         .write(&Writing {
@@ -124,7 +134,10 @@ async fn what_people_write_is_a_hook_and_a_list_by_number() {
     assert_eq!(list["lastMessageNumber"], 4);
     let url = format!("{}&lastMessageNumber=2&limit=1", crm.gateway("messages"));
     let (_, page) = answer(crm.client.get(url)).await;
-    assert_eq!((&page["messages"][0]["messageNumber"], &page["lastMessageNumber"]), (&json!(3), &json!(3)));
+    assert_eq!(
+        (&page["messages"][0]["messageNumber"], &page["lastMessageNumber"]),
+        (&json!(3), &json!(3))
+    );
 }
 
 #[tokio::test]
@@ -143,7 +156,10 @@ async fn ours_come_back_and_their_acks_as_asked() {
     let sent = send("79990000001").await;
     let held = hooks(&kept, 3).await;
     assert_eq!(held[0]["messages"][0]["id"], sent["id"]);
-    assert_eq!((&held[1]["ack"][0]["status"], &held[2]["ack"][0]["status"]), (&json!("viewed"), &json!("delivered")));
+    assert_eq!(
+        (&held[1]["ack"][0]["status"], &held[2]["ack"][0]["status"]),
+        (&json!("viewed"), &json!("delivered"))
+    );
     assert_eq!(held[1]["ack"][0]["id"], sent["id"]);
     // A banned phone gets no ack, and nobody is told.
     send("79990000002").await;

@@ -2,7 +2,9 @@
 //! a text.
 
 use super::judge::readable;
-use crate::connectors::http::{Body, Client, FileStream, Failure, Method, Request, Response, Upload};
+use crate::connectors::http::{
+    Body, Client, Failure, FileStream, Method, Request, Response, Upload,
+};
 use crate::domain::Delay;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;

@@ -71,7 +71,12 @@ pub async fn set_up(own: &ChatApi) -> Result<Vec<String>, Delay> {
     if own.profile == Profile::ChatApi {
         let settings = settings(&url);
         own.api.set("/settings", settings.clone()).await?;
-        let names: Vec<&str> = settings.as_object().into_iter().flat_map(|held| held.keys()).map(String::as_str).collect();
+        let names: Vec<&str> = settings
+            .as_object()
+            .into_iter()
+            .flat_map(|held| held.keys())
+            .map(String::as_str)
+            .collect();
         done.push(format!("settings: {}", names.join(", ")));
     }
     Ok(done)

@@ -24,18 +24,40 @@ pub enum Judged {
 
 /// The codes of a refusal, and by which words they are known (messengers.md §6.3).
 const CODES: [(&str, &[&str]); 4] = [
-    ("reply_timed_out", &["24 hour", "24h", "24-hour", "131047", "re-engagement", "window", "reengagement"]),
+    (
+        "reply_timed_out",
+        &["24 hour", "24h", "24-hour", "131047", "re-engagement", "window", "reengagement"],
+    ),
     ("spam_suspicion", &["spam", "131048", "131056", "rate limit hit", "too many messages"]),
     (
         "customer_not_exists",
         &[
-            "not exist", "doesn't exist", "no account", "noaccount", "not registered", "not on whatsapp",
-            "not a whatsapp", "no whatsapp", "not a valid whatsapp", "invalid phone", "wrong phone",
-            "phone is invalid", "phone is incorrect", "wrong chatid", "invalid chatid", "chat not found",
-            "131026", "recipient", "blocked you", "wrong number",
+            "not exist",
+            "doesn't exist",
+            "no account",
+            "noaccount",
+            "not registered",
+            "not on whatsapp",
+            "not a whatsapp",
+            "no whatsapp",
+            "not a valid whatsapp",
+            "invalid phone",
+            "wrong phone",
+            "phone is invalid",
+            "phone is incorrect",
+            "wrong chatid",
+            "invalid chatid",
+            "chat not found",
+            "131026",
+            "recipient",
+            "blocked you",
+            "wrong number",
         ],
     ),
-    ("access_restricted", &["banned", "131031", "restricted", "forbidden", "not allowed", "permission"]),
+    (
+        "access_restricted",
+        &["banned", "131031", "restricted", "forbidden", "not allowed", "permission"],
+    ),
 ];
 
 /// Words by which a refusal blames the account.
@@ -139,7 +161,9 @@ fn spoken(body: &Value, token: &str) -> Judged {
     if denies {
         return blamed(&said(body).unwrap_or_default(), token);
     }
-    Judged::Unknown(Delay::connection("the gateway's answer does not say whether it took the message"))
+    Judged::Unknown(Delay::connection(
+        "the gateway's answer does not say whether it took the message",
+    ))
 }
 
 /// Whom a refusal blames: the account, the gateway's state, or the message.
@@ -152,7 +176,10 @@ fn blamed(said: &str, token: &str) -> Judged {
         return Judged::Later(Delay::access(format!("the gateway refuses: {}", line(&said))));
     }
     if has(&NOT_READY) && !of_message {
-        return Judged::Later(Delay::connection(format!("the gateway is not ready: {}", line(&said))));
+        return Judged::Later(Delay::connection(format!(
+            "the gateway is not ready: {}",
+            line(&said)
+        )));
     }
     Judged::Refused(refusal(&said))
 }
@@ -225,8 +252,20 @@ mod tests {
     #[case(200, JSON, None, r#"{"sent":true,"message":"Sent"}"#, "sent")]
     #[case(200, JSON, None, r#"{"sent":false,"message":"Account is not authorized"}"#, "access")]
     #[case(200, JSON, None, r#"{"sent":false,"message":"instance is loading"}"#, "connection")]
-    #[case(200, JSON, None, r#"{"sent":false,"message":"phone does not exist"}"#, "customer_not_exists")]
-    #[case(200, JSON, None, r#"{"sent":false,"message":"131047 Re-engagement message"}"#, "reply_timed_out")]
+    #[case(
+        200,
+        JSON,
+        None,
+        r#"{"sent":false,"message":"phone does not exist"}"#,
+        "customer_not_exists"
+    )]
+    #[case(
+        200,
+        JSON,
+        None,
+        r#"{"sent":false,"message":"131047 Re-engagement message"}"#,
+        "reply_timed_out"
+    )]
     #[case(200, JSON, None, r#"{"sent":false,"message":"spam rate limit hit"}"#, "spam_suspicion")]
     #[case(200, JSON, None, r#"{"sent":false,"message":"you are banned"}"#, "access_restricted")]
     #[case(200, JSON, None, r#"{"sent":false}"#, "general")]

@@ -4,8 +4,8 @@
 use super::offer;
 use super::wire::{digits, flag, integer, is_group, text};
 use crate::connectors::files::FileRef;
-use crate::domain::event::is_empty;
 use crate::domain::Event;
+use crate::domain::event::is_empty;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};

@@ -248,8 +248,7 @@ const REPLY_TO: Input = may("reply_to", Kind::Text, "Id of the message that it a
 const MARK: Input = may("mark", Kind::Text, "What it is for: of two with one mark one is sent");
 const ORIGIN: Input = may("origin", Kind::Text, "The CRM's id of the message");
 const ORIGIN_CHANNEL: Input = may("origin_channel", Kind::Text, "The CRM's channel of it");
-const MESSAGE_ID: Input =
-    input("id", Kind::Text, Need::Must, "The gateway's id of the message");
+const MESSAGE_ID: Input = input("id", Kind::Text, Need::Must, "The gateway's id of the message");
 
 const ID: Field = field("id", Kind::Text, "The gateway's id of the message");
 const CHAT: Field = field("chat", Kind::Text, "The gateway's id of the chat");
@@ -264,11 +263,7 @@ const RECEIVED_FIELDS: &[Field] = &[
     field("name", Kind::Text, "What the person is called there"),
     field("username", Kind::Text, "Always empty here"),
     field("text", Kind::Text, "The text; of a file its caption"),
-    field(
-        "type",
-        Kind::Text,
-        "text, image, file, audio, video, location, contact or other",
-    ),
+    field("type", Kind::Text, "text, image, file, audio, video, location, contact or other"),
     field("files", Kind::List(&FILE), "The files"),
     field("reply_to", Kind::Text, "Id of the message that it answers"),
     field("group", Kind::Flag, "The chat is a group"),

@@ -1,10 +1,10 @@
 //! The list of messages, by number: what no hook brought. Invariant: the cursor never goes back, but
 //! where the gateway began to count anew.
 
+use super::ChatApi;
 use super::hook::MESSAGES;
 use super::message;
 use super::wire::{integer, list};
-use super::ChatApi;
 use crate::connectors::port::{Page, Poll};
 use crate::domain::{Delay, Raw};
 use jiff::Timestamp;
@@ -46,7 +46,8 @@ async fn first(own: &ChatApi, poll: &Poll<'_>) -> Result<Page, Delay> {
     let query = [("last", "true".to_owned()), ("limit", LIMIT.to_string())];
     let body = own.api.get("/messages", &query).await?;
     let of_our_time = |told: &&Value| message::sent(told).is_none_or(|at| at >= poll.first_start);
-    let messages: Vec<Value> = list(&body, "messages").iter().filter(of_our_time).cloned().collect();
+    let messages: Vec<Value> =
+        list(&body, "messages").iter().filter(of_our_time).cloned().collect();
     Ok(Page {
         rows: rows(own, &messages, poll.now),
         cursor: Some(json!({ "number": newest(&body).unwrap_or(0) })),
@@ -57,7 +58,8 @@ async fn first(own: &ChatApi, poll: &Poll<'_>) -> Result<Page, Delay> {
 
 /// The number after which the next page begins.
 fn newest(body: &Value) -> Option<i64> {
-    let told = list(body, "messages").iter().filter_map(|told| integer(told, "messageNumber")).max();
+    let told =
+        list(body, "messages").iter().filter_map(|told| integer(told, "messageNumber")).max();
     told.max(integer(body, "lastMessageNumber"))
 }
 

@@ -115,7 +115,8 @@ fn file_name(file: Option<&Value>) -> String {
 pub fn preview(effect: &Effect) -> Preview {
     let (path, fields) = match build(effect) {
         Ok(built) => {
-            let told = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let told =
+                |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let fields = built.fields.into_iter().map(|(name, value)| (name, told(value)));
             (built.path.to_owned(), fields.collect())
         }
@@ -147,11 +148,7 @@ pub async fn perform(own: &ChatApi, effect: &Effect, now: Timestamp) -> Outcome 
     ended(own, effect, &answer)
 }
 
-fn ended(
-    own: &ChatApi,
-    effect: &Effect,
-    answer: &Result<Response, Failure>,
-) -> Outcome {
+fn ended(own: &ChatApi, effect: &Effect, answer: &Result<Response, Failure>) -> Outcome {
     let judged = judge(answer, own.api.token.expose_secret());
     if effect.operation == offer::DELETE {
         return deleted(effect, judged);
@@ -198,7 +195,10 @@ async fn with_file(
     if file.size.is_some_and(|size| size > LARGEST_FILE) {
         return Err(Outcome::Refused("general: the file is larger than 20 MiB".to_owned()));
     }
-    let fields = built.fields.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())));
+    let fields = built
+        .fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())));
     let answer = own.api.upload(built.path, fields.collect(), file).await;
     match answer {
         Err(Failure { sent: Sent::No, why }) if why.contains("larger than") => {

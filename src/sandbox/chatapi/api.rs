@@ -142,7 +142,9 @@ fn send(gateway: &mut Gateway, incoming: &Incoming, method: &str) -> Answer {
     let to = message.chat.clone();
     let id = gateway.enqueue(message, incoming.now);
     let waiting = gateway.queue.len();
-    ok(&json!({ "sent": true, "id": id, "message": format!("Sent to {to}"), "queueNumber": waiting }))
+    ok(
+        &json!({ "sent": true, "id": id, "message": format!("Sent to {to}"), "queueNumber": waiting }),
+    )
 }
 
 /// What `sent: false` says, if this message is refused.
@@ -169,7 +171,8 @@ fn delete(gateway: &mut Gateway, incoming: &Incoming) -> Answer {
 
 fn messages(gateway: &Gateway, incoming: &Incoming) -> Answer {
     let number = |name: &str| incoming.query.one(name).and_then(|text| text.parse::<i64>().ok());
-    let after = number("lastMessageNumber").and_then(|after| u64::try_from(after).ok()).unwrap_or(0);
+    let after =
+        number("lastMessageNumber").and_then(|after| u64::try_from(after).ok()).unwrap_or(0);
     let limit = match number("limit").and_then(|limit| usize::try_from(limit).ok()) {
         None => LIMIT,
         Some(0) => usize::MAX,

@@ -1,8 +1,8 @@
 //! The webhooks of the gateway. Invariant: what is due is taken under the lock and sent without it, in
 //! order; only an instance with `guaranteedHooks` sends one again.
 
-use super::message::Message;
 use super::Gateway;
+use super::message::Message;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -18,11 +18,13 @@ async fn page(own: &ChatApi, cursor: Option<Value>) -> Page {
 async fn a_list_is_read_by_number_to_its_end() {
     let time = now().as_second();
     let double = Double::start(move |heard| {
-        let after: i64 = heard.query.get("lastMessageNumber").map_or(0, |n| n.parse().expect("a number"));
+        let after: i64 =
+            heard.query.get("lastMessageNumber").map_or(0, |n| n.parse().expect("a number"));
         let newest = 250;
         let numbers = (after + 1)..=(after + 100).min(newest);
         let messages: Vec<Value> = numbers.map(|number| message(number, time)).collect();
-        let last = messages.last().map_or(after, |last| last["messageNumber"].as_i64().expect("one"));
+        let last =
+            messages.last().map_or(after, |last| last["messageNumber"].as_i64().expect("one"));
         (200, json!({ "messages": messages, "lastMessageNumber": last }).to_string())
     })
     .await;
@@ -77,7 +79,10 @@ async fn the_set_up_enters_our_hook_and_shows_no_secret() {
     let hook = "https://leadlink.example.test/hooks/whatsapp-main/0123456789abcdef";
     assert_eq!(double.of("webhook").last().expect("a request").json()["webhookUrl"], hook);
     let settings = double.of("settings")[0].json();
-    assert_eq!((&settings["webhookUrl"], &settings["ackNotificationsOn"]), (&json!(hook), &json!(true)));
+    assert_eq!(
+        (&settings["webhookUrl"], &settings["ackNotificationsOn"]),
+        (&json!(hook), &json!(true))
+    );
 
     let own = connection_of(&toml(&double.url).replace("public", "# public"));
     assert!(own.setup().await.is_err());

@@ -32,12 +32,8 @@ fn connection(url: &str) -> ChatApi {
 
 fn connection_of(text: &str) -> ChatApi {
     let mut section = Section::from_toml("whatsapp-main", text);
-    let own = ChatApi::build(
-        "whatsapp-main",
-        &mut section,
-        &http::Limits::default(),
-        &Files::default(),
-    );
+    let own =
+        ChatApi::build("whatsapp-main", &mut section, &http::Limits::default(), &Files::default());
     own.unwrap_or_else(|| panic!("{:?}", section.finish()))
 }
 
@@ -91,9 +87,7 @@ struct Double {
 
 impl Double {
     /// A gateway whose account is fine; what else is asked, `answers` says: status and body.
-    async fn start(
-        answers: impl Fn(&Heard) -> (u16, String) + Send + Sync + 'static,
-    ) -> Self {
+    async fn start(answers: impl Fn(&Heard) -> (u16, String) + Send + Sync + 'static) -> Self {
         use axum::http::{StatusCode, Uri, header};
         let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
         let kept = Arc::clone(&heard);

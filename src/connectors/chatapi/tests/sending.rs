@@ -12,9 +12,11 @@ fn hello() -> Effect {
 
 async fn double(answer: (u16, &str)) -> Double {
     let (status, body) = (answer.0, answer.1.to_owned());
-    Double::start(move |heard| {
-        if heard.path.ends_with("/status") { fine() } else { (status, body.clone()) }
-    })
+    Double::start(
+        move |heard| {
+            if heard.path.ends_with("/status") { fine() } else { (status, body.clone()) }
+        },
+    )
     .await
 }
 
@@ -22,7 +24,8 @@ async fn double(answer: (u16, &str)) -> Double {
 async fn a_message_is_one_request_and_its_id_the_gateway_s() {
     let double = double((200, SENT)).await;
     let own = connection(&double.url);
-    let done = json!({ "id": "true_79990000001@c.us_3EB0", "chat": "79990000001@c.us", "state": "sent" });
+    let done =
+        json!({ "id": "true_79990000001@c.us_3EB0", "chat": "79990000001@c.us", "state": "sent" });
     assert_eq!(own.perform(&hello(), now()).await, Outcome::Done(done.clone()));
     let answer = json!({
         "chat": "79990000001@c.us", "text": "Да", "reply_to": "false_79990000001@c.us_3A",
@@ -64,7 +67,8 @@ async fn a_refusal_has_its_code_and_no_phone() {
 
 #[tokio::test]
 async fn nothing_is_handed_to_an_account_that_is_logged_out() {
-    let double = Double::start(|_| (200, json!({ "accountStatus": "got qr code" }).to_string())).await;
+    let double =
+        Double::start(|_| (200, json!({ "accountStatus": "got qr code" }).to_string())).await;
     let own = connection(&double.url);
     let Outcome::Later(delay) = own.perform(&hello(), now()).await else { panic!("it waits") };
     assert_eq!(delay.whose, Whose::Access);
@@ -97,7 +101,8 @@ async fn a_lost_message_is_found_where_it_can_be_no_other() {
     let look = async |double: &Double| connection(&double.url).look(&hello(), now(), now()).await;
     let one = told("true_79990000001@c.us_1", "Здравствуйте ", 1);
     let double = found(vec![told("true_79990000001@c.us_0", "Другое", 1), one.clone()]).await;
-    let done = json!({ "id": "true_79990000001@c.us_1", "chat": "79990000001@c.us", "state": "sent" });
+    let done =
+        json!({ "id": "true_79990000001@c.us_1", "chat": "79990000001@c.us", "state": "sent" });
     assert_eq!(look(&double).await, Look::Done(done));
     let asked = &double.of("messages")[0].query;
     assert_eq!(asked["chatId"], "79990000001@c.us");
@@ -162,7 +167,8 @@ async fn a_file_goes_through_as_it_comes() {
     let done = own.perform(&send("one.pdf"), now()).await;
     assert!(matches!(done, Outcome::Done(_)), "{done:?}");
     let body = &double.of("sendFile")[0].body;
-    for part in ["the bytes of a file", "name=\"filename\"", "one.pdf", "Счёт", "79990000001@c.us"] {
+    for part in ["the bytes of a file", "name=\"filename\"", "one.pdf", "Счёт", "79990000001@c.us"]
+    {
         assert!(body.contains(part), "{part}: {body}");
     }
     let gone = own.perform(&send("gone.pdf"), now()).await;
