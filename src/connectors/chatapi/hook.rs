@@ -74,7 +74,7 @@ fn acked(ack: &Value, connection: &str, at: Timestamp) -> Option<Event> {
         "chat": text(ack, "chatId"),
         "state": state,
         "code": why.as_deref().map(super::judge::code),
-        "why": why,
+        "why": why.as_deref().map(super::judge::line),
         "at": at.to_string(),
     });
     Some(message::event(offer::DELIVERY, connection, format!("delivery:{id}:{state}"), at, fields))

@@ -4,7 +4,7 @@
 use super::ChatApi;
 use crate::connectors::files::{FileRef, NoFile};
 use crate::connectors::http::{
-    self, Body, Client, Failure, FileStream, Limits, Method, Options, Request, Response, Sent,
+    self, Body, Client, Failure, FileStream, Limits, Method, Options, Request, Response,
 };
 use crate::domain::Delay;
 use std::collections::BTreeMap;
@@ -73,9 +73,7 @@ pub async fn open(own: &ChatApi, file: &FileRef) -> Result<FileStream, NoFile> {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(response)) => Err(absent(&response)),
         Err(Failure { why, .. }) if why.contains("larger than") => Err(NoFile::Never(why)),
-        Err(failure @ Failure { sent: Sent::No | Sent::Maybe, .. }) => {
-            Err(NoFile::Later(Delay::item(format!("the file: {}", failure.why))))
-        }
+        Err(failure) => Err(NoFile::Later(Delay::item(format!("the file: {}", failure.why)))),
     }
 }
 

@@ -70,7 +70,7 @@ pub fn read(message: &Value, connection: &str, registered: Timestamp) -> Option<
         "chat": chat,
         "sender": sender,
         "phone": phone.map(|digits| format!("+{digits}")),
-        "name": name.filter(|name| digits(name).is_none()),
+        "name": name.filter(|name| !is_number(name)),
         "text": content.text,
         "type": content.kind,
         "files": content.file.map(|file| vec![FileRef { connection: connection.to_owned(), ..file }]),
@@ -112,6 +112,11 @@ pub fn pressed(message: &Value, connection: &str, registered: Timestamp) -> Opti
         "at": sent(message).unwrap_or(registered).to_string(),
     });
     Some(event(offer::PRESSED, connection, format!("button:{id}"), registered, fields))
+}
+
+/// A number in place of a name.
+fn is_number(name: &str) -> bool {
+    name.chars().all(|letter| letter.is_ascii_digit() || "+-() \u{a0}".contains(letter))
 }
 
 /// An event without its empty fields.

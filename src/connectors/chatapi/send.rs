@@ -23,9 +23,9 @@ pub struct Built {
 /// # Errors
 /// Why it is refused, with the code in front.
 pub fn build(effect: &Effect) -> Result<Built, String> {
-    let input: Map<String, Value> =
+    let input: Value =
         effect.input.iter().map(|(name, value)| (name.clone(), shown(value))).collect();
-    let text = |name: &str| wire::text(&Value::Object(input.clone()), name);
+    let text = |name: &str| wire::text(&input, name);
     let mut fields = Map::new();
     let mut put = |name: &str, value: Option<String>| {
         if let Some(value) = value {

@@ -58,8 +58,8 @@ impl Standing {
 /// # Errors
 /// Why nothing can be sent now.
 pub async fn ask(api: &Api, quietly: bool) -> Result<(), Delay> {
-    let query = if quietly { &[("no_wakeup", "true".to_owned())][..] } else { &[] };
-    judge(&api.get("/status", query).await?)
+    let query = [("no_wakeup", "true".to_owned())];
+    judge(&api.get("/status", if quietly { &query } else { &[] }).await?)
 }
 
 /// What the answer means. Words that nobody documents are no reason to stop.

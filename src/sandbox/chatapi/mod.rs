@@ -101,8 +101,8 @@ impl Gateway {
 
     /// Takes a message of ours into the queue, and sends it if it may go at once. Answers its id.
     pub fn enqueue(&mut self, mut message: Message, now: Timestamp) -> String {
-        message.id = self.next_id(true, &message.chat.clone());
-        let id = message.id.clone();
+        let id = self.next_id(true, &message.chat);
+        message.id.clone_from(&id);
         self.queue.push_back(message);
         if self.manner.send_delay_ms == 0 {
             self.release(usize::MAX, now);

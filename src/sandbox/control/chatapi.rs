@@ -32,7 +32,8 @@ pub async fn change(State(hub): Shared, Json(mut body): Json<Object>) -> Respons
         for (key, value) in body {
             merged[key] = value;
         }
-        gateway.manner = serde_json::from_value::<Manner>(merged).map_err(|e| e.to_string())?;
+        gateway.manner =
+            serde_json::from_value::<Manner>(merged).map_err(|error| error.to_string())?;
         if let Some(Value::Object(settings)) = settings {
             gateway.settings.extend(settings);
         }
