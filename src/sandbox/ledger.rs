@@ -3,7 +3,7 @@
 
 use crate::sandbox::calltouch::deals::{Deal, DealWrite};
 use crate::sandbox::calltouch::lead::Lead;
-use crate::sandbox::chatapi::message::Message;
+use crate::sandbox::chatapi::message as whatsapp;
 use crate::sandbox::crm::account::{Customer, Object, Order, Origin, Write};
 use crate::sandbox::digits::canonical;
 use crate::sandbox::traffic::Counters;
@@ -70,7 +70,7 @@ pub struct Ledger {
     /// Writes of deals that were refused and have no deal.
     pub refused_deals: Vec<DealWrite>,
     /// What was written on WhatsApp, by people and by us; what stands in the queue is not.
-    pub whatsapp: Vec<Message>,
+    pub whatsapp: Vec<whatsapp::Message>,
     pub retailcrm: Counters,
     pub calltouch: Counters,
     pub chatapi: Counters,
@@ -113,7 +113,7 @@ impl Ledger {
     }
 
     /// What we sent to people through ChatAPI.
-    pub fn whatsapp_sent(&self) -> impl Iterator<Item = &Message> {
+    pub fn whatsapp_sent(&self) -> impl Iterator<Item = &whatsapp::Message> {
         self.whatsapp.iter().filter(|message| message.by_api)
     }
 

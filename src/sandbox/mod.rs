@@ -192,22 +192,15 @@ impl Sandbox {
         }
         let zone = TimeZone::get(&options.time_zone).map_err(|error| wrong(error.to_string()))?;
         let crm = TcpListener::bind(address).await?;
-        let next = |place: u16| {
-            let mut next = address;
-            let port =
-                if address.port() == 0 { Some(0) } else { address.port().checked_add(place) };
-            next.set_port(port.ok_or_else(|| wrong(format!("{address}: no port above")))?);
-            Ok::<_, io::Error>(next)
-        };
-        let calltouch = TcpListener::bind(next(1)?).await?;
-        let chatapi = TcpListener::bind(next(2)?).await?;
+        let calltouch = TcpListener::bind(above(address, 1)?).await?;
+        let chatapi = TcpListener::bind(above(address, 2)?).await?;
         // Already installed by the binary; a test has none. Either way there is one afterwards.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let (crm_address, calltouch_address) = (crm.local_addr()?, calltouch.local_addr()?);
+        let mut world = World::new(&options, &zone, &format!("http://{crm_address}"));
         let chatapi_address = chatapi.local_addr()?;
-        let urls = [crm_address, chatapi_address].map(|address| format!("http://{address}"));
-        let world = World::new(&options, &zone, &urls);
+        world.gateway.url = format!("http://{chatapi_address}");
         let hub = Arc::new(Hub {
             world: Mutex::new(world),
             clock: options.clock.clone(),
@@ -251,7 +244,7 @@ impl Sandbox {
     }
 
     /// People write on WhatsApp; waits for the answers of the webhooks. Answers the messages' ids.
-    pub async fn write(&self, writing: &Writing) -> Vec<String> {
+    pub async fn whatsapp(&self, writing: &Writing) -> Vec<String> {
         control::write(&self.hub, writing).await.0
     }
 
@@ -375,6 +368,17 @@ impl Sandbox {
             }
         }
     }
+}
+
+/// The address with a port so far above; with port 0 any other free one.
+fn above(mut address: SocketAddr, by: u16) -> io::Result<SocketAddr> {
+    if address.port() != 0 {
+        let port = address.port().checked_add(by).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("{address}: no port above"))
+        })?;
+        address.set_port(port);
+    }
+    Ok(address)
 }
 
 impl Drop for Sandbox {

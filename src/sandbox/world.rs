@@ -76,8 +76,7 @@ pub fn powerless_key(options: &Options) -> String {
 }
 
 impl World {
-    /// `urls`: of the CRM and of ChatAPI.
-    pub fn new(options: &Options, zone: &TimeZone, [url, chatapi_url]: &[String; 2]) -> Self {
+    pub fn new(options: &Options, zone: &TimeZone, url: &str) -> Self {
         let mut account = Account::new(
             zone.clone(),
             options.stores.clone(),
@@ -90,12 +89,12 @@ impl World {
             key(site_key(options), None, Some(vec![account.first_store()])),
             key(powerless_key(options), Some(Vec::new()), None),
         ];
-        account.url.clone_from(url);
+        account.url = url.to_owned();
         account.seed = options.seed;
         let mut world = Self {
             account,
             sites: vec![Site::new(options.site_id, options.token.clone(), zone.clone(), 0)],
-            gateway: Gateway::new(&options.chatapi_instance, &options.chatapi_token, chatapi_url),
+            gateway: Gateway::new(&options.chatapi_instance, &options.chatapi_token),
             faults: Engine::new(Faults { seed: options.seed, rules: Vec::new() }),
             crm_traffic: Traffic::new(options.crm_rps),
             calltouch_traffic: Traffic::new(options.calltouch_rps),

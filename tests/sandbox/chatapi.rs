@@ -103,7 +103,7 @@ async fn what_people_write_is_a_hook_and_a_list_by_number() {
     };
     let ids = crm
         .sandbox
-        .write(&Writing {
+        .whatsapp(&Writing {
             messages: vec![
                 MessageSpec { own: true, ..written("79990000001", "ours") },
                 written("79990000001", "theirs"),

@@ -56,11 +56,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    pub fn new(instance: &str, token: &str, url: &str) -> Self {
+    pub fn new(instance: &str, token: &str) -> Self {
         Self {
             instance: instance.to_owned(),
             token: token.to_owned(),
-            url: url.to_owned(),
+            url: String::new(),
             manner: Manner::default(),
             settings: manner::settings(),
             messages: Vec::new(),

@@ -228,8 +228,10 @@ async fn requests(State(hub): Shared, Query(last): Query<Last>) -> Response {
 }
 
 async fn reset(State(hub): Shared) -> Response {
-    let urls = [hub.crm, hub.chatapi].map(|address| format!("http://{address}"));
-    *hub.world() = World::new(&hub.options, &hub.zone, &urls);
+    let url = format!("http://{}", hub.crm);
+    let mut world = World::new(&hub.options, &hub.zone, &url);
+    world.gateway.url = format!("http://{}", hub.chatapi);
+    *hub.world() = world;
     done()
 }
 
