@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Where RetailCRM's stand-in listens; Calltouch's takes the next port. Port 0: any two free ones
+    /// Where RetailCRM's stand-in listens; Calltouch's and ChatAPI's take the next ports. Port 0: any
+    /// free ones
     #[arg(long, default_value = "127.0.0.1:9090", value_name = "127.0.0.1:PORT")]
     listen: String,
     /// No rate limits
@@ -29,6 +30,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         sandbox.calltouch_url(),
         sandbox.token(),
         sandbox.site_id()
+    ));
+    out::say(&format!(
+        "ChatAPI    {}  token {}  instance {}",
+        sandbox.chatapi_url(),
+        sandbox.chatapi_token(),
+        sandbox.chatapi_instance()
     ));
     out::say(&format!("control    {}/_sandbox  (GET it for the routes)", sandbox.crm_url()));
     let stop = CancellationToken::new();

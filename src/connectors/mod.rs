@@ -9,6 +9,7 @@
 //! gets wrong.
 
 pub mod calltouch;
+pub mod chatapi;
 pub mod coalesce;
 pub mod files;
 pub mod http;
@@ -55,6 +56,11 @@ pub const LIST: &[(&str, Build, &[Key])] = &[
         "calltouch",
         |name, section, shared| calltouch::build(name, section, &shared.limits, &shared.sites),
         calltouch::KEYS,
+    ),
+    (
+        "chatapi",
+        |name, section, shared| chatapi::build(name, section, &shared.limits, &shared.files),
+        chatapi::KEYS,
     ),
     (
         "retailcrm",

@@ -171,6 +171,13 @@ pub trait Connector: Send + Sync {
         false
     }
 
+    /// May an effect that nobody repeats be looked for after an unknown outcome? One that is found is
+    /// done; one that is not waits for a person all the same.
+    fn looks(&self, effect: &Effect) -> bool {
+        let _ = effect;
+        false
+    }
+
     /// The request that `perform` would send, for `explain`; holes are shown as they are.
     fn preview(&self, effect: &Effect) -> Preview;
 

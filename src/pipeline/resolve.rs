@@ -1,5 +1,5 @@
-//! After a lost answer: look before repeating. Invariant: a *once* operation is never repeated; a
-//! *check* operation is repeated only after looks found no trace of it.
+//! After a lost answer: look before repeating. Invariant: a *once* operation is never repeated, though
+//! it may be found; a *check* operation is repeated only after looks found no trace of it.
 
 use super::Pipeline;
 use super::decide::{Stop, fenced};
@@ -81,13 +81,15 @@ async fn one(pipeline: &Pipeline, claimed: &Claimed, row: &StepRow) -> Result<On
     match repeat {
         Some(Repeat::Safe) => return resolved(pipeline, claimed, row, Look::Absent).await,
         Some(Repeat::Check) => {}
+        Some(Repeat::Once) if connector.looks(effect) => {}
         Some(Repeat::Once) | None => {
             return Ok(stuck(format!("step {} may have happened: a person must say", row.name)));
         }
     }
+    let once = repeat == Some(Repeat::Once);
     let now = pipeline.clock.now();
     let started = row.started.unwrap_or(now);
-    let guarded = connector.guarded(effect);
+    let guarded = !once && connector.guarded(effect);
     let settled = plus(started, SETTLE[usize::from(row.looks > 0)]);
     if !guarded && now < settled {
         return Ok(One::Not(Unknowns::Wait {
@@ -101,6 +103,10 @@ async fn one(pipeline: &Pipeline, claimed: &Claimed, row: &StepRow) -> Result<On
     }
     if guarded && look == Look::Absent {
         return Ok(One::Doubtful);
+    }
+    if once && look == Look::Absent && row.looks > 0 {
+        let why = "left no trace, and may have happened: a person must say";
+        return Ok(stuck(format!("step {} {why}", row.name)));
     }
     resolved(pipeline, claimed, row, look).await
 }

@@ -1,4 +1,4 @@
-//! The doors of both far sides: read a request whole, answer it, or cut the line. Invariant: once
+//! The doors of all far sides: read a request whole, answer it, or cut the line. Invariant: once
 //! read, a request is carried out whether or not its sender waits for the answer.
 
 use crate::sandbox::Hub;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// More than the largest file, so that who sends a larger one is told.
+/// More than the largest file with the form around it, so that who sends a larger one is told.
 const LARGEST_BODY: usize = 24 * 1024 * 1024;
 
 pub fn crm(hub: Arc<Hub>) -> Router {
@@ -26,6 +26,10 @@ pub fn crm(hub: Arc<Hub>) -> Router {
 
 pub fn calltouch(hub: Arc<Hub>) -> Router {
     Router::new().fallback(receive_calltouch).with_state(hub)
+}
+
+pub fn chatapi(hub: Arc<Hub>) -> Router {
+    Router::new().fallback(receive_chatapi).with_state(hub)
 }
 
 /// Serves until `stop`; a failure to serve is logged, as there is nobody to tell.
@@ -62,6 +66,14 @@ async fn receive_calltouch(
     receive(&hub, Side::Calltouch, &line, request).await
 }
 
+async fn receive_chatapi(
+    State(hub): State<Arc<Hub>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: HttpRequest,
+) -> Response {
+    receive(&hub, Side::Chatapi, &line, request).await
+}
+
 async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) -> Response {
     let (head, body) = request.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, LARGEST_BODY).await else {
@@ -93,8 +105,10 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
     };
     let now = hub.clock.now();
     let (outcome, strike) = hub.world().serve(&request, now);
-    if side == Side::Retailcrm {
-        hub.call_triggers();
+    match side {
+        Side::Retailcrm => hub.call_triggers(),
+        Side::Chatapi => hub.call_gateway(),
+        Side::Calltouch => {}
     }
     if strike.slow_ms > 0 {
         // Real time: it is the patience of a real client that is tested.

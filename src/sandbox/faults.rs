@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Which far side.
+/// Which of the far sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
@@ -14,6 +14,7 @@ pub enum Side {
     Calltouch,
     /// The CRM's Message Gateway.
     Chats,
+    Chatapi,
 }
 
 impl Side {
@@ -22,6 +23,7 @@ impl Side {
             Self::Retailcrm => "retailcrm",
             Self::Calltouch => "calltouch",
             Self::Chats => "chats",
+            Self::Chatapi => "chatapi",
         }
     }
 }
@@ -291,6 +293,7 @@ pub fn fault_name(fault: Fault) -> &'static str {
 /// The answer of a fault that has one of its own.
 pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
     let crm = side == Side::Retailcrm;
+    let chatapi = side == Side::Chatapi;
     match fault {
         Fault::Error503 if crm => Some(Refusal::new(503, "Service Temporarily Unavailable").into()),
         Fault::Error503 => Some(Answer::html(503, "503 Service Temporarily Unavailable")),
@@ -299,12 +302,16 @@ pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
         Fault::Html502 => Some(Answer::html(502, "502 Bad Gateway")),
         Fault::Empty500 => Some(Answer::empty(500)),
         Fault::Denied if crm => Some(Refusal::denied().into()),
+        Fault::Denied if chatapi => Some(Answer::json(401, &json!({"error": "Wrong token"}))),
         Fault::Denied => Some(Answer::json(403, &json!({"message": "Invalid credentials"}))),
         Fault::Error429 => Some(Answer::json(429, &json!({"message": "Too many requests"}))),
         Fault::Error400 if side == Side::Chats => {
             Some(Answer::json(400, &json!({"errors": ["Errors in the request"]})))
         }
         Fault::Error400 if crm => Some(Refusal::new(400, "Errors in the entity format").into()),
+        Fault::Error400 if chatapi => {
+            Some(Answer::json(400, &json!({"error": "body is required"})))
+        }
         Fault::Error400 => Some(violation("orders", "the body is refused")),
         Fault::Slow
         | Fault::LostAnswer

@@ -3,6 +3,7 @@
 
 use crate::sandbox::calltouch::deals::{Deal, DealWrite};
 use crate::sandbox::calltouch::lead::Lead;
+use crate::sandbox::chatapi::message as whatsapp;
 use crate::sandbox::crm::account::{Customer, Object, Order, Origin, Write};
 use crate::sandbox::digits::canonical;
 use crate::sandbox::mg::channels::Channel;
@@ -83,8 +84,11 @@ pub struct Ledger {
     pub conversations: Vec<Conversation>,
     pub channels: Vec<Channel>,
     pub chats: Counters,
+    /// What was written on WhatsApp, by people and by us; what stands in the queue is not.
+    pub whatsapp: Vec<whatsapp::Message>,
     pub retailcrm: Counters,
     pub calltouch: Counters,
+    pub chatapi: Counters,
     /// How often each fault struck, by `side fault`.
     pub faults: BTreeMap<String, u64>,
 }
@@ -127,6 +131,11 @@ impl Ledger {
     pub fn conversation(&self, channel: &str, chat: &str) -> Option<&Conversation> {
         let mut held = self.conversations.iter();
         held.find(|held| held.channel == channel && held.chat == chat)
+    }
+
+    /// What we sent to people through ChatAPI.
+    pub fn whatsapp_sent(&self) -> impl Iterator<Item = &whatsapp::Message> {
+        self.whatsapp.iter().filter(|message| message.by_api)
     }
 
     /// The living deal with this `orderNumber`.

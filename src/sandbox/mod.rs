@@ -1,9 +1,10 @@
-//! Faithful stand-ins of RetailCRM and Calltouch in memory, for `leadlink sandbox`, `leadlink demo`
+//! Faithful stand-ins of RetailCRM, Calltouch and ChatAPI in memory, for `leadlink sandbox`, `leadlink demo`
 //! and the tests. Invariant: they listen on loopback alone, know no room of the product but the
 //! clock, and nothing in the product's path imports them.
 
 pub mod answer;
 pub mod calltouch;
+pub mod chatapi;
 mod control;
 pub mod crm;
 pub mod crowd;
@@ -20,6 +21,8 @@ mod world;
 
 pub use calltouch::hook::Delivery;
 pub use calltouch::lead::{Format, Kind, LeadSpec, Phase};
+pub use chatapi::Gateway;
+pub use chatapi::message::{FileSpec, MessageSpec, Writing};
 pub use crm::account::Store;
 pub use crowd::Crowd;
 pub use faults::{Fault, Faults, Rule, Side};
@@ -41,11 +44,13 @@ use world::World;
 /// How a sandbox is started. Keys are no secrets: they open nothing but the sandbox.
 #[derive(Clone)]
 pub struct Options {
-    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch; port 0 takes two free ports.
+    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch, PORT + 2 ChatAPI; port 0 takes free ones.
     pub listen: String,
     pub api_key: String,
     pub token: String,
     pub site_id: u64,
+    pub chatapi_instance: String,
+    pub chatapi_token: String,
     /// Zone of the CRM account and of the Calltouch site.
     pub time_zone: String,
     pub stores: Vec<Store>,
@@ -53,6 +58,8 @@ pub struct Options {
     pub crm_rps: Option<u32>,
     pub calltouch_rps: Option<u32>,
     pub chat_rps: Option<u32>,
+    /// Nobody documents one.
+    pub chatapi_rps: Option<u32>,
     pub seed: u64,
     /// The clock of the daemon under test.
     pub clock: Clock,
@@ -70,11 +77,14 @@ impl Default for Options {
             api_key: "sandbox-crm-key-0001".to_owned(),
             token: "sandbox/calltouch.token-0001".to_owned(),
             site_id: 4242,
+            chatapi_instance: "4242".to_owned(),
+            chatapi_token: "sandbox-chatapi-token-0001".to_owned(),
             time_zone: "Europe/Moscow".to_owned(),
             stores: vec![Store { code: "main".into(), name: "Main shop".into(), ordering: 10 }],
             crm_rps: Some(10),
             calltouch_rps: Some(5),
             chat_rps: Some(100),
+            chatapi_rps: None,
             seed: 0,
             clock: Clock::default(),
             hook_url: None,
@@ -84,7 +94,7 @@ impl Default for Options {
     }
 }
 
-/// What both doors and the control routes share.
+/// What the doors and the control routes share.
 struct Hub {
     world: Mutex<World>,
     clock: Clock,
@@ -93,11 +103,55 @@ struct Hub {
     zone: TimeZone,
     crm: SocketAddr,
     calltouch: SocketAddr,
+    chatapi: SocketAddr,
 }
 
 impl Hub {
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the gateway; what waits in its queue goes out if it may now.
+    fn change_gateway<T>(self: &Arc<Self>, change: impl FnOnce(&mut Gateway) -> T) -> T {
+        let changed = {
+            let mut world = self.world();
+            let changed = change(&mut world.gateway);
+            if world.gateway.manner.send_delay_ms == 0 {
+                world.gateway.release(usize::MAX, self.clock.now());
+            }
+            changed
+        };
+        self.call_gateway();
+        changed
+    }
+
+    /// Sends the webhooks of the gateway that are due, on the side, and what its queue held back.
+    fn call_gateway(self: &Arc<Self>) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (hooks, way, held) = {
+            let mut world = self.world();
+            let gateway = &mut world.gateway;
+            let waits = gateway.is_authenticated() && !gateway.queue.is_empty();
+            let held = waits.then_some(gateway.manner.send_delay_ms);
+            (std::mem::take(&mut gateway.hooks), gateway.way(), held)
+        };
+        if let Some(way) = way.filter(|_| !hooks.is_empty()) {
+            let hub = Arc::clone(self);
+            runtime.spawn(async move {
+                for hook in hooks {
+                    let hooked = chatapi::hook::deliver(&hub.client, &way, &hook).await;
+                    hub.world().gateway.hooked.push(hooked);
+                }
+            });
+        }
+        if let Some(ms) = held {
+            let hub = Arc::clone(self);
+            runtime.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                hub.world().gateway.release(1, hub.clock.now());
+                hub.call_gateway();
+            });
+        }
     }
 
     /// Sends what the triggers have to tell, on the side; nobody waits for the answers.
@@ -141,17 +195,15 @@ impl Sandbox {
         }
         let zone = TimeZone::get(&options.time_zone).map_err(|error| wrong(error.to_string()))?;
         let crm = TcpListener::bind(address).await?;
-        let mut second = address;
-        if address.port() != 0 {
-            let port = address.port().checked_add(1);
-            second.set_port(port.ok_or_else(|| wrong(format!("{address}: no port above")))?);
-        }
-        let calltouch = TcpListener::bind(second).await?;
+        let calltouch = TcpListener::bind(above(address, 1)?).await?;
+        let chatapi = TcpListener::bind(above(address, 2)?).await?;
         // Already installed by the binary; a test has none. Either way there is one afterwards.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let (crm_address, calltouch_address) = (crm.local_addr()?, calltouch.local_addr()?);
-        let world = World::new(&options, &zone, &format!("http://{crm_address}"));
+        let mut world = World::new(&options, &zone, &format!("http://{crm_address}"));
+        let chatapi_address = chatapi.local_addr()?;
+        world.gateway.url = format!("http://{chatapi_address}");
         let hub = Arc::new(Hub {
             world: Mutex::new(world),
             clock: options.clock.clone(),
@@ -159,6 +211,7 @@ impl Sandbox {
             zone,
             crm: crm_address,
             calltouch: calltouch_address,
+            chatapi: chatapi_address,
             options,
         });
         let stop = CancellationToken::new();
@@ -166,6 +219,7 @@ impl Sandbox {
         let servers = vec![
             door::serve(crm, crm_router, stop.clone()),
             door::serve(calltouch, door::calltouch(Arc::clone(&hub)), stop.clone()),
+            door::serve(chatapi, door::chatapi(Arc::clone(&hub)), stop.clone()),
         ];
         Ok(Self { hub, stop, servers })
     }
@@ -177,6 +231,29 @@ impl Sandbox {
 
     pub fn calltouch_url(&self) -> String {
         format!("http://{}", self.hub.calltouch)
+    }
+
+    /// Root of ChatAPI, without the instance.
+    pub fn chatapi_url(&self) -> String {
+        format!("http://{}", self.hub.chatapi)
+    }
+
+    pub fn chatapi_token(&self) -> &str {
+        &self.hub.options.chatapi_token
+    }
+
+    pub fn chatapi_instance(&self) -> &str {
+        &self.hub.options.chatapi_instance
+    }
+
+    /// People write on WhatsApp; waits for the answers of the webhooks. Answers the messages' ids.
+    pub async fn whatsapp(&self, writing: &Writing) -> Vec<String> {
+        control::write(&self.hub, writing).await.0
+    }
+
+    /// Changes how ChatAPI behaves, and what is set there.
+    pub fn set_gateway(&self, change: impl FnOnce(&mut Gateway)) {
+        self.hub.change_gateway(change);
     }
 
     pub fn api_key(&self) -> &str {
@@ -309,7 +386,7 @@ impl Sandbox {
         self.hub.world().account.triggers = triggers;
     }
 
-    /// Stops both doors; open connections have a second to end.
+    /// Stops all doors; open connections have a second to end.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         for mut server in std::mem::take(&mut self.servers) {
@@ -318,6 +395,17 @@ impl Sandbox {
             }
         }
     }
+}
+
+/// The address with a port so far above; with port 0 any other free one.
+fn above(mut address: SocketAddr, by: u16) -> io::Result<SocketAddr> {
+    if address.port() != 0 {
+        let port = address.port().checked_add(by).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("{address}: no port above"))
+        })?;
+        address.set_port(port);
+    }
+    Ok(address)
 }
 
 impl Drop for Sandbox {

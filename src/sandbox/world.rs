@@ -1,10 +1,11 @@
-//! Both far sides at one moment. Invariant: whatever one request changes it changes under one
+//! All far sides at one moment. Invariant: whatever one request changes it changes under one
 //! lock, before its answer exists; a lost answer is therefore always a done work.
 
 use crate::sandbox::Options;
 use crate::sandbox::answer::{Answer, Refusal};
 use crate::sandbox::calltouch::lead::LeadSpec;
 use crate::sandbox::calltouch::{self, Site, orders};
+use crate::sandbox::chatapi::{self, Gateway};
 use crate::sandbox::crm::account::{Account, Key, Object, text_of};
 use crate::sandbox::crm::history::Actor;
 use crate::sandbox::crm::stamp::Stamp;
@@ -38,10 +39,12 @@ const ORDER_FIELDS: &[(&str, &str)] = &[
 pub struct World {
     pub account: Account,
     pub sites: Vec<Site>,
+    pub gateway: Gateway,
     pub faults: Engine,
     pub crm_traffic: Traffic,
     pub calltouch_traffic: Traffic,
     pub chat_traffic: Traffic,
+    pub chatapi_traffic: Traffic,
     pub hook_url: Option<String>,
 }
 
@@ -97,10 +100,12 @@ impl World {
         let mut world = Self {
             account,
             sites: vec![Site::new(options.site_id, options.token.clone(), zone.clone(), 0)],
+            gateway: Gateway::new(&options.chatapi_instance, &options.chatapi_token),
             faults: Engine::new(Faults { seed: options.seed, rules: Vec::new() }),
             crm_traffic: Traffic::new(options.crm_rps),
             calltouch_traffic: Traffic::new(options.calltouch_rps),
             chat_traffic: Traffic::new(options.chat_rps),
+            chatapi_traffic: Traffic::new(options.chatapi_rps),
             hook_url: options.hook_url.clone(),
         };
         if options.calltouch_fields {
@@ -137,6 +142,7 @@ impl World {
             Side::Retailcrm => crm::template(&request.method, &request.path),
             Side::Calltouch => calltouch::template(&self.sites, &request.path),
             Side::Chats => mg::template(&request.path),
+            Side::Chatapi => chatapi::template(&request.path),
         };
         let status = match &outcome {
             Outcome::Answer(answer) => answer.status,
@@ -199,6 +205,10 @@ impl World {
                 };
                 calltouch::answer(&mut self.sites, &mut incoming)
             }
+            Side::Chatapi => {
+                let incoming = chatapi::Incoming { method, path, query, body, now };
+                chatapi::answer(&mut self.gateway, &incoming)
+            }
         }
     }
 
@@ -228,6 +238,7 @@ impl World {
                 Answer::html(503, "503 Service Temporarily Unavailable")
             }
             (Side::Chats, _) => Answer::json(429, &json!({"errors": ["Too many requests"]})),
+            (Side::Chatapi, _) => Answer::json(429, &json!({"error": "Too many requests"})),
             (Side::Calltouch, _) => {
                 let answer = Answer::json(429, &json!({"message": "Too many requests"}));
                 match switches.calltouch_retry_after {
@@ -243,6 +254,7 @@ impl World {
             Side::Retailcrm => &mut self.crm_traffic,
             Side::Calltouch => &mut self.calltouch_traffic,
             Side::Chats => &mut self.chat_traffic,
+            Side::Chatapi => &mut self.chatapi_traffic,
         }
     }
 
@@ -352,7 +364,9 @@ impl World {
             channels: if wanted("channels") { account.mg.channels.clone() } else { Vec::new() },
             chats: self.chat_traffic.counters(),
             retailcrm: self.crm_traffic.counters(),
+            whatsapp: if wanted("whatsapp") { self.gateway.messages.clone() } else { Vec::new() },
             calltouch: self.calltouch_traffic.counters(),
+            chatapi: self.chatapi_traffic.counters(),
             faults: self.faults.struck().clone(),
         }
     }

@@ -24,3 +24,4 @@ mod replicas;
 mod restart;
 mod status;
 mod trouble;
+mod whatsapp;

@@ -4,6 +4,7 @@
 
 mod calltouch;
 mod chats;
+mod chatapi;
 mod control;
 mod crm;
 mod deals;

@@ -123,6 +123,7 @@ fn furnished(dir: &TempDir, sandbox: &Sandbox) -> anyhow::Result<PathBuf> {
 fn with_places(text: &str, sandbox: &Sandbox) -> String {
     text.replace("http://127.0.0.1:9090", &sandbox.crm_url())
         .replace("http://127.0.0.1:9091", &sandbox.calltouch_url())
+        .replace("http://127.0.0.1:9092", &sandbox.chatapi_url())
 }
 
 fn read(file: &Path) -> anyhow::Result<app::App> {

@@ -51,6 +51,7 @@ impl Screen {
         say(&format!("{} on http://{address}", style("leadlink demo").bold()));
         say(&format!("  RetailCRM stand-in {} (10 requests a second)", sandbox.crm_url()));
         say(&format!("  Calltouch stand-in {} (5 requests a second)", sandbox.calltouch_url()));
+        say(&format!("  ChatAPI stand-in   {}", sandbox.chatapi_url()));
         say(&format!(
             "  what they hold     {}/_sandbox/ledger?parts=orders,deals",
             sandbox.crm_url()

@@ -37,6 +37,12 @@ connector = "calltouch"
 site_id = 4242
 token = "0123456789abcdef"
 chat_fields = { id = "chat", phone = ["a", "b"] }
+[connections.whatsapp]
+connector = "chatapi"
+url = "https://eu1.chat-api.com"
+instance = "4242"
+token = "0123456789abcdef"
+profile = "1msg"
 [flows.f]
 use = "call-to-order"
 running = true

@@ -2,10 +2,12 @@
 //! limit, meet no fault, and say in one list what they are.
 
 mod calltouch;
+mod chatapi;
 mod crm;
 mod mg;
 
 pub use calltouch::send;
+pub use chatapi::write;
 
 use crate::sandbox::crm::account::{Object, Store};
 use crate::sandbox::crm::fields;
@@ -29,9 +31,9 @@ pub const HELP: &[(&str, &str)] = &[
     ("GET /_sandbox", "addresses, keys and this list"),
     (
         "GET /_sandbox/ledger?parts=deals,faults",
-        "customers, orders, gone_orders, leads, deals, refused_deals, conversations, channels, retailcrm, calltouch and chats (counters), faults (struck), duplicates; without parts all of them",
+        "customers, orders, gone_orders, leads, deals, refused_deals, conversations, channels, whatsapp (messages), retailcrm, calltouch, chats and chatapi (counters), faults (struck), duplicates; without parts all of them",
     ),
-    ("GET /_sandbox/requests?limit=100", "counters and the last requests of both far sides"),
+    ("GET /_sandbox/requests?limit=100", "counters and the last requests of all far sides"),
     ("POST /_sandbox/reset", "everything as at the start"),
     ("POST /_sandbox/clock", r#"{"shift_ms": N}: moves the clock"#),
     (
@@ -40,7 +42,7 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "POST /_sandbox/limits",
-        r#"{"crm_rps": 10, "calltouch_rps": 5, "chat_rps": 100}; null: no limit"#,
+        r#"{"crm_rps": 10, "calltouch_rps": 5, "chat_rps": 100, "chatapi_rps": null}; null: no limit"#,
     ),
     (
         "POST /_sandbox/switches",
@@ -108,6 +110,14 @@ pub const HELP: &[(&str, &str)] = &[
         "POST /_sandbox/leads",
         r#"{"type": "call|request|chat", "phone", "email", "name", "subject", "utm_source", …, "id" (tell of that lead again), "site", "at" (RFC 3339), "hook_url", "format": "form|get|json", "deliveries": 2, "drop", "omit": ["id"], "phase": "start|end|both", "duration", "waiting", "journal", "journal_delay_ms"}; a list is written down without webhooks"#,
     ),
+    (
+        "POST /_sandbox/chatapi",
+        r#"some of: status ("authenticated", "got qr code", "not_paid", …), acks (normal, swapped, doubled, delivered, failed, none), ack_delay_ms, echo, send_delay_ms, refuse {"text", "next"}, banned [digits], files_gone, hook_pause_ms; "settings": {"webhookUrl": "http://…/hooks/whatsapp-main/…", "ackNotificationsOn": true, "guaranteedHooks": true}; GET shows them, the queue and the webhooks"#,
+    ),
+    (
+        "POST /_sandbox/chatapi/messages",
+        r#"somebody writes: {"from": "79990000001" or "1@lid", "name", "text", "type", "group", "file": {"name", "mime", "size" or "text"}, "quoted", "forwarded", "own", "at", "id" (that one again)}; a list comes in one webhook; {"messages": […], "deliveries": 2, "drop": true, "apart": true}"#,
+    ),
 ];
 
 type Shared = State<Arc<Hub>>;
@@ -140,6 +150,8 @@ pub fn routes(door: Router, hub: Arc<Hub>) -> Router {
         .route("/_sandbox/sites", post(calltouch::sites))
         .route("/_sandbox/hook", post(calltouch::set_hook))
         .route("/_sandbox/leads", post(calltouch::leads))
+        .route("/_sandbox/chatapi", get(chatapi::show).post(chatapi::change))
+        .route("/_sandbox/chatapi/messages", post(chatapi::messages))
         .route("/_sandbox/{*rest}", any(unknown))
         .layer(DefaultBodyLimit::disable())
         .with_state(hub);
@@ -173,6 +185,10 @@ async fn index(State(hub): Shared) -> Response {
         "calltouch": {
             "url": format!("http://{}", hub.calltouch), "site_id": options.site_id,
             "token": options.token,
+        },
+        "chatapi": {
+            "url": format!("http://{}", hub.chatapi), "instance": options.chatapi_instance,
+            "token": options.chatapi_token,
         },
         "now": hub.clock.now(), "routes": help,
     }))
@@ -217,19 +233,23 @@ async fn requests(State(hub): Shared, Query(last): Query<Last>) -> Response {
         .log()
         .chain(world.calltouch_traffic.log())
         .chain(world.chat_traffic.log())
+        .chain(world.chatapi_traffic.log())
         .collect();
     log.sort_by_key(|received| received.at);
     let skipped = log.len().saturating_sub(last.limit.unwrap_or(1000));
     let body = json!({
         "retailcrm": world.crm_traffic.counters(), "calltouch": world.calltouch_traffic.counters(),
-        "chats": world.chat_traffic.counters(), "log": &log[skipped..],
+        "chats": world.chat_traffic.counters(), "chatapi": world.chatapi_traffic.counters(),
+        "log": &log[skipped..],
     });
     Json(body).into_response()
 }
 
 async fn reset(State(hub): Shared) -> Response {
     let url = format!("http://{}", hub.crm);
-    *hub.world() = World::new(&hub.options, &hub.zone, &url);
+    let mut world = World::new(&hub.options, &hub.zone, &url);
+    world.gateway.url = format!("http://{}", hub.chatapi);
+    *hub.world() = world;
     done()
 }
 
@@ -276,12 +296,18 @@ async fn limits(State(hub): Shared, Json(body): Json<Object>) -> Response {
             "crm_rps" => world.crm_traffic.set_limit(limit),
             "calltouch_rps" => world.calltouch_traffic.set_limit(limit),
             "chat_rps" => world.chat_traffic.set_limit(limit),
-            _ => return wrong(format!("{key}: the limits are crm_rps, calltouch_rps, chat_rps")),
+            "chatapi_rps" => world.chatapi_traffic.set_limit(limit),
+            _ => {
+                let known = "the limits are crm_rps, calltouch_rps, chat_rps and chatapi_rps";
+                return wrong(format!("{key}: {known}"));
+            }
         }
     }
-    let (crm, calltouch) = (world.crm_traffic.limit(), world.calltouch_traffic.limit());
-    let chats = world.chat_traffic.limit();
-    Json(json!({"crm_rps": crm, "calltouch_rps": calltouch, "chat_rps": chats})).into_response()
+    let limits = json!({
+        "crm_rps": world.crm_traffic.limit(), "calltouch_rps": world.calltouch_traffic.limit(),
+        "chat_rps": world.chat_traffic.limit(), "chatapi_rps": world.chatapi_traffic.limit(),
+    });
+    Json(limits).into_response()
 }
 
 async fn switches(State(hub): Shared, Json(body): Json<Object>) -> Response {
