@@ -20,6 +20,7 @@ fn settings(connector: &str) -> String {
     let own = match connector {
         "retailcrm" => format!("url = \"http://127.0.0.1:9\"\napi_key = \"{KEY}\""),
         "calltouch" => format!("url = \"http://127.0.0.1:9\"\nsite_id = 4242\ntoken = \"{KEY}\""),
+        "telegram" => format!("url = \"http://127.0.0.1:9\"\ntoken = \"{KEY}\""),
         other => panic!("write here the smallest settings of {other}"),
     };
     format!("{own}\nhook_secret = \"{SECRET}\"\n")
@@ -203,7 +204,7 @@ proptest! {
             Just("application/x-www-form-urlencoded"), Just("application/json"),
             Just("multipart/form-data; boundary=x"), Just("text/plain; charset=koi8-r"), Just(""),
         ],
-        channel in prop_oneof![Just("hook"), Just("calls"), Just("requests"), Just("orders"), Just("listed"),
+        channel in prop_oneof![Just("hook"), Just("calls"), Just("requests"), Just("orders"), Just("listed"), Just("updates"),
             Just("else")],
     ) {
         for name in every() {

@@ -15,6 +15,7 @@ pub mod http;
 pub mod messengers;
 pub mod port;
 pub mod retailcrm;
+pub mod telegram;
 
 pub use port::Connector;
 
@@ -60,6 +61,11 @@ pub const LIST: &[(&str, Build, &[Key])] = &[
         "retailcrm",
         |name, section, shared| retailcrm::build(name, section, &shared.limits),
         retailcrm::KEYS,
+    ),
+    (
+        "telegram",
+        |name, section, shared| telegram::build(name, section, &shared.limits, &shared.files),
+        telegram::KEYS,
     ),
 ];
 

@@ -29,6 +29,12 @@ connector = "calltouch"
 site_id = 4242
 token = "0123456789abcdef"
 chat_fields = { id = "chat", phone = ["a", "b"] }
+[connections.bot]
+connector = "telegram"
+token = "123456:abc"
+mode = "webhook"
+hook_secret = "0123456789abcdef"
+public = "https://hooks.example.com"
 [flows.f]
 use = "call-to-order"
 running = true
@@ -177,6 +183,7 @@ fn the_config_has_the_keys_that_its_readers_ask_for() {
     let mut read = normalized(&[
         ("connections.shop", "connections.*"),
         ("connections.calls", "connections.*"),
+        ("connections.bot", "connections.*"),
         ("flows.f", "flows.*"),
     ]);
     // The names under a table of names are no questions of the reader.
