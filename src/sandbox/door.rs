@@ -1,4 +1,4 @@
-//! The doors of both far sides: read a request whole, answer it, or cut the line. Invariant: once
+//! The doors of the far sides: read a request whole, answer it, or cut the line. Invariant: once
 //! read, a request is carried out whether or not its sender waits for the answer.
 
 use crate::sandbox::Hub;
@@ -6,6 +6,7 @@ use crate::sandbox::answer::Answer;
 use crate::sandbox::faults::Side;
 use crate::sandbox::params::Params;
 use crate::sandbox::socket::{Line, Listener};
+use crate::sandbox::telegram::{self, form::Fields};
 use crate::sandbox::world::{Outcome, Request};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State};
@@ -16,7 +17,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-const LARGEST_BODY: usize = 20 * 1024 * 1024;
+const LARGEST_BODY: usize = 51 * 1024 * 1024;
+const CUT_BY_POLL: &str = "Conflict: terminated by other getUpdates request; make sure that only one bot \
+                           instance is running";
+const CUT_BY_WEBHOOK: &str = "Conflict: terminated by setWebhook request";
 
 pub fn crm(hub: Arc<Hub>) -> Router {
     Router::new().fallback(receive_crm).with_state(hub)
@@ -24,6 +28,10 @@ pub fn crm(hub: Arc<Hub>) -> Router {
 
 pub fn calltouch(hub: Arc<Hub>) -> Router {
     Router::new().fallback(receive_calltouch).with_state(hub)
+}
+
+pub fn telegram(hub: Arc<Hub>) -> Router {
+    Router::new().fallback(receive_telegram).with_state(hub)
 }
 
 /// Serves until `stop`; a failure to serve is logged, as there is nobody to tell.
@@ -58,6 +66,51 @@ async fn receive_calltouch(
     receive(&hub, Side::Calltouch, &line, request).await
 }
 
+async fn receive_telegram(
+    State(hub): State<Arc<Hub>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: HttpRequest,
+) -> Response {
+    receive(&hub, Side::Telegram, &line, request).await
+}
+
+/// A long poll waits for updates, for its time or until another one begins; none: it may be answered.
+async fn held_back(hub: &Hub, path: &str, fields: &Fields) -> Option<&'static str> {
+    let (token, method) = telegram::called(path)?;
+    if !method.eq_ignore_ascii_case("getUpdates") {
+        return None;
+    }
+    let mut news = hub.telegram_news.subscribe();
+    let own = {
+        let mut world = hub.world();
+        let bot = world.bot(Some(token))?;
+        bot.updates.poller += 1;
+        bot.updates.poller
+    };
+    hub.tell_telegram();
+    let seconds = fields.number("timeout").unwrap_or_default().clamp(0, 50);
+    let wait = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    let over = tokio::time::sleep(wait);
+    tokio::pin!(over);
+    loop {
+        let (poller, is_hooked, ready) = {
+            let mut world = hub.world();
+            let updates = &world.bot(Some(token))?.updates;
+            (updates.poller, updates.webhook.is_some(), updates.is_ready(fields))
+        };
+        if poller != own {
+            return Some(if is_hooked { CUT_BY_WEBHOOK } else { CUT_BY_POLL });
+        }
+        if ready {
+            return None;
+        }
+        tokio::select! {
+            () = &mut over => return None,
+            changed = news.changed() => if changed.is_err() { return None },
+        }
+    }
+}
+
 async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) -> Response {
     let (head, body) = request.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, LARGEST_BODY).await else {
@@ -71,6 +124,17 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
         let value = head.headers.get(name).and_then(|value| value.to_str().ok());
         value.map(str::to_owned)
     };
+    let fields = match side {
+        Side::Telegram => {
+            let query = head.uri.query().unwrap_or_default();
+            Fields::read(query.as_bytes(), &text(header::CONTENT_TYPE), &bytes)
+        }
+        Side::Retailcrm | Side::Calltouch => Fields::default(),
+    };
+    let cut = match side {
+        Side::Telegram => held_back(hub, head.uri.path(), &fields).await,
+        Side::Retailcrm | Side::Calltouch => None,
+    };
     let key_name = if side == Side::Retailcrm { "x-api-key" } else { "access-token" };
     let request = Request {
         side,
@@ -80,11 +144,15 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
         body: Params::body(&text(header::CONTENT_TYPE), &bytes),
         header_key: header(key_name),
         header_site: header("siteid"),
+        fields,
+        cut,
     };
     let now = hub.clock.now();
     let (outcome, strike) = hub.world().serve(&request, now);
-    if side == Side::Retailcrm {
-        hub.call_triggers();
+    match side {
+        Side::Retailcrm => hub.call_triggers(),
+        Side::Telegram => hub.tell_telegram(),
+        Side::Calltouch => {}
     }
     if strike.slow_ms > 0 {
         // Real time: it is the patience of a real client that is tested.

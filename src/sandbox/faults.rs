@@ -2,16 +2,18 @@
 //! seed strike the same requests in the same order, and every strike is counted.
 
 use crate::sandbox::answer::{Answer, Refusal, violation};
+use crate::sandbox::telegram::Refused;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Which of the two far sides.
+/// Which of the far sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     Retailcrm,
     Calltouch,
+    Telegram,
 }
 
 impl Side {
@@ -19,6 +21,7 @@ impl Side {
         match self {
             Self::Retailcrm => "retailcrm",
             Self::Calltouch => "calltouch",
+            Self::Telegram => "telegram",
         }
     }
 }
@@ -287,6 +290,9 @@ pub fn fault_name(fault: Fault) -> &'static str {
 
 /// The answer of a fault that has one of its own.
 pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
+    if side == Side::Telegram {
+        return of_telegram(fault);
+    }
     let crm = side == Side::Retailcrm;
     match fault {
         Fault::Error503 if crm => Some(Refusal::new(503, "Service Temporarily Unavailable").into()),
@@ -307,6 +313,25 @@ pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
         | Fault::Down
         | Fault::ItemError => None,
     }
+}
+
+/// The same in the words of the Bot API.
+fn of_telegram(fault: Fault) -> Option<Answer> {
+    let refused = match fault {
+        Fault::Error503 | Fault::Error500 => Refused::new(500, "Internal Server Error"),
+        Fault::Html502 => return Some(Answer::html(502, "502 Bad Gateway")),
+        Fault::Empty500 => return Some(Answer::empty(500)),
+        Fault::Denied => Refused::new(403, "Forbidden: bot was blocked by the user"),
+        Fault::Error429 => Refused::slow(1),
+        Fault::Error400 => Refused::bad("message is too long"),
+        Fault::Slow
+        | Fault::LostAnswer
+        | Fault::ResetBefore
+        | Fault::Garbage
+        | Fault::Down
+        | Fault::ItemError => return None,
+    };
+    Some(refused.into())
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use crate::sandbox::calltouch::deals::{Deal, DealWrite};
 use crate::sandbox::calltouch::lead::Lead;
 use crate::sandbox::crm::account::{Customer, Object, Order, Origin, Write};
 use crate::sandbox::digits::canonical;
+use crate::sandbox::telegram::sending::Message;
+use crate::sandbox::telegram::updates::Delivered;
 use crate::sandbox::traffic::Counters;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -68,8 +70,15 @@ pub struct Ledger {
     pub deals: Vec<Deal>,
     /// Writes of deals that were refused and have no deal.
     pub refused_deals: Vec<DealWrite>,
+    /// What bots of Telegram wrote.
+    pub messages: Vec<Message>,
+    /// Presses of buttons that bots answered.
+    pub presses: Vec<String>,
+    /// Tries to deliver updates to webhooks.
+    pub updates: Vec<Delivered>,
     pub retailcrm: Counters,
     pub calltouch: Counters,
+    pub telegram: Counters,
     /// How often each fault struck, by `side fault`.
     pub faults: BTreeMap<String, u64>,
 }

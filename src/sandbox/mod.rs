@@ -1,4 +1,4 @@
-//! Faithful stand-ins of RetailCRM and Calltouch in memory, for `leadlink sandbox`, `leadlink demo`
+//! Faithful stand-ins of RetailCRM, Calltouch and Telegram in memory, for `leadlink sandbox`, `leadlink demo`
 //! and the tests. Invariant: they listen on loopback alone, know no room of the product but the
 //! clock, and nothing in the product's path imports them.
 
@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod params;
 mod socket;
 pub mod switches;
+pub mod telegram;
 pub mod traffic;
 mod world;
 
@@ -24,6 +25,7 @@ pub use crowd::Crowd;
 pub use faults::{Fault, Faults, Rule, Side};
 pub use ledger::{Duplicate, Ledger};
 pub use switches::Switches;
+pub use telegram::people::{Does, Given, Press, Told};
 
 use crate::clock::Clock;
 use crm::account::Object;
@@ -34,13 +36,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use world::World;
 
 /// How a sandbox is started. Keys are no secrets: they open nothing but the sandbox.
 #[derive(Clone)]
 pub struct Options {
-    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch; port 0 takes two free ports.
+    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch, PORT + 2 Telegram; port 0 takes free ports.
     pub listen: String,
     pub api_key: String,
     pub token: String,
@@ -51,6 +54,9 @@ pub struct Options {
     /// Requests in a sliding second; none: as fast as it goes.
     pub crm_rps: Option<u32>,
     pub calltouch_rps: Option<u32>,
+    /// Of the bot that is there from the start.
+    pub telegram_token: String,
+    pub telegram_rps: Option<u32>,
     pub seed: u64,
     /// The clock of the daemon under test.
     pub clock: Clock,
@@ -72,6 +78,8 @@ impl Default for Options {
             stores: vec![Store { code: "main".into(), name: "Main shop".into(), ordering: 10 }],
             crm_rps: Some(10),
             calltouch_rps: Some(5),
+            telegram_token: "123456:sandbox-telegram-token-0001".to_owned(),
+            telegram_rps: Some(30),
             seed: 0,
             clock: Clock::default(),
             hook_url: None,
@@ -90,11 +98,19 @@ struct Hub {
     zone: TimeZone,
     crm: SocketAddr,
     calltouch: SocketAddr,
+    telegram: SocketAddr,
+    /// Something changed at a bot.
+    telegram_news: watch::Sender<u64>,
 }
 
 impl Hub {
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the long polls and the deliveries of bots.
+    fn tell_telegram(&self) {
+        self.telegram_news.send_modify(|count| *count += 1);
     }
 
     /// Sends what the triggers have to tell, on the side; nobody waits for the answers.
@@ -138,12 +154,8 @@ impl Sandbox {
         }
         let zone = TimeZone::get(&options.time_zone).map_err(|error| wrong(error.to_string()))?;
         let crm = TcpListener::bind(address).await?;
-        let mut second = address;
-        if address.port() != 0 {
-            let port = address.port().checked_add(1);
-            second.set_port(port.ok_or_else(|| wrong(format!("{address}: no port above")))?);
-        }
-        let calltouch = TcpListener::bind(second).await?;
+        let calltouch = TcpListener::bind(above(address, 1)?).await?;
+        let telegram = TcpListener::bind(above(address, 2)?).await?;
         // Already installed by the binary; a test has none. Either way there is one afterwards.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
@@ -156,6 +168,8 @@ impl Sandbox {
             zone,
             crm: crm_address,
             calltouch: calltouch_address,
+            telegram: telegram.local_addr()?,
+            telegram_news: watch::Sender::new(0),
             options,
         });
         let stop = CancellationToken::new();
@@ -163,6 +177,8 @@ impl Sandbox {
         let servers = vec![
             door::serve(crm, crm_router, stop.clone()),
             door::serve(calltouch, door::calltouch(Arc::clone(&hub)), stop.clone()),
+            door::serve(telegram, door::telegram(Arc::clone(&hub)), stop.clone()),
+            tokio::spawn(telegram::webhook::forever(Arc::clone(&hub), stop.clone())),
         ];
         Ok(Self { hub, stop, servers })
     }
@@ -174,6 +190,19 @@ impl Sandbox {
 
     pub fn calltouch_url(&self) -> String {
         format!("http://{}", self.hub.calltouch)
+    }
+
+    pub fn telegram_url(&self) -> String {
+        format!("http://{}", self.hub.telegram)
+    }
+
+    pub fn telegram_token(&self) -> &str {
+        &self.hub.options.telegram_token
+    }
+
+    /// Somebody does something in a chat of a bot; none when there is no such bot.
+    pub fn telegram(&self, does: &Does) -> Option<Told> {
+        control::act(&self.hub, does)
     }
 
     pub fn api_key(&self) -> &str {
@@ -291,6 +320,17 @@ impl Sandbox {
             }
         }
     }
+}
+
+/// The address with a port so far above; with port 0 any other free one.
+fn above(mut address: SocketAddr, by: u16) -> io::Result<SocketAddr> {
+    if address.port() != 0 {
+        let port = address.port().checked_add(by).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("{address}: no port above"))
+        })?;
+        address.set_port(port);
+    }
+    Ok(address)
 }
 
 impl Drop for Sandbox {

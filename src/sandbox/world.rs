@@ -1,4 +1,4 @@
-//! Both far sides at one moment. Invariant: whatever one request changes it changes under one
+//! All far sides at one moment. Invariant: whatever one request changes it changes under one
 //! lock, before its answer exists; a lost answer is therefore always a done work.
 
 use crate::sandbox::Options;
@@ -14,6 +14,8 @@ use crate::sandbox::faults::{self, Engine, Fault, Faults, Side, Strike, Target};
 use crate::sandbox::ledger::Ledger;
 use crate::sandbox::params::Params;
 use crate::sandbox::switches::TooFast;
+use crate::sandbox::telegram::form::Fields;
+use crate::sandbox::telegram::{self, Bot, Refused};
 use crate::sandbox::traffic::{Received, Traffic};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -36,9 +38,11 @@ const ORDER_FIELDS: &[(&str, &str)] = &[
 pub struct World {
     pub account: Account,
     pub sites: Vec<Site>,
+    pub bots: Vec<Bot>,
     pub faults: Engine,
     pub crm_traffic: Traffic,
     pub calltouch_traffic: Traffic,
+    pub telegram_traffic: Traffic,
     pub hook_url: Option<String>,
 }
 
@@ -53,6 +57,10 @@ pub struct Request {
     pub header_key: Option<String>,
     /// `SiteId` of Calltouch.
     pub header_site: Option<String>,
+    /// What a bot is asked with.
+    pub fields: Fields,
+    /// A long poll that another one, or a webhook, put an end to: how Telegram says so.
+    pub cut: Option<&'static str>,
 }
 
 /// How the connection goes on.
@@ -91,6 +99,8 @@ impl World {
         let mut world = Self {
             account,
             sites: vec![Site::new(options.site_id, options.token.clone(), zone.clone(), 0)],
+            bots: vec![Bot::new(&options.telegram_token)],
+            telegram_traffic: Traffic::new(options.telegram_rps),
             faults: Engine::new(Faults { seed: options.seed, rules: Vec::new() }),
             crm_traffic: Traffic::new(options.crm_rps),
             calltouch_traffic: Traffic::new(options.calltouch_rps),
@@ -129,6 +139,7 @@ impl World {
         let path = match side {
             Side::Retailcrm => crm::template(&request.method, &request.path),
             Side::Calltouch => calltouch::template(&self.sites, &request.path),
+            Side::Telegram => telegram::template(&request.path),
         };
         let status = match &outcome {
             Outcome::Answer(answer) => answer.status,
@@ -158,6 +169,9 @@ impl World {
                 let answer = own.or(done).unwrap_or_else(|| Answer::empty(500));
                 let wait = strike.retry_after.filter(|_| fault == Fault::Error429);
                 Outcome::Answer(match wait {
+                    Some(seconds) if request.side == Side::Telegram => {
+                        Refused::slow(seconds).into()
+                    }
                     Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
                     None => answer,
                 })
@@ -190,6 +204,13 @@ impl World {
                 };
                 calltouch::answer(&mut self.sites, &mut incoming)
             }
+            Side::Telegram => match request.cut {
+                Some(why) => Refused::new(409, why).into(),
+                None => {
+                    let incoming = telegram::Incoming { path, fields: &request.fields, now };
+                    telegram::answer(&mut self.bots, &incoming)
+                }
+            },
         }
     }
 
@@ -202,6 +223,7 @@ impl World {
             (Side::Retailcrm, TooFast::Html503) => {
                 Answer::html(503, "503 Service Temporarily Unavailable")
             }
+            (Side::Telegram, _) => Refused::slow(1).into(),
             (Side::Calltouch, _) => {
                 let answer = Answer::json(429, &json!({"message": "Too many requests"}));
                 match switches.calltouch_retry_after {
@@ -216,6 +238,7 @@ impl World {
         match side {
             Side::Retailcrm => &mut self.crm_traffic,
             Side::Calltouch => &mut self.calltouch_traffic,
+            Side::Telegram => &mut self.telegram_traffic,
         }
     }
 
@@ -288,6 +311,11 @@ impl World {
         self.sites.iter_mut().find(|site| id.is_none_or(|id| site.id == id))
     }
 
+    /// The bot with this token, else the first.
+    pub fn bot(&mut self, token: Option<&str>) -> Option<&mut Bot> {
+        self.bots.iter_mut().find(|bot| token.is_none_or(|token| bot.token == token))
+    }
+
     /// Adds a Calltouch site; false when there is one with this id.
     pub fn add_site(&mut self, id: u64, token: &str) -> bool {
         if self.sites.iter().any(|site| site.id == id) {
@@ -311,6 +339,7 @@ impl World {
             wanted(part) || (wanted("duplicates") && (part == "customers" || part == "orders"))
         };
         let sites = |part: &str| if wanted(part) { self.sites.as_slice() } else { &[] };
+        let bots = |part: &str| if wanted(part) { self.bots.as_slice() } else { &[] };
         Ledger {
             customers: rows(wanted("customers"), account.customers.rows()),
             orders: rows(wanted("orders"), account.orders.rows()),
@@ -321,8 +350,12 @@ impl World {
                 .iter()
                 .flat_map(|site| site.deals.refused().iter().cloned())
                 .collect(),
+            messages: bots("messages").iter().flat_map(|bot| bot.sent.iter().cloned()).collect(),
+            presses: bots("presses").iter().flat_map(|bot| bot.answered.iter().cloned()).collect(),
+            updates: bots("updates").iter().flat_map(|bot| bot.updates.log.clone()).collect(),
             retailcrm: self.crm_traffic.counters(),
             calltouch: self.calltouch_traffic.counters(),
+            telegram: self.telegram_traffic.counters(),
             faults: self.faults.struck().clone(),
         }
     }

@@ -3,8 +3,10 @@
 
 mod calltouch;
 mod crm;
+mod telegram;
 
 pub use calltouch::send;
+pub use telegram::act;
 
 use crate::sandbox::crm::account::{Object, Store};
 use crate::sandbox::crm::fields;
@@ -28,7 +30,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("GET /_sandbox", "addresses, keys and this list"),
     (
         "GET /_sandbox/ledger?parts=deals,faults",
-        "customers, orders, gone_orders, leads, deals, refused_deals, retailcrm and calltouch (counters), faults (struck), duplicates; without parts all of them",
+        "customers, orders, gone_orders, leads, deals, refused_deals, messages, presses, updates, retailcrm, calltouch and telegram (counters), faults (struck), duplicates; without parts all of them",
     ),
     ("GET /_sandbox/requests?limit=100", "counters and the last requests of both far sides"),
     ("POST /_sandbox/reset", "everything as at the start"),
@@ -37,7 +39,7 @@ pub const HELP: &[(&str, &str)] = &[
         "POST /_sandbox/faults",
         r#"{"seed": 1, "rules": [{"side": "retailcrm", "fault": "lost_answer", "next": 1, "path": "orders/create"}]}; faults: error_503 error_500 html_502 empty_500 slow (ms) lost_answer reset_before garbage down denied error_429 (retry_after) error_400 item_error (text); "orders": [orderNumbers]; "next" or "probability"; "after_commit"; "add": true keeps the rules before"#,
     ),
-    ("POST /_sandbox/limits", r#"{"crm_rps": 10, "calltouch_rps": 5}; null: no limit"#),
+    ("POST /_sandbox/limits", r#"{"crm_rps": 10, "calltouch_rps": 5, "telegram_rps": 30}; null: no limit"#),
     (
         "POST /_sandbox/switches",
         r#"some of: phone_match, unknown_filter, listing, search_lag_ms, history_lag_ms, clock_skew_ms, max_search_depth, diary_lag_ms, diary_excludes_date_to, …"#,
@@ -92,6 +94,15 @@ pub const HELP: &[(&str, &str)] = &[
         "POST /_sandbox/leads",
         r#"{"type": "call|request|chat", "phone", "email", "name", "subject", "utm_source", …, "id" (tell of that lead again), "site", "at" (RFC 3339), "hook_url", "format": "form|get|json", "deliveries": 2, "drop", "omit": ["id"], "phase": "start|end|both", "duration", "waiting", "journal", "journal_delay_ms"}; a list is written down without webhooks"#,
     ),
+    (
+        "POST /_sandbox/telegram",
+        r#"{"chat", "from", "name", "username", "group", "is_bot", "text", "files": [{"kind": "photo|document|audio|voice|video", "name", "mime", "text" or "size"}] (several: an album), "contact", "contact_of", "location": [55.7, 37.6], "sticker", "reply_to", "forwarded", "edit": 101, "press": {"message_id", "data"}, "blocked": true, "fields": {…}, "deliveries": 2, "bot": token}: somebody writes to a bot; GET: bots with webhook, chats and what waits"#,
+    ),
+    (
+        "POST /_sandbox/telegram/chats",
+        r#"{"chat": 700000001, "state": "active|blocked|deactivated|gone", "group": false, "bot": token}: silently"#,
+    ),
+    ("POST /_sandbox/telegram/bots", r#"{"token": "654321:…"}: one more bot"#),
 ];
 
 type Shared = State<Arc<Hub>>;
@@ -121,6 +132,9 @@ pub fn routes(door: Router, hub: Arc<Hub>) -> Router {
         .route("/_sandbox/sites", post(calltouch::sites))
         .route("/_sandbox/hook", post(calltouch::set_hook))
         .route("/_sandbox/leads", post(calltouch::leads))
+        .route("/_sandbox/telegram", get(telegram::show).post(telegram::does))
+        .route("/_sandbox/telegram/chats", post(telegram::chats))
+        .route("/_sandbox/telegram/bots", post(telegram::bots))
         .route("/_sandbox/{*rest}", any(unknown))
         .layer(DefaultBodyLimit::disable())
         .with_state(hub);
@@ -154,6 +168,9 @@ async fn index(State(hub): Shared) -> Response {
         "calltouch": {
             "url": format!("http://{}", hub.calltouch), "site_id": options.site_id,
             "token": options.token,
+        },
+        "telegram": {
+            "url": format!("http://{}", hub.telegram), "token": options.telegram_token,
         },
         "now": hub.clock.now(), "routes": help,
     }))
@@ -193,11 +210,13 @@ struct Last {
 
 async fn requests(State(hub): Shared, Query(last): Query<Last>) -> Response {
     let world = hub.world();
-    let mut log: Vec<_> = world.crm_traffic.log().chain(world.calltouch_traffic.log()).collect();
+    let sides = [&world.crm_traffic, &world.calltouch_traffic, &world.telegram_traffic];
+    let mut log: Vec<_> = sides.iter().flat_map(|side| side.log()).collect();
     log.sort_by_key(|received| received.at);
     let skipped = log.len().saturating_sub(last.limit.unwrap_or(1000));
     let body = json!({
         "retailcrm": world.crm_traffic.counters(), "calltouch": world.calltouch_traffic.counters(),
+        "telegram": world.telegram_traffic.counters(),
         "log": &log[skipped..],
     });
     Json(body).into_response()
@@ -251,11 +270,14 @@ async fn limits(State(hub): Shared, Json(body): Json<Object>) -> Response {
         match key.as_str() {
             "crm_rps" => world.crm_traffic.set_limit(limit),
             "calltouch_rps" => world.calltouch_traffic.set_limit(limit),
-            _ => return wrong(format!("{key}: the limits are crm_rps and calltouch_rps")),
+            "telegram_rps" => world.telegram_traffic.set_limit(limit),
+            _ => return wrong(format!("{key}: there is crm_rps, calltouch_rps, telegram_rps")),
         }
     }
     let (crm, calltouch) = (world.crm_traffic.limit(), world.calltouch_traffic.limit());
-    Json(json!({"crm_rps": crm, "calltouch_rps": calltouch})).into_response()
+    let telegram = world.telegram_traffic.limit();
+    let limits = json!({"crm_rps": crm, "calltouch_rps": calltouch, "telegram_rps": telegram});
+    Json(limits).into_response()
 }
 
 async fn switches(State(hub): Shared, Json(body): Json<Object>) -> Response {
