@@ -170,7 +170,9 @@ async fn a_webhook_has_its_secret_and_is_tried_again() {
         assert_eq!(secret.as_deref(), Some("my_secret-1"));
         assert_eq!(body["message"]["text"], "hi");
         // The far side's clock: it is not waited for.
-        while crm.sandbox.ledger().updates.len() < 3 - usize::from(seconds > 0) - usize::from(seconds == 1) {
+        while crm.sandbox.ledger().updates.len()
+            < 3 - usize::from(seconds > 0) - usize::from(seconds == 1)
+        {
             tokio::task::yield_now().await;
         }
         crm.sandbox.clock().shift(jiff::SignedDuration::from_secs(seconds));
@@ -202,7 +204,10 @@ async fn the_answer_to_a_delivery_may_be_a_call() {
 async fn an_album_is_several_updates_at_once_and_files_have_their_bytes() {
     let crm = Crm::unlimited().await;
     let photo = |text: &str| Given { kind: "photo".into(), text: text.into(), ..Given::default() };
-    let does = Does { text: "two".into(), files: vec![photo("one"), photo("другой")], ..Does::default() };
+    let does =
+        Does {
+            text: "two".into(), files: vec![photo("one"), photo("другой")], ..Does::default()
+        };
     let told = crm.sandbox.telegram(&does).expect("a bot");
     assert_eq!((told.updates.len(), told.messages.len()), (2, 2));
     let (_, said) = call(&crm, "getUpdates", json!({})).await;
@@ -213,7 +218,8 @@ async fn an_album_is_several_updates_at_once_and_files_have_their_bytes() {
     let (_, file) = call(&crm, "getFile", json!({ "file_id": id })).await;
     let path = file["result"]["file_path"].as_str().expect("a path");
     let (url, token) = (crm.sandbox.telegram_url(), crm.sandbox.telegram_token());
-    let bytes = crm.client.get(format!("{url}/file/bot{token}/{path}")).send().await.expect("bytes");
+    let bytes =
+        crm.client.get(format!("{url}/file/bot{token}/{path}")).send().await.expect("bytes");
     assert_eq!(bytes.text().await.expect("a text"), "другой");
 }
 

@@ -3,7 +3,7 @@
 
 use super::judge::{Judged, judge};
 use crate::connectors::http::{
-    Body, Client, FileStream, Method, Request, Response, Upload, Failure,
+    Body, Client, Failure, FileStream, Method, Request, Response, Upload,
 };
 use crate::domain::Delay;
 use secrecy::{ExposeSecret, SecretString};
@@ -58,9 +58,11 @@ impl Api {
         match self.call(method, body).await {
             Judged::Done(result) => Ok(result),
             Judged::Later(delay) | Judged::Unknown(delay) => Err(delay),
-            Judged::Refused(refusal) => {
-                Err(Delay::connection(format!("Telegram refused {}: {}", name(method), refusal.said)))
-            }
+            Judged::Refused(refusal) => Err(Delay::connection(format!(
+                "Telegram refused {}: {}",
+                name(method),
+                refusal.said
+            ))),
         }
     }
 

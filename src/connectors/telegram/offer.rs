@@ -102,7 +102,11 @@ const MESSAGE_RECEIVED: EventOffer = EventOffer {
         PHONE,
         field("name", Kind::Text, "First and last name, as the person wrote them"),
         field("username", Kind::Text, "The public name, without @"),
-        field("text", Kind::Text, "The text, the caption of a file, or what else can be said in words"),
+        field(
+            "text",
+            Kind::Text,
+            "The text, the caption of a file, or what else can be said in words",
+        ),
         field("type", Kind::Text, "text, image, file, audio, video, location, contact, other"),
         field("files", Kind::List(&FILE), "The files; of an album each message has one"),
         field("reply_to", Kind::Text, "The message that it answers"),

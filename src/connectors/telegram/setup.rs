@@ -13,8 +13,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 /// What a part of a path may hold as it is.
-const PART: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Updates that wait are told of from so many on.
 const MANY: u64 = 100;
 
@@ -49,7 +48,9 @@ pub async fn setup(own: &Telegram) -> Result<Vec<String>, Delay> {
 pub async fn check(own: &Telegram) -> Vec<Problem> {
     if let Err(delay) = own.api.ask(GET_ME, json!({})).await {
         let mend = match delay.whose {
-            Whose::Access => "copy the token anew from @BotFather: a new one makes the old one void",
+            Whose::Access => {
+                "copy the token anew from @BotFather: a new one makes the old one void"
+            }
             Whose::Item => "ask again later; are other programs using this bot?",
             Whose::Connection | Whose::Setup => "is `url` right, and can this machine reach it?",
         };
@@ -148,6 +149,9 @@ mod tests {
 
     #[test]
     fn of_an_address_the_host_alone_is_shown() {
-        assert_eq!(host("https://a:b@shop.example.com:8443/x/y?z"), "https://shop.example.com:8443");
+        assert_eq!(
+            host("https://a:b@shop.example.com:8443/x/y?z"),
+            "https://shop.example.com:8443"
+        );
     }
 }

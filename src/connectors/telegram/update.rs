@@ -100,7 +100,13 @@ fn received(
         "number": number,
     });
     extend(&mut fields, more);
-    Ok(Some(event(reader, offer::RECEIVED, format!("message:{id}"), sent.min(raw.received), fields)))
+    Ok(Some(event(
+        reader,
+        offer::RECEIVED,
+        format!("message:{id}"),
+        sent.min(raw.received),
+        fields,
+    )))
 }
 
 fn edited(
@@ -127,7 +133,9 @@ fn pressed(reader: &Reader<'_>, press: &Value, raw: &Raw) -> Result<Event, Unrea
     let id = id.ok_or_else(|| Unreadable("the press has no id".to_owned()))?;
     let data = text_of(press.get("data"));
     let ours: Vec<&str> = data.split('|').collect();
-    let [flow, order, button] = ours[..] else { return Ok(press_event(reader, press, (id, data), raw)) };
+    let [flow, order, button] = ours[..] else {
+        return Ok(press_event(reader, press, (id, data), raw));
+    };
     let told = json!({"flow": flow, "order": order, "button": button});
     let mut event = press_event(reader, press, (id, data.clone()), raw);
     extend(&mut event.fields, told);
@@ -186,7 +194,8 @@ fn sender(message: &Value) -> Option<&Value> {
 fn named(person: Option<&Value>) -> Map<String, Value> {
     let text = |name: &str| text_of(person.and_then(|person| person.get(name)));
     let names = [text("first_name"), text("last_name"), text("title")];
-    let name: Vec<&str> = names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    let name: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     let mut fields = Map::new();
     let told = json!({
         "sender": id_at(person, "id"), "name": name.join(" "), "username": text("username"),

@@ -95,7 +95,8 @@ fn way(file: &FileRef, stream: &FileStream) -> Way {
 
 /// The method as far as the reference tells it.
 pub fn preview(input: &Map<String, Value>) -> &'static str {
-    let file = input.get("file").and_then(|file| serde_json::from_value::<FileRef>(file.clone()).ok());
+    let file =
+        input.get("file").and_then(|file| serde_json::from_value::<FileRef>(file.clone()).ok());
     let Some(file) = file else { return DOCUMENT.0 };
     let chunks = Box::pin(futures_util::stream::empty());
     let none = FileStream { name: String::new(), mime: String::new(), size: None, chunks };
@@ -108,7 +109,10 @@ pub async fn open(own: &Telegram, file: &FileRef) -> Result<FileStream, NoFile> 
     let told = match judged {
         Judged::Done(told) => told,
         Judged::Refused(refusal) => {
-            return Err(NoFile::Never(format!("Telegram does not give this file: {}", refusal.said)));
+            return Err(NoFile::Never(format!(
+                "Telegram does not give this file: {}",
+                refusal.said
+            )));
         }
         Judged::Later(delay) | Judged::Unknown(delay) => return Err(NoFile::Later(delay)),
     };
@@ -116,7 +120,8 @@ pub async fn open(own: &Telegram, file: &FileRef) -> Result<FileStream, NoFile> 
         return Err(NoFile::Never("the file is larger than 20 MiB".to_owned()));
     }
     let path = text_of(told.get("file_path"));
-    if path.is_empty() || path.starts_with('/') || path.contains("..") || path.contains(['?', '#']) {
+    if path.is_empty() || path.starts_with('/') || path.contains("..") || path.contains(['?', '#'])
+    {
         return Err(NoFile::Never(
             "the Bot API server keeps its files to itself (is it run with --local?)".to_owned(),
         ));

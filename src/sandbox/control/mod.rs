@@ -39,7 +39,10 @@ pub const HELP: &[(&str, &str)] = &[
         "POST /_sandbox/faults",
         r#"{"seed": 1, "rules": [{"side": "retailcrm", "fault": "lost_answer", "next": 1, "path": "orders/create"}]}; faults: error_503 error_500 html_502 empty_500 slow (ms) lost_answer reset_before garbage down denied error_429 (retry_after) error_400 item_error (text); "orders": [orderNumbers]; "next" or "probability"; "after_commit"; "add": true keeps the rules before"#,
     ),
-    ("POST /_sandbox/limits", r#"{"crm_rps": 10, "calltouch_rps": 5, "telegram_rps": 30}; null: no limit"#),
+    (
+        "POST /_sandbox/limits",
+        r#"{"crm_rps": 10, "calltouch_rps": 5, "telegram_rps": 30}; null: no limit"#,
+    ),
     (
         "POST /_sandbox/switches",
         r#"some of: phone_match, unknown_filter, listing, search_lag_ms, history_lag_ms, clock_skew_ms, max_search_depth, diary_lag_ms, diary_excludes_date_to, …"#,

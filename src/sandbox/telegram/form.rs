@@ -122,7 +122,10 @@ mod tests {
         let fields = Fields::read(b"a=1", "multipart/form-data; boundary=X", &body);
         assert_eq!((fields.number("chat_id"), fields.text("a").as_str()), (Some(5), "1"));
         let (name, file) = fields.file.expect("a file");
-        assert_eq!((name.as_str(), file.name.as_str(), file.mime.as_str()), ("photo", "a.jpg", "image/jpeg"));
+        assert_eq!(
+            (name.as_str(), file.name.as_str(), file.mime.as_str()),
+            ("photo", "a.jpg", "image/jpeg")
+        );
         assert_eq!(file.bytes, [0xff, 0xd8, 0x00, 0x0d, 0x0a]);
     }
 }

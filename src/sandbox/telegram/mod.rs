@@ -134,11 +134,14 @@ impl Bot {
     fn file(&self, fields: &Fields) -> Result<Value, Refused> {
         let id = fields.text("file_id");
         let found = self.files.get(&id);
-        let file = found.ok_or_else(|| Refused::bad("wrong file_id or the file is temporarily unavailable"))?;
+        let file = found
+            .ok_or_else(|| Refused::bad("wrong file_id or the file is temporarily unavailable"))?;
         if file.size() > 20 * 1024 * 1024 {
             return Err(Refused::bad("file is too big"));
         }
-        Ok(json!({"file_id": id, "file_unique_id": id, "file_size": file.size(), "file_path": file.path}))
+        Ok(
+            json!({"file_id": id, "file_unique_id": id, "file_size": file.size(), "file_path": file.path}),
+        )
     }
 }
 
@@ -174,7 +177,9 @@ pub fn template(path: &str) -> &'static str {
         return "/file/bot{token}/{path}";
     }
     let method = called(path).map_or("", |(_, method)| method);
-    let is_it = |known: &&&str| known.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case(method));
+    let is_it = |known: &&&str| {
+        known.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case(method))
+    };
     METHODS.iter().find(is_it).copied().unwrap_or("(unknown)")
 }
 

@@ -197,12 +197,12 @@ fn fill(bot: &mut Bot, does: &Does, (at, number): (usize, i64), message: &mut Va
         }
     } else if let Some(phone) = &does.contact {
         let of = does.contact_of.or_else(|| message["from"]["id"].as_i64());
-        message["contact"] =
-            json!({"phone_number": phone, "first_name": message["from"]["first_name"], "user_id": of});
+        message["contact"] = json!({"phone_number": phone, "first_name": message["from"]["first_name"], "user_id": of});
     } else if let Some((latitude, longitude)) = does.location {
         message["location"] = json!({"latitude": latitude, "longitude": longitude});
     } else if let Some(emoji) = &does.sticker {
-        message["sticker"] = json!({"file_id": "sticker", "emoji": emoji, "width": 512, "height": 512});
+        message["sticker"] =
+            json!({"file_id": "sticker", "emoji": emoji, "width": 512, "height": 512});
     } else {
         message["text"] = text.into();
     }

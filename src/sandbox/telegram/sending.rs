@@ -55,7 +55,12 @@ pub fn field_of(method: &str) -> Option<&'static str> {
     })
 }
 
-pub fn send(bot: &mut Bot, field: &'static str, fields: &Fields, now: Timestamp) -> Result<Value, Refused> {
+pub fn send(
+    bot: &mut Bot,
+    field: &'static str,
+    fields: &Fields,
+    now: Timestamp,
+) -> Result<Value, Refused> {
     let chat = writable(bot, fields)?;
     let is_text = field == "text";
     let text = fields.text(if is_text { "text" } else { "caption" });
@@ -85,7 +90,16 @@ pub fn send(bot: &mut Bot, field: &'static str, fields: &Fields, now: Timestamp)
     let (id, group) = (held.last, held.group);
     let kind = field.to_owned();
     let message = Message {
-        chat, id, kind, text, file, reply_to, buttons, edits: 0, deleted: false, at: now,
+        chat,
+        id,
+        kind,
+        text,
+        file,
+        reply_to,
+        buttons,
+        edits: 0,
+        deleted: false,
+        at: now,
     };
     let shown = json!({
         "message_id": id, "from": bot.person(), "date": now.as_second(), "text": message.text,
@@ -147,7 +161,8 @@ pub fn edit(bot: &mut Bot, fields: &Fields, field: &str) -> Result<Value, Refuse
         return Err(Refused::bad("message is too long"));
     }
     let (chat, id) = (fields.number("chat_id"), fields.number("message_id"));
-    let is_it = |held: &&mut Message| Some(held.chat) == chat && Some(held.id) == id && !held.deleted;
+    let is_it =
+        |held: &&mut Message| Some(held.chat) == chat && Some(held.id) == id && !held.deleted;
     let Some(message) = bot.sent.iter_mut().find(is_it) else {
         return Err(Refused::bad("message to edit not found"));
     };
@@ -167,7 +182,8 @@ pub fn edit(bot: &mut Bot, fields: &Fields, field: &str) -> Result<Value, Refuse
 
 pub fn delete(bot: &mut Bot, fields: &Fields, now: Timestamp) -> Result<Value, Refused> {
     let (chat, id) = (fields.number("chat_id"), fields.number("message_id"));
-    let is_it = |held: &&mut Message| Some(held.chat) == chat && Some(held.id) == id && !held.deleted;
+    let is_it =
+        |held: &&mut Message| Some(held.chat) == chat && Some(held.id) == id && !held.deleted;
     let Some(message) = bot.sent.iter_mut().find(is_it) else {
         return Err(Refused::bad("message to delete not found"));
     };

@@ -97,7 +97,14 @@ impl Updates {
         for _ in 0..times.max(1) {
             let number = self.waiting.last().map_or(1, |last| last.number + 1);
             let waiting = Waiting {
-                number, id, chat, body: body.clone(), made: now, next: now, delay: 1, tries: 0,
+                number,
+                id,
+                chat,
+                body: body.clone(),
+                made: now,
+                next: now,
+                delay: 1,
+                tries: 0,
                 under_way: false,
             };
             self.waiting.push(waiting);
@@ -217,7 +224,9 @@ impl Updates {
 
     /// What became of a delivery; the far side may ask for a pause.
     pub fn delivered(&mut self, number: u64, status: u16, asked: Option<u64>, now: Timestamp) {
-        let Some(at) = self.waiting.iter().position(|update| update.number == number) else { return };
+        let Some(at) = self.waiting.iter().position(|update| update.number == number) else {
+            return;
+        };
         let update = &mut self.waiting[at];
         if self.log.len() < LOGGED {
             self.log.push(Delivered { update_id: update.id, at: now, tries: update.tries, status });
@@ -230,7 +239,9 @@ impl Updates {
         let most = 60 + update.number % 61;
         let wait = asked.map_or(update.delay, |asked| asked.min(LONGEST_ASKED));
         update.delay = (update.delay * 2).min(most);
-        update.next = now.saturating_add(SignedDuration::from_secs(i64::try_from(wait).unwrap_or(60))).unwrap_or(now);
+        update.next = now
+            .saturating_add(SignedDuration::from_secs(i64::try_from(wait).unwrap_or(60)))
+            .unwrap_or(now);
         update.under_way = false;
         let why = match status {
             0 => "Connection refused".to_owned(),

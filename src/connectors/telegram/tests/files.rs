@@ -24,7 +24,9 @@ fn told(method: &str, body: &Value) -> Value {
         }
         "getFile" if body["file_id"] == "gone" => json!({"file_path": "photos/file_2.jpg"}),
         "getFile" if body["file_id"] == "local" => json!({"file_path": "/var/lib/bot/file_2.jpg"}),
-        "getFile" if body["file_id"] == "huge" => json!({"file_size": 30_000_000, "file_path": "a/b"}),
+        "getFile" if body["file_id"] == "huge" => {
+            json!({"file_size": 30_000_000, "file_path": "a/b"})
+        }
         "getFile" => refused(400, "Bad Request: file is too big"),
         _ => json!({"message_id": 12, "chat": {"id": 5}}),
     }
@@ -54,7 +56,10 @@ async fn a_file_is_opened_by_the_connection_that_named_it() {
     let (_double, url) = Double::start(|heard| told(&heard.method, &heard.body)).await;
     let own = connection(&url);
     let mut stream = own.open(&file("photo", "image", "image/jpeg")).await.expect("a file");
-    assert_eq!((stream.name.as_str(), stream.mime.as_str()), ("file_1.jpg", "text/plain; charset=utf-8"));
+    assert_eq!(
+        (stream.name.as_str(), stream.mime.as_str()),
+        ("file_1.jpg", "text/plain; charset=utf-8")
+    );
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.chunks.next().await {
         bytes.extend_from_slice(&chunk.expect("a chunk"));
@@ -95,6 +100,9 @@ async fn a_file_that_is_gone_is_refused_and_nothing_is_sent() {
     let (double, url) = Double::start(|heard| told(&heard.method, &heard.body)).await;
     let (own, _files) = both(&url);
     let outcome = own.perform(&effect(&file("gone", "image", "image/jpeg")), now()).await;
-    assert!(matches!(&outcome, Outcome::Refused(why) if why.starts_with("general: ")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Refused(why) if why.starts_with("general: ")),
+        "{outcome:?}"
+    );
     assert_eq!(double.methods(), ["getFile"]);
 }

@@ -10,7 +10,8 @@ fn poll(cursor: Option<&Value>) -> Poll<'_> {
 
 #[tokio::test]
 async fn a_page_is_confirmed_by_the_next() {
-    let press = json!({"update_id": 12, "callback_query": {"id": "9", "from": {"id": 5}, "data": "a"}});
+    let press =
+        json!({"update_id": 12, "callback_query": {"id": "9", "from": {"id": 5}, "data": "a"}});
     let message = json!({"update_id": 11, "message": {"message_id": 3, "date": 1_763_640_000,
         "chat": {"id": 5, "type": "private"}, "from": {"id": 5}, "text": "hi"}});
     let (double, url) = Double::start(move |heard| match heard.method.as_str() {

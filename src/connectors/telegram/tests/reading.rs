@@ -77,9 +77,29 @@ fn anything() -> impl Strategy<Value = Value> {
         "\\PC{0,12}".prop_map(Value::from),
     ];
     let keys = prop::sample::select(vec![
-        "id", "chat", "from", "message_id", "date", "text", "photo", "document", "contact",
-        "location", "venue", "file_id", "width", "type", "data", "message", "status", "sticker",
-        "reply_to_message", "phone_number", "user_id", "new_chat_member", "edit_date",
+        "id",
+        "chat",
+        "from",
+        "message_id",
+        "date",
+        "text",
+        "photo",
+        "document",
+        "contact",
+        "location",
+        "venue",
+        "file_id",
+        "width",
+        "type",
+        "data",
+        "message",
+        "status",
+        "sticker",
+        "reply_to_message",
+        "phone_number",
+        "user_id",
+        "new_chat_member",
+        "edit_date",
     ]);
     leaf.prop_recursive(4, 40, 6, move |inner| {
         prop_oneof![

@@ -88,7 +88,8 @@ async fn an_answer_is_a_wait_a_refusal_or_a_doubt() {
     let broken = refusal(refused(500, "Internal Server Error")).await;
     assert!(matches!(broken, Outcome::Unknown(_)), "{broken:?}");
     assert!(matches!(refusal(json!({"no": "message"})).await, Outcome::Unknown(_)));
-    let nobody = offline().perform(&effect("message.send", json!({"chat": "5", "text": "x"})), now());
+    let nobody =
+        offline().perform(&effect("message.send", json!({"chat": "5", "text": "x"})), now());
     assert!(matches!(nobody.await, Outcome::Later(_)), "it never left");
 }
 
