@@ -21,6 +21,9 @@ fn settings(connector: &str) -> String {
         "retailcrm" => format!("url = \"http://127.0.0.1:9\"\napi_key = \"{KEY}\""),
         "calltouch" => format!("url = \"http://127.0.0.1:9\"\nsite_id = 4242\ntoken = \"{KEY}\""),
         "telegram" => format!("url = \"http://127.0.0.1:9\"\ntoken = \"{KEY}\""),
+        "webhook" => {
+            "url = \"http://127.0.0.1:9\"\nfields = { id = \"id\", chat = \"chat\" }".to_owned()
+        }
         other => panic!("write here the smallest settings of {other}"),
     };
     format!("{own}\nhook_secret = \"{SECRET}\"\n")
@@ -105,10 +108,10 @@ fn asked(fields: &[Input]) {
 #[test]
 fn settings_are_read_to_the_last_key_and_problems_hide_secrets() {
     for name in every() {
-        let built = made(name, &format!("{}poll_evry = \"60s\"\n", settings(name)));
-        let found = built.problems.iter().find(|p| p.title.contains("poll_evry"));
+        let built = made(name, &format!("{}timeot = \"5s\"\n", settings(name)));
+        let found = built.problems.iter().find(|p| p.title.contains("timeot"));
         let problem = found.unwrap_or_else(|| panic!("{name}: {:?}", built.problems));
-        assert!(problem.mend.contains("poll_every"), "{problem:?}");
+        assert!(problem.mend.contains("timeout"), "{problem:?}");
         let shown = format!("{:?}", built.problems);
         assert!(!shown.contains(SECRET) && !shown.contains(KEY), "{name}: {shown}");
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Where RetailCRM's stand-in listens; Calltouch's takes the next port, Telegram's the one after. Port 0: any free ones
+    /// Where RetailCRM's stand-in listens; Calltouch's takes the next port, Telegram's the third from here. Port 0: any free ones
     #[arg(long, default_value = "127.0.0.1:9090", value_name = "127.0.0.1:PORT")]
     listen: String,
     /// No rate limits

@@ -16,6 +16,7 @@ pub mod messengers;
 pub mod port;
 pub mod retailcrm;
 pub mod telegram;
+pub mod webhook;
 
 pub use port::Connector;
 
@@ -66,6 +67,11 @@ pub const LIST: &[(&str, Build, &[Key])] = &[
         "telegram",
         |name, section, shared| telegram::build(name, section, &shared.limits, &shared.files),
         telegram::KEYS,
+    ),
+    (
+        "webhook",
+        |name, section, shared| webhook::build(name, section, &shared.limits),
+        webhook::KEYS,
     ),
 ];
 

@@ -18,9 +18,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 const LARGEST_BODY: usize = 51 * 1024 * 1024;
-const CUT_BY_POLL: &str = "Conflict: terminated by other getUpdates request; make sure that only one bot \
-                           instance is running";
-const CUT_BY_WEBHOOK: &str = "Conflict: terminated by setWebhook request";
 
 pub fn crm(hub: Arc<Hub>) -> Router {
     Router::new().fallback(receive_crm).with_state(hub)
@@ -74,43 +71,6 @@ async fn receive_telegram(
     receive(&hub, Side::Telegram, &line, request).await
 }
 
-/// A long poll waits for updates, for its time or until another one begins; none: it may be answered.
-async fn held_back(hub: &Hub, path: &str, fields: &Fields) -> Option<&'static str> {
-    let (token, method) = telegram::called(path)?;
-    if !method.eq_ignore_ascii_case("getUpdates") {
-        return None;
-    }
-    let mut news = hub.telegram_news.subscribe();
-    let own = {
-        let mut world = hub.world();
-        let bot = world.bot(Some(token))?;
-        bot.updates.poller += 1;
-        bot.updates.poller
-    };
-    hub.tell_telegram();
-    let seconds = fields.number("timeout").unwrap_or_default().clamp(0, 50);
-    let wait = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    let over = tokio::time::sleep(wait);
-    tokio::pin!(over);
-    loop {
-        let (poller, is_hooked, ready) = {
-            let mut world = hub.world();
-            let updates = &world.bot(Some(token))?.updates;
-            (updates.poller, updates.webhook.is_some(), updates.is_ready(fields))
-        };
-        if poller != own {
-            return Some(if is_hooked { CUT_BY_WEBHOOK } else { CUT_BY_POLL });
-        }
-        if ready {
-            return None;
-        }
-        tokio::select! {
-            () = &mut over => return None,
-            changed = news.changed() => if changed.is_err() { return None },
-        }
-    }
-}
-
 async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) -> Response {
     let (head, body) = request.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, LARGEST_BODY).await else {
@@ -132,7 +92,7 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
         Side::Retailcrm | Side::Calltouch => Fields::default(),
     };
     let cut = match side {
-        Side::Telegram => held_back(hub, head.uri.path(), &fields).await,
+        Side::Telegram => telegram::waiting::held_back(hub, head.uri.path(), &fields).await,
         Side::Retailcrm | Side::Calltouch => None,
     };
     let key_name = if side == Side::Retailcrm { "x-api-key" } else { "access-token" };

@@ -43,7 +43,7 @@ use world::World;
 /// How a sandbox is started. Keys are no secrets: they open nothing but the sandbox.
 #[derive(Clone)]
 pub struct Options {
-    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch, PORT + 2 Telegram; port 0 takes free ports.
+    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch, PORT + 3 Telegram; port 0 takes free ports.
     pub listen: String,
     pub api_key: String,
     pub token: String,
@@ -108,11 +108,6 @@ impl Hub {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the long polls and the deliveries of bots.
-    fn tell_telegram(&self) {
-        self.telegram_news.send_modify(|count| *count += 1);
-    }
-
     /// Sends what the triggers have to tell, on the side; nobody waits for the answers.
     fn call_triggers(self: &Arc<Self>) {
         let sends = triggers::due(&mut self.world().account);
@@ -155,7 +150,7 @@ impl Sandbox {
         let zone = TimeZone::get(&options.time_zone).map_err(|error| wrong(error.to_string()))?;
         let crm = TcpListener::bind(address).await?;
         let calltouch = TcpListener::bind(above(address, 1)?).await?;
-        let telegram = TcpListener::bind(above(address, 2)?).await?;
+        let telegram = TcpListener::bind(above(address, 3)?).await?;
         // Already installed by the binary; a test has none. Either way there is one afterwards.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
@@ -190,19 +185,6 @@ impl Sandbox {
 
     pub fn calltouch_url(&self) -> String {
         format!("http://{}", self.hub.calltouch)
-    }
-
-    pub fn telegram_url(&self) -> String {
-        format!("http://{}", self.hub.telegram)
-    }
-
-    pub fn telegram_token(&self) -> &str {
-        &self.hub.options.telegram_token
-    }
-
-    /// Somebody does something in a chat of a bot; none when there is no such bot.
-    pub fn telegram(&self, does: &Does) -> Option<Told> {
-        control::act(&self.hub, does)
     }
 
     pub fn api_key(&self) -> &str {

@@ -35,6 +35,12 @@ token = "123456:abc"
 mode = "webhook"
 hook_secret = "0123456789abcdef"
 public = "https://hooks.example.com"
+[connections.chat]
+connector = "webhook"
+url = "https://chat.example.com"
+send_path = "/chats/{chat}"
+when = { event = "message_created", kind = ["a", "b"] }
+fields = { id = "id", chat = ["chat.id", "chat"] }
 [flows.f]
 use = "call-to-order"
 running = true
@@ -184,10 +190,12 @@ fn the_config_has_the_keys_that_its_readers_ask_for() {
         ("connections.shop", "connections.*"),
         ("connections.calls", "connections.*"),
         ("connections.bot", "connections.*"),
+        ("connections.chat", "connections.*"),
         ("flows.f", "flows.*"),
     ]);
     // The names under a table of names are no questions of the reader.
-    let names = |path: &String| path.starts_with("connections.*.chat_fields.");
+    let tables = ["connections.*.chat_fields.", "connections.*.fields."];
+    let names = |path: &String| tables.iter().any(|table| path.starts_with(table));
     let told: BTreeSet<String> =
         schema_keys(Files::Config).into_iter().filter(|path| !names(path)).collect();
     read.retain(|path| !path.is_empty());

@@ -5,6 +5,7 @@ pub mod form;
 pub mod people;
 pub mod sending;
 pub mod updates;
+pub mod waiting;
 pub mod webhook;
 
 use crate::sandbox::answer::Answer;

@@ -15,7 +15,7 @@ const HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
 const NEVER: [&str; 5] = ["get", "setwebhook", "deletewebhook", "close", "logout"];
 
 /// Delivers until the sandbox stops.
-pub async fn forever(hub: Arc<Hub>, stop: CancellationToken) {
+pub(in crate::sandbox) async fn forever(hub: Arc<Hub>, stop: CancellationToken) {
     let mut news = hub.telegram_news.subscribe();
     loop {
         let now = hub.clock.now();

@@ -4,6 +4,7 @@ mod double;
 mod files;
 mod polling;
 mod reading;
+mod sandbox;
 mod sending;
 mod setup;
 

@@ -88,9 +88,9 @@ async fn an_answer_is_a_wait_a_refusal_or_a_doubt() {
     let broken = refusal(refused(500, "Internal Server Error")).await;
     assert!(matches!(broken, Outcome::Unknown(_)), "{broken:?}");
     assert!(matches!(refusal(json!({"no": "message"})).await, Outcome::Unknown(_)));
-    let nobody =
-        offline().perform(&effect("message.send", json!({"chat": "5", "text": "x"})), now());
-    assert!(matches!(nobody.await, Outcome::Later(_)), "it never left");
+    let effect = effect("message.send", json!({"chat": "5", "text": "x"}));
+    let nobody = offline().perform(&effect, now()).await;
+    assert!(matches!(nobody, Outcome::Later(_)), "it never left");
 }
 
 #[tokio::test]
