@@ -57,7 +57,7 @@ pub async fn perform(own: &Webhook, effect: &Effect, now: Timestamp) -> Outcome 
 fn lasting(name: &str) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(held) = names.get(name) {
+    if let Some(held) = names.get(name).copied() {
         return held;
     }
     let held: &'static str = Box::leak(name.to_owned().into_boxed_str());

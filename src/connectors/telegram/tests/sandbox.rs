@@ -115,12 +115,10 @@ async fn what_goes_wrong_is_judged() {
     sandbox.add_fault(slow);
     let Outcome::Later(delay) = send().await else { panic!("no wait") };
     assert_eq!(delay.after, Some(Duration::from_secs(3)));
-    for (fault, is_known) in
-        [(Fault::LostAnswer, false), (Fault::Error500, false), (Fault::Garbage, false)]
-    {
+    for fault in [Fault::LostAnswer, Fault::Error500, Fault::Garbage] {
         sandbox.add_fault(Rule::next(Side::Telegram, fault, "sendMessage", 1));
         let outcome = send().await;
-        assert_eq!(matches!(outcome, Outcome::Unknown(_)), !is_known, "{fault:?}: {outcome:?}");
+        assert!(matches!(outcome, Outcome::Unknown(_)), "{fault:?}: {outcome:?}");
     }
     let long = json!({"chat": "700000001", "text": "x".repeat(4097)});
     refused(performed(&own, "message.send", long).await, "general: message is too long");
