@@ -23,6 +23,10 @@ fn settings(connector: &str) -> String {
         "chatapi" => {
             format!("url = \"http://127.0.0.1:9\"\ninstance = \"4242\"\ntoken = \"{KEY}\"")
         }
+        "telegram" => format!("url = \"http://127.0.0.1:9\"\ntoken = \"{KEY}\""),
+        "webhook" => {
+            "url = \"http://127.0.0.1:9\"\nfields = { id = \"id\", chat = \"chat\" }".to_owned()
+        }
         other => panic!("write here the smallest settings of {other}"),
     };
     format!("{own}\nhook_secret = \"{SECRET}\"\n")
@@ -107,21 +111,22 @@ fn asked(fields: &[Input]) {
 #[test]
 fn settings_are_read_to_the_last_key_and_problems_hide_secrets() {
     for name in every() {
-        let built = made(name, &format!("{}poll_evry = \"60s\"\n", settings(name)));
-        let found = built.problems.iter().find(|p| p.title.contains("poll_evry"));
+        let built = made(name, &format!("{}timeot = \"5s\"\n", settings(name)));
+        let found = built.problems.iter().find(|p| p.title.contains("timeot"));
         let problem = found.unwrap_or_else(|| panic!("{name}: {:?}", built.problems));
-        assert!(problem.mend.contains("poll_every"), "{problem:?}");
+        assert!(problem.mend.contains("timeout"), "{problem:?}");
         let shown = format!("{:?}", built.problems);
         assert!(!shown.contains(SECRET) && !shown.contains(KEY), "{name}: {shown}");
     }
 }
 
 #[test]
-fn nothing_at_all_is_several_problems_at_once() {
-    for name in every() {
+fn of_nothing_at_all_each_key_that_must_be_is_a_problem_at_once() {
+    for (name, _, keys) in LIST {
         let built = made(name, "");
         assert!(built.connectors.is_empty(), "{name} is made of nothing");
-        assert!(built.problems.len() > 1, "{name}: {:?}", built.problems);
+        let musts = keys.iter().filter(|key| key.must).count();
+        assert!(musts > 0 && built.problems.len() >= musts, "{name}: {:?}", built.problems);
     }
 }
 
@@ -206,7 +211,7 @@ proptest! {
             Just("application/x-www-form-urlencoded"), Just("application/json"),
             Just("multipart/form-data; boundary=x"), Just("text/plain; charset=koi8-r"), Just(""),
         ],
-        channel in prop_oneof![Just("hook"), Just("calls"), Just("requests"), Just("orders"), Just("listed"), Just("messages"),
+        channel in prop_oneof![Just("hook"), Just("calls"), Just("requests"), Just("orders"), Just("listed"), Just("messages"), Just("updates"),
             Just("else")],
     ) {
         for name in every() {

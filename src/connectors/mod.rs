@@ -16,6 +16,8 @@ pub mod http;
 pub mod messengers;
 pub mod port;
 pub mod retailcrm;
+pub mod telegram;
+pub mod webhook;
 
 pub use port::Connector;
 
@@ -68,6 +70,16 @@ pub const LIST: &[(&str, Build, &[Key])] = &[
             retailcrm::build(name, section, &shared.limits, &shared.files, &shared.messengers)
         },
         retailcrm::KEYS,
+    ),
+    (
+        "telegram",
+        |name, section, shared| telegram::build(name, section, &shared.limits, &shared.files),
+        telegram::KEYS,
+    ),
+    (
+        "webhook",
+        |name, section, shared| webhook::build(name, section, &shared.limits),
+        webhook::KEYS,
     ),
 ];
 

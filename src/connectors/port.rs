@@ -71,6 +71,14 @@ pub trait Connector: Send + Sync {
         Ok(Page::default())
     }
 
+    /// Does the far side hold its answer back until there is something to tell (a long poll)? Such a
+    /// feed is read again as soon as it has answered, `every` after the last reading began at the
+    /// earliest, and a reading is broken off when the process stops.
+    fn waits(&self, feed: &str) -> bool {
+        let _ = feed;
+        false
+    }
+
     /// The feed that is to be read at once when this came in at the door: what came is a wake-up
     /// call, the truth is in the feed.
     fn wakes(&self, raw: &Raw) -> Option<&'static str> {

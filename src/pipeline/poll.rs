@@ -120,6 +120,7 @@ pub async fn forever(
     (wake, stop): (Arc<Notify>, CancellationToken),
 ) {
     let Some(connector) = pipeline.connector(&name).cloned() else { return };
+    let waits = connector.waits(feed.name);
     let mut failures = 0;
     loop {
         let begun = Instant::now();
@@ -128,14 +129,21 @@ pub async fn forever(
             Duration::try_from(shut.duration_since(pipeline.clock.now())).unwrap_or_default()
                 + Duration::from_millis(200)
         } else {
-            match once(&pipeline, &name, &connector, &feed, first_start).await {
+            let reading = once(&pipeline, &name, &connector, &feed, first_start);
+            // What waits for news is let go at once: nothing is confirmed that is not durable.
+            let read = tokio::select! {
+                biased;
+                () = stop.cancelled(), if waits => return,
+                read = reading => read,
+            };
+            match read {
                 Ok(brought) => {
                     failures = 0;
                     tracing::debug!(
                         connection = %name, feed = feed.name, new = brought.new,
                         known = brought.known, "polled"
                     );
-                    feed.every
+                    if waits { feed.every.saturating_sub(begun.elapsed()) } else { feed.every }
                 }
                 Err(error) => {
                     tracing::warn!(connection = %name, feed = feed.name, %error, "polling failed; it is tried again");

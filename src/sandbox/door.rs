@@ -7,6 +7,7 @@ use crate::sandbox::faults::Side;
 use crate::sandbox::mg;
 use crate::sandbox::params::Params;
 use crate::sandbox::socket::{Line, Listener};
+use crate::sandbox::telegram::{self, form::Fields};
 use crate::sandbox::world::{Outcome, Request};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State};
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// More than the largest file with the form around it, so that who sends a larger one is told.
-const LARGEST_BODY: usize = 24 * 1024 * 1024;
+const LARGEST_BODY: usize = 51 * 1024 * 1024;
 
 pub fn crm(hub: Arc<Hub>) -> Router {
     Router::new().fallback(receive_crm).with_state(hub)
@@ -30,6 +31,10 @@ pub fn calltouch(hub: Arc<Hub>) -> Router {
 
 pub fn chatapi(hub: Arc<Hub>) -> Router {
     Router::new().fallback(receive_chatapi).with_state(hub)
+}
+
+pub fn telegram(hub: Arc<Hub>) -> Router {
+    Router::new().fallback(receive_telegram).with_state(hub)
 }
 
 /// Serves until `stop`; a failure to serve is logged, as there is nobody to tell.
@@ -74,6 +79,14 @@ async fn receive_chatapi(
     receive(&hub, Side::Chatapi, &line, request).await
 }
 
+async fn receive_telegram(
+    State(hub): State<Arc<Hub>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: HttpRequest,
+) -> Response {
+    receive(&hub, Side::Telegram, &line, request).await
+}
+
 async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) -> Response {
     let (head, body) = request.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, LARGEST_BODY).await else {
@@ -87,10 +100,21 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
         let value = head.headers.get(name).and_then(|value| value.to_str().ok());
         value.map(str::to_owned)
     };
+    let fields = match side {
+        Side::Telegram => {
+            let query = head.uri.query().unwrap_or_default();
+            Fields::read(query.as_bytes(), &text(header::CONTENT_TYPE), &bytes)
+        }
+        _ => Fields::default(),
+    };
+    let cut = match side {
+        Side::Telegram => telegram::waiting::held_back(hub, head.uri.path(), &fields).await,
+        _ => None,
+    };
     let key_name = match side {
         Side::Retailcrm => "x-api-key",
-        Side::Calltouch => "access-token",
         Side::Chats => "x-transport-token",
+        _ => "access-token",
     };
     let request = Request {
         side,
@@ -102,12 +126,15 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
         bytes,
         header_key: header(key_name),
         header_site: header("siteid"),
+        fields,
+        cut,
     };
     let now = hub.clock.now();
     let (outcome, strike) = hub.world().serve(&request, now);
     match side {
         Side::Retailcrm => hub.call_triggers(),
         Side::Chatapi => hub.call_gateway(),
+        Side::Telegram => hub.tell_telegram(),
         Side::Calltouch => {}
     }
     if strike.slow_ms > 0 {

@@ -2,6 +2,7 @@
 //! seed strike the same requests in the same order, and every strike is counted.
 
 use crate::sandbox::answer::{Answer, Refusal, violation};
+use crate::sandbox::telegram::Refused;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -12,9 +13,13 @@ use std::collections::BTreeMap;
 pub enum Side {
     Retailcrm,
     Calltouch,
+<<<<<<< HEAD
     /// The CRM's Message Gateway.
     Chats,
     Chatapi,
+=======
+    Telegram,
+>>>>>>> sandbox
 }
 
 impl Side {
@@ -22,8 +27,12 @@ impl Side {
         match self {
             Self::Retailcrm => "retailcrm",
             Self::Calltouch => "calltouch",
+<<<<<<< HEAD
             Self::Chats => "chats",
             Self::Chatapi => "chatapi",
+=======
+            Self::Telegram => "telegram",
+>>>>>>> sandbox
         }
     }
 }
@@ -292,6 +301,9 @@ pub fn fault_name(fault: Fault) -> &'static str {
 
 /// The answer of a fault that has one of its own.
 pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
+    if side == Side::Telegram {
+        return of_telegram(fault);
+    }
     let crm = side == Side::Retailcrm;
     let chatapi = side == Side::Chatapi;
     match fault {
@@ -320,6 +332,25 @@ pub fn answer(side: Side, fault: Fault) -> Option<Answer> {
         | Fault::Down
         | Fault::ItemError => None,
     }
+}
+
+/// The same in the words of the Bot API.
+fn of_telegram(fault: Fault) -> Option<Answer> {
+    let refused = match fault {
+        Fault::Error503 | Fault::Error500 => Refused::new(500, "Internal Server Error"),
+        Fault::Html502 => return Some(Answer::html(502, "502 Bad Gateway")),
+        Fault::Empty500 => return Some(Answer::empty(500)),
+        Fault::Denied => Refused::new(403, "Forbidden: bot was blocked by the user"),
+        Fault::Error429 => Refused::slow(1),
+        Fault::Error400 => Refused::bad("message is too long"),
+        Fault::Slow
+        | Fault::LostAnswer
+        | Fault::ResetBefore
+        | Fault::Garbage
+        | Fault::Down
+        | Fault::ItemError => return None,
+    };
+    Some(refused.into())
 }
 
 #[cfg(test)]

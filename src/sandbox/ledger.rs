@@ -8,6 +8,8 @@ use crate::sandbox::crm::account::{Customer, Object, Order, Origin, Write};
 use crate::sandbox::digits::canonical;
 use crate::sandbox::mg::channels::Channel;
 use crate::sandbox::mg::messages::Message;
+use crate::sandbox::telegram::sending as telegram;
+use crate::sandbox::telegram::updates::Delivered;
 use crate::sandbox::traffic::Counters;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -86,9 +88,16 @@ pub struct Ledger {
     pub chats: Counters,
     /// What was written on WhatsApp, by people and by us; what stands in the queue is not.
     pub whatsapp: Vec<whatsapp::Message>,
+    /// What bots of Telegram wrote.
+    pub messages: Vec<telegram::Message>,
+    /// Presses of buttons that bots answered.
+    pub presses: Vec<String>,
+    /// Tries to deliver updates to webhooks.
+    pub updates: Vec<Delivered>,
     pub retailcrm: Counters,
     pub calltouch: Counters,
     pub chatapi: Counters,
+    pub telegram: Counters,
     /// How often each fault struck, by `side fault`.
     pub faults: BTreeMap<String, u64>,
 }

@@ -1,4 +1,5 @@
-//! Faithful stand-ins of RetailCRM, Calltouch and ChatAPI in memory, for `leadlink sandbox`, `leadlink demo`
+//! Faithful stand-ins of RetailCRM, Calltouch, ChatAPI and Telegram in memory, for `leadlink sandbox`,
+//! `leadlink demo`
 //! and the tests. Invariant: they listen on loopback alone, know no room of the product but the
 //! clock, and nothing in the product's path imports them.
 
@@ -16,6 +17,7 @@ pub mod mg;
 pub mod params;
 mod socket;
 pub mod switches;
+pub mod telegram;
 pub mod traffic;
 mod world;
 
@@ -28,6 +30,7 @@ pub use crowd::Crowd;
 pub use faults::{Fault, Faults, Rule, Side};
 pub use ledger::{Duplicate, Ledger};
 pub use switches::Switches;
+pub use telegram::people::{Does, Given, Press, Told};
 
 use crate::clock::Clock;
 use crm::account::Object;
@@ -38,13 +41,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use world::World;
 
 /// How a sandbox is started. Keys are no secrets: they open nothing but the sandbox.
 #[derive(Clone)]
 pub struct Options {
-    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch, PORT + 2 ChatAPI; port 0 takes free ones.
+    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch, PORT + 2 ChatAPI, PORT + 3 Telegram; port 0 takes free
+    /// ones.
     pub listen: String,
     pub api_key: String,
     pub token: String,
@@ -57,9 +62,15 @@ pub struct Options {
     /// Requests in a sliding second; none: as fast as it goes.
     pub crm_rps: Option<u32>,
     pub calltouch_rps: Option<u32>,
+<<<<<<< HEAD
     pub chat_rps: Option<u32>,
     /// Nobody documents one.
     pub chatapi_rps: Option<u32>,
+=======
+    /// Of the bot that is there from the start.
+    pub telegram_token: String,
+    pub telegram_rps: Option<u32>,
+>>>>>>> sandbox
     pub seed: u64,
     /// The clock of the daemon under test.
     pub clock: Clock,
@@ -83,8 +94,13 @@ impl Default for Options {
             stores: vec![Store { code: "main".into(), name: "Main shop".into(), ordering: 10 }],
             crm_rps: Some(10),
             calltouch_rps: Some(5),
+<<<<<<< HEAD
             chat_rps: Some(100),
             chatapi_rps: None,
+=======
+            telegram_token: "123456:sandbox-telegram-token-0001".to_owned(),
+            telegram_rps: Some(30),
+>>>>>>> sandbox
             seed: 0,
             clock: Clock::default(),
             hook_url: None,
@@ -103,7 +119,13 @@ struct Hub {
     zone: TimeZone,
     crm: SocketAddr,
     calltouch: SocketAddr,
+<<<<<<< HEAD
     chatapi: SocketAddr,
+=======
+    telegram: SocketAddr,
+    /// Something changed at a bot.
+    telegram_news: watch::Sender<u64>,
+>>>>>>> sandbox
 }
 
 impl Hub {
@@ -196,7 +218,11 @@ impl Sandbox {
         let zone = TimeZone::get(&options.time_zone).map_err(|error| wrong(error.to_string()))?;
         let crm = TcpListener::bind(address).await?;
         let calltouch = TcpListener::bind(above(address, 1)?).await?;
+<<<<<<< HEAD
         let chatapi = TcpListener::bind(above(address, 2)?).await?;
+=======
+        let telegram = TcpListener::bind(above(address, 3)?).await?;
+>>>>>>> sandbox
         // Already installed by the binary; a test has none. Either way there is one afterwards.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
@@ -211,7 +237,12 @@ impl Sandbox {
             zone,
             crm: crm_address,
             calltouch: calltouch_address,
+<<<<<<< HEAD
             chatapi: chatapi_address,
+=======
+            telegram: telegram.local_addr()?,
+            telegram_news: watch::Sender::new(0),
+>>>>>>> sandbox
             options,
         });
         let stop = CancellationToken::new();
@@ -219,7 +250,12 @@ impl Sandbox {
         let servers = vec![
             door::serve(crm, crm_router, stop.clone()),
             door::serve(calltouch, door::calltouch(Arc::clone(&hub)), stop.clone()),
+<<<<<<< HEAD
             door::serve(chatapi, door::chatapi(Arc::clone(&hub)), stop.clone()),
+=======
+            door::serve(telegram, door::telegram(Arc::clone(&hub)), stop.clone()),
+            tokio::spawn(telegram::webhook::forever(Arc::clone(&hub), stop.clone())),
+>>>>>>> sandbox
         ];
         Ok(Self { hub, stop, servers })
     }

@@ -16,6 +16,8 @@ use crate::sandbox::ledger::{Conversation, Ledger};
 use crate::sandbox::mg;
 use crate::sandbox::params::Params;
 use crate::sandbox::switches::TooFast;
+use crate::sandbox::telegram::form::Fields;
+use crate::sandbox::telegram::{self, Bot, Refused};
 use crate::sandbox::traffic::{Received, Traffic};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -40,11 +42,13 @@ pub struct World {
     pub account: Account,
     pub sites: Vec<Site>,
     pub gateway: Gateway,
+    pub bots: Vec<Bot>,
     pub faults: Engine,
     pub crm_traffic: Traffic,
     pub calltouch_traffic: Traffic,
     pub chat_traffic: Traffic,
     pub chatapi_traffic: Traffic,
+    pub telegram_traffic: Traffic,
     pub hook_url: Option<String>,
 }
 
@@ -62,6 +66,10 @@ pub struct Request {
     pub header_key: Option<String>,
     /// `SiteId` of Calltouch.
     pub header_site: Option<String>,
+    /// What a bot is asked with.
+    pub fields: Fields,
+    /// A long poll that another one, or a webhook, put an end to: how Telegram says so.
+    pub cut: Option<&'static str>,
 }
 
 /// How the connection goes on.
@@ -100,7 +108,12 @@ impl World {
         let mut world = Self {
             account,
             sites: vec![Site::new(options.site_id, options.token.clone(), zone.clone(), 0)],
+<<<<<<< HEAD
             gateway: Gateway::new(&options.chatapi_instance, &options.chatapi_token),
+=======
+            bots: vec![Bot::new(&options.telegram_token)],
+            telegram_traffic: Traffic::new(options.telegram_rps),
+>>>>>>> sandbox
             faults: Engine::new(Faults { seed: options.seed, rules: Vec::new() }),
             crm_traffic: Traffic::new(options.crm_rps),
             calltouch_traffic: Traffic::new(options.calltouch_rps),
@@ -141,8 +154,12 @@ impl World {
         let path = match side {
             Side::Retailcrm => crm::template(&request.method, &request.path),
             Side::Calltouch => calltouch::template(&self.sites, &request.path),
+<<<<<<< HEAD
             Side::Chats => mg::template(&request.path),
             Side::Chatapi => chatapi::template(&request.path),
+=======
+            Side::Telegram => telegram::template(&request.path),
+>>>>>>> sandbox
         };
         let status = match &outcome {
             Outcome::Answer(answer) => answer.status,
@@ -172,6 +189,9 @@ impl World {
                 let answer = own.or(done).unwrap_or_else(|| Answer::empty(500));
                 let wait = strike.retry_after.filter(|_| fault == Fault::Error429);
                 Outcome::Answer(match wait {
+                    Some(seconds) if request.side == Side::Telegram => {
+                        Refused::slow(seconds).into()
+                    }
                     Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
                     None => answer,
                 })
@@ -205,10 +225,20 @@ impl World {
                 };
                 calltouch::answer(&mut self.sites, &mut incoming)
             }
+<<<<<<< HEAD
             Side::Chatapi => {
                 let incoming = chatapi::Incoming { method, path, query, body, now };
                 chatapi::answer(&mut self.gateway, &incoming)
             }
+=======
+            Side::Telegram => match request.cut {
+                Some(why) => Refused::new(409, why).into(),
+                None => {
+                    let incoming = telegram::Incoming { path, fields: &request.fields, now };
+                    telegram::answer(&mut self.bots, &incoming)
+                }
+            },
+>>>>>>> sandbox
         }
     }
 
@@ -237,8 +267,12 @@ impl World {
             (Side::Retailcrm, TooFast::Html503) => {
                 Answer::html(503, "503 Service Temporarily Unavailable")
             }
+<<<<<<< HEAD
             (Side::Chats, _) => Answer::json(429, &json!({"errors": ["Too many requests"]})),
             (Side::Chatapi, _) => Answer::json(429, &json!({"error": "Too many requests"})),
+=======
+            (Side::Telegram, _) => Refused::slow(1).into(),
+>>>>>>> sandbox
             (Side::Calltouch, _) => {
                 let answer = Answer::json(429, &json!({"message": "Too many requests"}));
                 match switches.calltouch_retry_after {
@@ -253,8 +287,12 @@ impl World {
         match side {
             Side::Retailcrm => &mut self.crm_traffic,
             Side::Calltouch => &mut self.calltouch_traffic,
+<<<<<<< HEAD
             Side::Chats => &mut self.chat_traffic,
             Side::Chatapi => &mut self.chatapi_traffic,
+=======
+            Side::Telegram => &mut self.telegram_traffic,
+>>>>>>> sandbox
         }
     }
 
@@ -327,6 +365,11 @@ impl World {
         self.sites.iter_mut().find(|site| id.is_none_or(|id| site.id == id))
     }
 
+    /// The bot with this token, else the first.
+    pub fn bot(&mut self, token: Option<&str>) -> Option<&mut Bot> {
+        self.bots.iter_mut().find(|bot| token.is_none_or(|token| bot.token == token))
+    }
+
     /// Adds a Calltouch site; false when there is one with this id.
     pub fn add_site(&mut self, id: u64, token: &str) -> bool {
         if self.sites.iter().any(|site| site.id == id) {
@@ -350,6 +393,7 @@ impl World {
             wanted(part) || (wanted("duplicates") && (part == "customers" || part == "orders"))
         };
         let sites = |part: &str| if wanted(part) { self.sites.as_slice() } else { &[] };
+        let bots = |part: &str| if wanted(part) { self.bots.as_slice() } else { &[] };
         Ledger {
             customers: rows(wanted("customers"), account.customers.rows()),
             orders: rows(wanted("orders"), account.orders.rows()),
@@ -360,13 +404,23 @@ impl World {
                 .iter()
                 .flat_map(|site| site.deals.refused().iter().cloned())
                 .collect(),
+<<<<<<< HEAD
             conversations: if wanted("conversations") { self.conversations() } else { Vec::new() },
             channels: if wanted("channels") { account.mg.channels.clone() } else { Vec::new() },
             chats: self.chat_traffic.counters(),
+=======
+            messages: bots("messages").iter().flat_map(|bot| bot.sent.iter().cloned()).collect(),
+            presses: bots("presses").iter().flat_map(|bot| bot.answered.iter().cloned()).collect(),
+            updates: bots("updates").iter().flat_map(|bot| bot.updates.log.clone()).collect(),
+>>>>>>> sandbox
             retailcrm: self.crm_traffic.counters(),
             whatsapp: if wanted("whatsapp") { self.gateway.messages.clone() } else { Vec::new() },
             calltouch: self.calltouch_traffic.counters(),
+<<<<<<< HEAD
             chatapi: self.chatapi_traffic.counters(),
+=======
+            telegram: self.telegram_traffic.counters(),
+>>>>>>> sandbox
             faults: self.faults.struck().clone(),
         }
     }

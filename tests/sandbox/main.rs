@@ -9,6 +9,7 @@ mod control;
 mod crm;
 mod deals;
 mod history;
+mod telegram;
 
 use leadlink::sandbox::{Options, Sandbox};
 use reqwest::{Client, RequestBuilder};
@@ -33,6 +34,7 @@ impl Crm {
         let options = Options {
             crm_rps: None,
             calltouch_rps: None,
+            telegram_rps: None,
             calltouch_fields: true,
             ..Options::default()
         };

@@ -37,12 +37,27 @@ connector = "calltouch"
 site_id = 4242
 token = "0123456789abcdef"
 chat_fields = { id = "chat", phone = ["a", "b"] }
+<<<<<<< HEAD
 [connections.whatsapp]
 connector = "chatapi"
 url = "https://eu1.chat-api.com"
 instance = "4242"
 token = "0123456789abcdef"
 profile = "1msg"
+=======
+[connections.bot]
+connector = "telegram"
+token = "123456:abc"
+mode = "webhook"
+hook_secret = "0123456789abcdef"
+public = "https://hooks.example.com"
+[connections.chat]
+connector = "webhook"
+url = "https://chat.example.com"
+send_path = "/chats/{chat}"
+when = { event = "message_created", kind = ["a", "b"] }
+fields = { id = "id", chat = ["chat.id", "chat"] }
+>>>>>>> sandbox
 [flows.f]
 use = "call-to-order"
 running = true
@@ -192,10 +207,13 @@ fn the_config_has_the_keys_that_its_readers_ask_for() {
         ("connections.shop", "connections.*"),
         ("channels.bot-1", "channels.*"),
         ("connections.calls", "connections.*"),
+        ("connections.bot", "connections.*"),
+        ("connections.chat", "connections.*"),
         ("flows.f", "flows.*"),
     ]);
     // The names under a table of names are no questions of the reader.
-    let names = |path: &String| path.starts_with("connections.*.chat_fields.");
+    let tables = ["connections.*.chat_fields.", "connections.*.fields."];
+    let names = |path: &String| tables.iter().any(|table| path.starts_with(table));
     let told: BTreeSet<String> =
         schema_keys(Files::Config).into_iter().filter(|path| !names(path)).collect();
     read.retain(|path| !path.is_empty());

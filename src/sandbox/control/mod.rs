@@ -5,9 +5,11 @@ mod calltouch;
 mod chatapi;
 mod crm;
 mod mg;
+mod telegram;
 
 pub use calltouch::send;
 pub use chatapi::write;
+pub use telegram::act;
 
 use crate::sandbox::crm::account::{Object, Store};
 use crate::sandbox::crm::fields;
@@ -31,7 +33,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("GET /_sandbox", "addresses, keys and this list"),
     (
         "GET /_sandbox/ledger?parts=deals,faults",
-        "customers, orders, gone_orders, leads, deals, refused_deals, conversations, channels, whatsapp (messages), retailcrm, calltouch, chats and chatapi (counters), faults (struck), duplicates; without parts all of them",
+        "customers, orders, gone_orders, leads, deals, refused_deals, conversations, channels, whatsapp, messages (of bots), presses, updates, retailcrm, calltouch, chats, chatapi and telegram (counters), faults (struck), duplicates; without parts all of them",
     ),
     ("GET /_sandbox/requests?limit=100", "counters and the last requests of all far sides"),
     ("POST /_sandbox/reset", "everything as at the start"),
@@ -42,7 +44,7 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     (
         "POST /_sandbox/limits",
-        r#"{"crm_rps": 10, "calltouch_rps": 5, "chat_rps": 100, "chatapi_rps": null}; null: no limit"#,
+        r#"{"crm_rps": 10, "calltouch_rps": 5, "chat_rps": 100, "chatapi_rps": null, "telegram_rps": 30}; null: no limit"#,
     ),
     (
         "POST /_sandbox/switches",
@@ -118,6 +120,15 @@ pub const HELP: &[(&str, &str)] = &[
         "POST /_sandbox/chatapi/messages",
         r#"somebody writes: {"from": "79990000001" or "1@lid", "name", "text", "type", "group", "file": {"name", "mime", "size" or "text"}, "quoted", "forwarded", "own", "at", "id" (that one again)}; a list comes in one webhook; {"messages": […], "deliveries": 2, "drop": true, "apart": true}"#,
     ),
+    (
+        "POST /_sandbox/telegram",
+        r#"{"chat", "from", "name", "username", "group", "is_bot", "text", "files": [{"kind": "photo|document|audio|voice|video", "name", "mime", "text" or "size"}] (several: an album), "contact", "contact_of", "location": [55.7, 37.6], "sticker", "reply_to", "forwarded", "edit": 101, "press": {"message_id", "data"}, "blocked": true, "fields": {…}, "deliveries": 2, "bot": token}: somebody writes to a bot; GET: bots with webhook, chats and what waits"#,
+    ),
+    (
+        "POST /_sandbox/telegram/chats",
+        r#"{"chat": 700000001, "state": "active|blocked|deactivated|gone", "group": false, "bot": token}: silently"#,
+    ),
+    ("POST /_sandbox/telegram/bots", r#"{"token": "654321:…"}: one more bot"#),
 ];
 
 type Shared = State<Arc<Hub>>;
@@ -152,6 +163,9 @@ pub fn routes(door: Router, hub: Arc<Hub>) -> Router {
         .route("/_sandbox/leads", post(calltouch::leads))
         .route("/_sandbox/chatapi", get(chatapi::show).post(chatapi::change))
         .route("/_sandbox/chatapi/messages", post(chatapi::messages))
+        .route("/_sandbox/telegram", get(telegram::show).post(telegram::does))
+        .route("/_sandbox/telegram/chats", post(telegram::chats))
+        .route("/_sandbox/telegram/bots", post(telegram::bots))
         .route("/_sandbox/{*rest}", any(unknown))
         .layer(DefaultBodyLimit::disable())
         .with_state(hub);
@@ -189,6 +203,9 @@ async fn index(State(hub): Shared) -> Response {
         "chatapi": {
             "url": format!("http://{}", hub.chatapi), "instance": options.chatapi_instance,
             "token": options.chatapi_token,
+        },
+        "telegram": {
+            "url": format!("http://{}", hub.telegram), "token": options.telegram_token,
         },
         "now": hub.clock.now(), "routes": help,
     }))
@@ -228,18 +245,20 @@ struct Last {
 
 async fn requests(State(hub): Shared, Query(last): Query<Last>) -> Response {
     let world = hub.world();
-    let mut log: Vec<_> = world
-        .crm_traffic
-        .log()
-        .chain(world.calltouch_traffic.log())
-        .chain(world.chat_traffic.log())
-        .chain(world.chatapi_traffic.log())
-        .collect();
+    let sides = [
+        &world.crm_traffic,
+        &world.calltouch_traffic,
+        &world.chat_traffic,
+        &world.chatapi_traffic,
+        &world.telegram_traffic,
+    ];
+    let mut log: Vec<_> = sides.iter().flat_map(|side| side.log()).collect();
     log.sort_by_key(|received| received.at);
     let skipped = log.len().saturating_sub(last.limit.unwrap_or(1000));
     let body = json!({
         "retailcrm": world.crm_traffic.counters(), "calltouch": world.calltouch_traffic.counters(),
         "chats": world.chat_traffic.counters(), "chatapi": world.chatapi_traffic.counters(),
+        "telegram": world.telegram_traffic.counters(),
         "log": &log[skipped..],
     });
     Json(body).into_response()
@@ -296,9 +315,10 @@ async fn limits(State(hub): Shared, Json(body): Json<Object>) -> Response {
             "crm_rps" => world.crm_traffic.set_limit(limit),
             "calltouch_rps" => world.calltouch_traffic.set_limit(limit),
             "chat_rps" => world.chat_traffic.set_limit(limit),
+            "telegram_rps" => world.telegram_traffic.set_limit(limit),
             "chatapi_rps" => world.chatapi_traffic.set_limit(limit),
             _ => {
-                let known = "the limits are crm_rps, calltouch_rps, chat_rps and chatapi_rps";
+                let known = "the limits are crm_rps, calltouch_rps, chat_rps, chatapi_rps and telegram_rps";
                 return wrong(format!("{key}: {known}"));
             }
         }
@@ -306,6 +326,7 @@ async fn limits(State(hub): Shared, Json(body): Json<Object>) -> Response {
     let limits = json!({
         "crm_rps": world.crm_traffic.limit(), "calltouch_rps": world.calltouch_traffic.limit(),
         "chat_rps": world.chat_traffic.limit(), "chatapi_rps": world.chatapi_traffic.limit(),
+        "telegram_rps": world.telegram_traffic.limit(),
     });
     Json(limits).into_response()
 }
