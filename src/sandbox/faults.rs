@@ -13,13 +13,10 @@ use std::collections::BTreeMap;
 pub enum Side {
     Retailcrm,
     Calltouch,
-<<<<<<< HEAD
     /// The CRM's Message Gateway.
     Chats,
     Chatapi,
-=======
     Telegram,
->>>>>>> sandbox
 }
 
 impl Side {
@@ -27,12 +24,9 @@ impl Side {
         match self {
             Self::Retailcrm => "retailcrm",
             Self::Calltouch => "calltouch",
-<<<<<<< HEAD
             Self::Chats => "chats",
             Self::Chatapi => "chatapi",
-=======
             Self::Telegram => "telegram",
->>>>>>> sandbox
         }
     }
 }

@@ -62,15 +62,12 @@ pub struct Options {
     /// Requests in a sliding second; none: as fast as it goes.
     pub crm_rps: Option<u32>,
     pub calltouch_rps: Option<u32>,
-<<<<<<< HEAD
     pub chat_rps: Option<u32>,
     /// Nobody documents one.
     pub chatapi_rps: Option<u32>,
-=======
     /// Of the bot that is there from the start.
     pub telegram_token: String,
     pub telegram_rps: Option<u32>,
->>>>>>> sandbox
     pub seed: u64,
     /// The clock of the daemon under test.
     pub clock: Clock,
@@ -94,13 +91,10 @@ impl Default for Options {
             stores: vec![Store { code: "main".into(), name: "Main shop".into(), ordering: 10 }],
             crm_rps: Some(10),
             calltouch_rps: Some(5),
-<<<<<<< HEAD
             chat_rps: Some(100),
             chatapi_rps: None,
-=======
             telegram_token: "123456:sandbox-telegram-token-0001".to_owned(),
             telegram_rps: Some(30),
->>>>>>> sandbox
             seed: 0,
             clock: Clock::default(),
             hook_url: None,
@@ -119,13 +113,10 @@ struct Hub {
     zone: TimeZone,
     crm: SocketAddr,
     calltouch: SocketAddr,
-<<<<<<< HEAD
     chatapi: SocketAddr,
-=======
     telegram: SocketAddr,
     /// Something changed at a bot.
     telegram_news: watch::Sender<u64>,
->>>>>>> sandbox
 }
 
 impl Hub {
@@ -218,11 +209,8 @@ impl Sandbox {
         let zone = TimeZone::get(&options.time_zone).map_err(|error| wrong(error.to_string()))?;
         let crm = TcpListener::bind(address).await?;
         let calltouch = TcpListener::bind(above(address, 1)?).await?;
-<<<<<<< HEAD
         let chatapi = TcpListener::bind(above(address, 2)?).await?;
-=======
         let telegram = TcpListener::bind(above(address, 3)?).await?;
->>>>>>> sandbox
         // Already installed by the binary; a test has none. Either way there is one afterwards.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
@@ -237,12 +225,9 @@ impl Sandbox {
             zone,
             crm: crm_address,
             calltouch: calltouch_address,
-<<<<<<< HEAD
             chatapi: chatapi_address,
-=======
             telegram: telegram.local_addr()?,
             telegram_news: watch::Sender::new(0),
->>>>>>> sandbox
             options,
         });
         let stop = CancellationToken::new();
@@ -250,12 +235,9 @@ impl Sandbox {
         let servers = vec![
             door::serve(crm, crm_router, stop.clone()),
             door::serve(calltouch, door::calltouch(Arc::clone(&hub)), stop.clone()),
-<<<<<<< HEAD
             door::serve(chatapi, door::chatapi(Arc::clone(&hub)), stop.clone()),
-=======
             door::serve(telegram, door::telegram(Arc::clone(&hub)), stop.clone()),
             tokio::spawn(telegram::webhook::forever(Arc::clone(&hub), stop.clone())),
->>>>>>> sandbox
         ];
         Ok(Self { hub, stop, servers })
     }

@@ -108,12 +108,9 @@ impl World {
         let mut world = Self {
             account,
             sites: vec![Site::new(options.site_id, options.token.clone(), zone.clone(), 0)],
-<<<<<<< HEAD
             gateway: Gateway::new(&options.chatapi_instance, &options.chatapi_token),
-=======
             bots: vec![Bot::new(&options.telegram_token)],
             telegram_traffic: Traffic::new(options.telegram_rps),
->>>>>>> sandbox
             faults: Engine::new(Faults { seed: options.seed, rules: Vec::new() }),
             crm_traffic: Traffic::new(options.crm_rps),
             calltouch_traffic: Traffic::new(options.calltouch_rps),
@@ -154,12 +151,9 @@ impl World {
         let path = match side {
             Side::Retailcrm => crm::template(&request.method, &request.path),
             Side::Calltouch => calltouch::template(&self.sites, &request.path),
-<<<<<<< HEAD
             Side::Chats => mg::template(&request.path),
             Side::Chatapi => chatapi::template(&request.path),
-=======
             Side::Telegram => telegram::template(&request.path),
->>>>>>> sandbox
         };
         let status = match &outcome {
             Outcome::Answer(answer) => answer.status,
@@ -225,12 +219,10 @@ impl World {
                 };
                 calltouch::answer(&mut self.sites, &mut incoming)
             }
-<<<<<<< HEAD
             Side::Chatapi => {
                 let incoming = chatapi::Incoming { method, path, query, body, now };
                 chatapi::answer(&mut self.gateway, &incoming)
             }
-=======
             Side::Telegram => match request.cut {
                 Some(why) => Refused::new(409, why).into(),
                 None => {
@@ -238,7 +230,6 @@ impl World {
                     telegram::answer(&mut self.bots, &incoming)
                 }
             },
->>>>>>> sandbox
         }
     }
 
@@ -267,12 +258,9 @@ impl World {
             (Side::Retailcrm, TooFast::Html503) => {
                 Answer::html(503, "503 Service Temporarily Unavailable")
             }
-<<<<<<< HEAD
             (Side::Chats, _) => Answer::json(429, &json!({"errors": ["Too many requests"]})),
             (Side::Chatapi, _) => Answer::json(429, &json!({"error": "Too many requests"})),
-=======
             (Side::Telegram, _) => Refused::slow(1).into(),
->>>>>>> sandbox
             (Side::Calltouch, _) => {
                 let answer = Answer::json(429, &json!({"message": "Too many requests"}));
                 match switches.calltouch_retry_after {
@@ -287,12 +275,9 @@ impl World {
         match side {
             Side::Retailcrm => &mut self.crm_traffic,
             Side::Calltouch => &mut self.calltouch_traffic,
-<<<<<<< HEAD
             Side::Chats => &mut self.chat_traffic,
             Side::Chatapi => &mut self.chatapi_traffic,
-=======
             Side::Telegram => &mut self.telegram_traffic,
->>>>>>> sandbox
         }
     }
 
@@ -404,23 +389,17 @@ impl World {
                 .iter()
                 .flat_map(|site| site.deals.refused().iter().cloned())
                 .collect(),
-<<<<<<< HEAD
             conversations: if wanted("conversations") { self.conversations() } else { Vec::new() },
             channels: if wanted("channels") { account.mg.channels.clone() } else { Vec::new() },
             chats: self.chat_traffic.counters(),
-=======
             messages: bots("messages").iter().flat_map(|bot| bot.sent.iter().cloned()).collect(),
             presses: bots("presses").iter().flat_map(|bot| bot.answered.iter().cloned()).collect(),
             updates: bots("updates").iter().flat_map(|bot| bot.updates.log.clone()).collect(),
->>>>>>> sandbox
             retailcrm: self.crm_traffic.counters(),
             whatsapp: if wanted("whatsapp") { self.gateway.messages.clone() } else { Vec::new() },
             calltouch: self.calltouch_traffic.counters(),
-<<<<<<< HEAD
             chatapi: self.chatapi_traffic.counters(),
-=======
             telegram: self.telegram_traffic.counters(),
->>>>>>> sandbox
             faults: self.faults.struck().clone(),
         }
     }

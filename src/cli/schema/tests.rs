@@ -37,14 +37,12 @@ connector = "calltouch"
 site_id = 4242
 token = "0123456789abcdef"
 chat_fields = { id = "chat", phone = ["a", "b"] }
-<<<<<<< HEAD
 [connections.whatsapp]
 connector = "chatapi"
 url = "https://eu1.chat-api.com"
 instance = "4242"
 token = "0123456789abcdef"
 profile = "1msg"
-=======
 [connections.bot]
 connector = "telegram"
 token = "123456:abc"
@@ -57,7 +55,6 @@ url = "https://chat.example.com"
 send_path = "/chats/{chat}"
 when = { event = "message_created", kind = ["a", "b"] }
 fields = { id = "id", chat = ["chat.id", "chat"] }
->>>>>>> sandbox
 [flows.f]
 use = "call-to-order"
 running = true
