@@ -111,11 +111,6 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
         Side::Telegram => telegram::waiting::held_back(hub, head.uri.path(), &fields).await,
         _ => None,
     };
-    let key_name = match side {
-        Side::Retailcrm => "x-api-key",
-        Side::Chats => "x-transport-token",
-        _ => "access-token",
-    };
     let request = Request {
         side,
         method: head.method.as_str().to_owned(),
@@ -124,19 +119,14 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
         body: Params::body(&text(header::CONTENT_TYPE), &bytes),
         content_type: text(header::CONTENT_TYPE),
         bytes,
-        header_key: header(key_name),
+        header_key: header(key_name(side)),
         header_site: header("siteid"),
         fields,
         cut,
     };
     let now = hub.clock.now();
     let (outcome, strike) = hub.world().serve(&request, now);
-    match side {
-        Side::Retailcrm => hub.call_triggers(),
-        Side::Chatapi => hub.call_gateway(),
-        Side::Telegram => hub.tell_telegram(),
-        Side::Calltouch => {}
-    }
+    afterwards(hub, side);
     if strike.slow_ms > 0 {
         // Real time: it is the patience of a real client that is tested.
         tokio::time::sleep(Duration::from_millis(strike.slow_ms)).await;
@@ -151,5 +141,24 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
             line.reset();
             Answer::empty(500).into_response()
         }
+    }
+}
+
+/// Where the key of a request stands.
+fn key_name(side: Side) -> &'static str {
+    match side {
+        Side::Retailcrm => "x-api-key",
+        Side::Chats => "x-transport-token",
+        Side::Calltouch | Side::Chatapi | Side::Telegram => "access-token",
+    }
+}
+
+/// What goes out because of a request.
+fn afterwards(hub: &Arc<Hub>, side: Side) {
+    match side {
+        Side::Retailcrm => hub.call_triggers(),
+        Side::Chatapi => hub.call_gateway(),
+        Side::Telegram => hub.tell_telegram(),
+        Side::Calltouch | Side::Chats => {}
     }
 }

@@ -1,6 +1,5 @@
-//! Faithful stand-ins of RetailCRM, Calltouch, ChatAPI and Telegram in memory, for `leadlink sandbox`,
-//! `leadlink demo`
-//! and the tests. Invariant: they listen on loopback alone, know no room of the product but the
+//! Faithful stand-ins of RetailCRM, Calltouch, ChatAPI and Telegram in memory, for `leadlink
+//! sandbox`, `leadlink demo` and the tests. Invariant: they listen on loopback alone, know no room of the product but the
 //! clock, and nothing in the product's path imports them.
 
 pub mod answer;
@@ -12,8 +11,10 @@ pub mod crowd;
 mod digits;
 mod door;
 pub mod faults;
+mod hub;
 pub mod ledger;
 pub mod mg;
+mod options;
 pub mod params;
 mod socket;
 pub mod switches;
@@ -29,157 +30,23 @@ pub use crm::account::Store;
 pub use crowd::Crowd;
 pub use faults::{Fault, Faults, Rule, Side};
 pub use ledger::{Duplicate, Ledger};
+pub use options::Options;
 pub use switches::Switches;
 pub use telegram::people::{Does, Given, Press, Told};
 
 use crate::clock::Clock;
 use crm::account::Object;
-use crm::triggers::{self, Trigger};
+use crm::triggers::Trigger;
+use hub::Hub;
 use jiff::tz::TimeZone;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use world::World;
-
-/// How a sandbox is started. Keys are no secrets: they open nothing but the sandbox.
-#[derive(Clone)]
-pub struct Options {
-    /// `127.0.0.1:PORT` is RetailCRM, PORT + 1 Calltouch, PORT + 2 ChatAPI, PORT + 3 Telegram; port 0 takes free
-    /// ones.
-    pub listen: String,
-    pub api_key: String,
-    pub token: String,
-    pub site_id: u64,
-    pub chatapi_instance: String,
-    pub chatapi_token: String,
-    /// Zone of the CRM account and of the Calltouch site.
-    pub time_zone: String,
-    pub stores: Vec<Store>,
-    /// Requests in a sliding second; none: as fast as it goes.
-    pub crm_rps: Option<u32>,
-    pub calltouch_rps: Option<u32>,
-    pub chat_rps: Option<u32>,
-    /// Nobody documents one.
-    pub chatapi_rps: Option<u32>,
-    /// Of the bot that is there from the start.
-    pub telegram_token: String,
-    pub telegram_rps: Option<u32>,
-    pub seed: u64,
-    /// The clock of the daemon under test.
-    pub clock: Clock,
-    /// Where webhooks go that name no URL of their own.
-    pub hook_url: Option<String>,
-    /// The order custom fields of design §6 exist from the start.
-    pub calltouch_fields: bool,
-    pub switches: Switches,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:0".to_owned(),
-            api_key: "sandbox-crm-key-0001".to_owned(),
-            token: "sandbox/calltouch.token-0001".to_owned(),
-            site_id: 4242,
-            chatapi_instance: "4242".to_owned(),
-            chatapi_token: "sandbox-chatapi-token-0001".to_owned(),
-            time_zone: "Europe/Moscow".to_owned(),
-            stores: vec![Store { code: "main".into(), name: "Main shop".into(), ordering: 10 }],
-            crm_rps: Some(10),
-            calltouch_rps: Some(5),
-            chat_rps: Some(100),
-            chatapi_rps: None,
-            telegram_token: "123456:sandbox-telegram-token-0001".to_owned(),
-            telegram_rps: Some(30),
-            seed: 0,
-            clock: Clock::default(),
-            hook_url: None,
-            calltouch_fields: false,
-            switches: Switches::default(),
-        }
-    }
-}
-
-/// What the doors and the control routes share.
-struct Hub {
-    world: Mutex<World>,
-    clock: Clock,
-    client: reqwest::Client,
-    options: Options,
-    zone: TimeZone,
-    crm: SocketAddr,
-    calltouch: SocketAddr,
-    chatapi: SocketAddr,
-    telegram: SocketAddr,
-    /// Something changed at a bot.
-    telegram_news: watch::Sender<u64>,
-}
-
-impl Hub {
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the gateway; what waits in its queue goes out if it may now.
-    fn change_gateway<T>(self: &Arc<Self>, change: impl FnOnce(&mut Gateway) -> T) -> T {
-        let changed = {
-            let mut world = self.world();
-            let changed = change(&mut world.gateway);
-            if world.gateway.manner.send_delay_ms == 0 {
-                world.gateway.release(usize::MAX, self.clock.now());
-            }
-            changed
-        };
-        self.call_gateway();
-        changed
-    }
-
-    /// Sends the webhooks of the gateway that are due, on the side, and what its queue held back.
-    fn call_gateway(self: &Arc<Self>) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (hooks, way, held) = {
-            let mut world = self.world();
-            let gateway = &mut world.gateway;
-            let waits = gateway.is_authenticated() && !gateway.queue.is_empty();
-            let held = waits.then_some(gateway.manner.send_delay_ms);
-            (std::mem::take(&mut gateway.hooks), gateway.way(), held)
-        };
-        if let Some(way) = way.filter(|_| !hooks.is_empty()) {
-            let hub = Arc::clone(self);
-            runtime.spawn(async move {
-                for hook in hooks {
-                    let hooked = chatapi::hook::deliver(&hub.client, &way, &hook).await;
-                    hub.world().gateway.hooked.push(hooked);
-                }
-            });
-        }
-        if let Some(ms) = held {
-            let hub = Arc::clone(self);
-            runtime.spawn(async move {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
-                hub.world().gateway.release(1, hub.clock.now());
-                hub.call_gateway();
-            });
-        }
-    }
-
-    /// Sends what the triggers have to tell, on the side; nobody waits for the answers.
-    fn call_triggers(self: &Arc<Self>) {
-        let sends = triggers::due(&mut self.world().account);
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        for send in sends {
-            let hub = Arc::clone(self);
-            runtime.spawn(async move {
-                let called = triggers::send(&hub.client, send).await;
-                hub.world().account.called.push(called);
-            });
-        }
-    }
-}
 
 /// A running sandbox; it stops when dropped.
 pub struct Sandbox {

@@ -3,8 +3,8 @@
 #![cfg(test)]
 
 mod calltouch;
-mod chats;
 mod chatapi;
+mod chats;
 mod control;
 mod crm;
 mod deals;

@@ -318,7 +318,8 @@ async fn limits(State(hub): Shared, Json(body): Json<Object>) -> Response {
             "telegram_rps" => world.telegram_traffic.set_limit(limit),
             "chatapi_rps" => world.chatapi_traffic.set_limit(limit),
             _ => {
-                let known = "the limits are crm_rps, calltouch_rps, chat_rps, chatapi_rps and telegram_rps";
+                let known =
+                    "the limits are crm_rps, calltouch_rps, chat_rps, chatapi_rps and telegram_rps";
                 return wrong(format!("{key}: {known}"));
             }
         }

@@ -52,7 +52,7 @@ impl Dice {
         ];
         let other = match written {
             Side::Retailcrm => Side::Calltouch,
-            Side::Calltouch => Side::Retailcrm,
+            Side::Calltouch | Side::Chats | Side::Chatapi | Side::Telegram => Side::Retailcrm,
         };
         if self.percent(60) {
             // Most kills fall into the time between a write and its answer.

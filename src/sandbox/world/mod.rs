@@ -1,18 +1,16 @@
 //! All far sides at one moment. Invariant: whatever one request changes it changes under one
 //! lock, before its answer exists; a lost answer is therefore always a done work.
 
+mod copy;
+mod seeds;
+
 use crate::sandbox::Options;
 use crate::sandbox::answer::{Answer, Refusal};
-use crate::sandbox::calltouch::lead::LeadSpec;
 use crate::sandbox::calltouch::{self, Site, orders};
 use crate::sandbox::chatapi::{self, Gateway};
-use crate::sandbox::crm::account::{Account, Key, Object, text_of};
-use crate::sandbox::crm::history::Actor;
-use crate::sandbox::crm::stamp::Stamp;
-use crate::sandbox::crm::{self, customer_write, fields, order_end, order_write};
-use crate::sandbox::crowd::{Crowd, Made};
+use crate::sandbox::crm::account::{Account, Key};
+use crate::sandbox::crm::{self, fields};
 use crate::sandbox::faults::{self, Engine, Fault, Faults, Side, Strike, Target};
-use crate::sandbox::ledger::{Conversation, Ledger};
 use crate::sandbox::mg;
 use crate::sandbox::params::Params;
 use crate::sandbox::switches::TooFast;
@@ -22,7 +20,6 @@ use crate::sandbox::traffic::{Received, Traffic};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use std::collections::HashMap;
 use std::time::Instant;
 
 /// Code and display name of the order fields that Calltouch leads fill (F1).
@@ -281,64 +278,6 @@ impl World {
         }
     }
 
-    pub fn seed_customer(&mut self, body: &Object, now: Timestamp) -> Result<u64, Refusal> {
-        let stamp = Stamp::of_seed(&self.account, body, self.crm_time(now))?;
-        customer_write::create_row(&mut self.account, body, &stamp)
-    }
-
-    pub fn seed_order(&mut self, body: &Object, now: Timestamp) -> Result<u64, Refusal> {
-        let stamp = Stamp::of_seed(&self.account, body, self.crm_time(now))?;
-        order_write::create_row(&mut self.account, body, &stamp)
-    }
-
-    /// Somebody in the CRM changes an order (`by`, a person by default).
-    pub fn edit_order(&mut self, id: u64, body: &Object, now: Timestamp) -> Result<(), Refusal> {
-        let stamp = Stamp::of_seed(&self.account, body, self.crm_time(now))?;
-        order_write::edit_row(&mut self.account, id, body, &stamp)
-    }
-
-    /// A person deletes an order, or merges it `into` another one; what is wrong otherwise.
-    pub fn end_order(&mut self, id: u64, body: &Object, now: Timestamp) -> Result<(), String> {
-        let now = self.crm_time(now);
-        let account = &mut self.account;
-        if account.orders.get(id).is_none() {
-            return Err(format!("there is no order {id}"));
-        }
-        if let Some(survivor) = order_end::survivor(account, body)? {
-            order_end::merge(account, id, survivor, "ours", now);
-            return Ok(());
-        }
-        let actor = Actor::parse(text_of(body, "by")).ok_or("by: user, user:2, rule, …")?;
-        order_end::end(account, id, actor, None, now);
-        Ok(())
-    }
-
-    /// Writes leads down without telling anybody; none when a site is not there.
-    pub fn seed_leads(&mut self, specs: &[LeadSpec], now: Timestamp) -> Option<Vec<u64>> {
-        specs.iter().map(|spec| Some(self.site(spec.site)?.register(spec, now).id)).collect()
-    }
-
-    /// Makes a whole crowd.
-    pub fn seed_crowd(&mut self, crowd: &Crowd, now: Timestamp) -> Result<Made, Refusal> {
-        let mut made = Made::default();
-        let grow = |range: &mut Option<(u64, u64)>, id| {
-            *range = Some((range.map_or(id, |(first, _)| first), id));
-        };
-        for number in 0..crowd.people {
-            let person = crowd.person(number);
-            if crowd.leads && self.seed_leads(&[crowd.lead(&person)], now).is_some() {
-                made.leads += 1;
-            }
-            let customer = self.seed_customer(&person.customer(&self.account), now)?;
-            grow(&mut made.customers, customer);
-            for position in 0..if crowd.orders { crowd.each } else { 0 } {
-                let order = person.order(&self.account, customer, position);
-                grow(&mut made.orders, self.seed_order(&order, now)?);
-            }
-        }
-        Ok(made)
-    }
-
     /// The CRM's own clock.
     fn crm_time(&self, now: Timestamp) -> Timestamp {
         let skew = SignedDuration::from_millis(self.account.switches.clock_skew_ms);
@@ -365,71 +304,4 @@ impl World {
         self.sites.push(Site::new(id, token.to_owned(), zone, position));
         true
     }
-
-    pub fn ledger(&self) -> Ledger {
-        self.ledger_of(|_| true)
-    }
-
-    /// The wanted parts of the ledger; the others are empty.
-    pub fn ledger_of(&self, wanted: impl Fn(&str) -> bool) -> Ledger {
-        let account = &self.account;
-        // Duplicates are found among customers and orders.
-        let wanted = |part: &str| {
-            wanted(part) || (wanted("duplicates") && (part == "customers" || part == "orders"))
-        };
-        let sites = |part: &str| if wanted(part) { self.sites.as_slice() } else { &[] };
-        let bots = |part: &str| if wanted(part) { self.bots.as_slice() } else { &[] };
-        Ledger {
-            customers: rows(wanted("customers"), account.customers.rows()),
-            orders: rows(wanted("orders"), account.orders.rows()),
-            gone_orders: rows(wanted("gone_orders"), account.gone.values()),
-            leads: sites("leads").iter().flat_map(|site| site.leads.iter().cloned()).collect(),
-            deals: sites("deals").iter().flat_map(|site| site.deals.iter().cloned()).collect(),
-            refused_deals: sites("refused_deals")
-                .iter()
-                .flat_map(|site| site.deals.refused().iter().cloned())
-                .collect(),
-            conversations: if wanted("conversations") { self.conversations() } else { Vec::new() },
-            channels: if wanted("channels") { account.mg.channels.clone() } else { Vec::new() },
-            chats: self.chat_traffic.counters(),
-            messages: bots("messages").iter().flat_map(|bot| bot.sent.iter().cloned()).collect(),
-            presses: bots("presses").iter().flat_map(|bot| bot.answered.iter().cloned()).collect(),
-            updates: bots("updates").iter().flat_map(|bot| bot.updates.log.clone()).collect(),
-            retailcrm: self.crm_traffic.counters(),
-            whatsapp: if wanted("whatsapp") { self.gateway.messages.clone() } else { Vec::new() },
-            calltouch: self.calltouch_traffic.counters(),
-            chatapi: self.chatapi_traffic.counters(),
-            telegram: self.telegram_traffic.counters(),
-            faults: self.faults.struck().clone(),
-        }
-    }
-}
-
-impl World {
-    fn conversations(&self) -> Vec<Conversation> {
-        let mg = &self.account.mg;
-        let mut places: HashMap<(u64, &str), usize> = HashMap::new();
-        let mut found: Vec<Conversation> = Vec::new();
-        for message in &mg.messages {
-            let next = found.len();
-            let place = *places.entry((message.channel, &message.chat)).or_insert(next);
-            if place == next {
-                let mut channels = mg.channels.iter();
-                let channel = channels.find(|channel| channel.id == message.channel);
-                found.push(Conversation {
-                    channel: channel.map(|held| held.external_id.clone()).unwrap_or_default(),
-                    chat: message.chat.clone(),
-                    messages: Vec::new(),
-                });
-            }
-            if let Some(conversation) = found.get_mut(place) {
-                conversation.messages.push(message.clone());
-            }
-        }
-        found
-    }
-}
-
-fn rows<'a, T: 'a, E: From<&'a T>>(wanted: bool, rows: impl Iterator<Item = &'a T>) -> Vec<E> {
-    if wanted { rows.map(E::from).collect() } else { Vec::new() }
 }
