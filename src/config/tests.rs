@@ -37,7 +37,8 @@ fn env(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
 
 fn loaded(text: &str, pairs: &[(&str, &str)]) -> (Config, Vec<Problem>) {
     let (config, problems) = load_text("config/leadlink.toml", text, env(pairs));
-    (config.expect("the text is TOML"), problems)
+    let config = config.unwrap_or_else(|| panic!("no TOML: {}", render(&problems, false)));
+    (config, problems)
 }
 
 /// What a person reads: of `load`, then of every connection, read as its connector would.
@@ -260,10 +261,12 @@ fn the_shipped_files_hold_as_they_are_and_with_every_key_taken_in() {
         .collect();
     assert!(full.matches('\n').count() > 60 && full.contains("\nphone_spellings = "));
     let full = full.replace("{ crm = \"shop-b\", calls = \"calltouch-b\" }", "{ crm = \"shop\" }");
-    for text in [shipped, &full, include_str!("../../config/demo.toml")] {
+    for (text, connections) in
+        [(shipped, 2), (&full, 5), (include_str!("../../config/demo.toml"), 2)]
+    {
         let (config, problems) = loaded(text, &[]);
         assert!(problems.is_empty(), "{}", render(&problems, false));
-        assert_eq!(config.connections.len(), 2);
+        assert_eq!(config.connections.len(), connections);
         assert_eq!(config.flows["call-to-order"].running, Some(true));
     }
     let (config, _) = loaded(&full, &[]);

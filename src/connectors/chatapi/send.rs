@@ -212,7 +212,7 @@ async fn with_file(
 pub fn output(id: &str, effect: &Effect) -> Value {
     let input = Value::Object(effect.input.clone());
     // The chat stands in the id, also where we wrote to a phone.
-    let named = id.splitn(3, '_').nth(1).filter(|chat| chat.contains('@')).map(str::to_owned);
+    let named = id.split('_').nth(1).filter(|chat| chat.contains('@')).map(str::to_owned);
     let chat = wire::text(&input, "chat").or(named);
     let chat = chat.or_else(|| wire::address(&wire::text(&input, "phone")?));
     json!({ "id": id, "chat": chat, "state": "sent" })

@@ -25,7 +25,7 @@ requests_per_second = 1000
 when = {{ event = "message_created", message_type = ["incoming", "outgoing"] }}
 unless = {{ private = "true" }}
 own = {{ message_type = "outgoing" }}
-[fields]
+[connections.chatwoot.fields]
 id = "id"
 chat = "conversation.id"
 sender = "sender.id"
@@ -39,10 +39,10 @@ sent = "created_at"
 
 fn connection(url: &str) -> Arc<dyn Connector> {
     let mut section = Section::from_toml("chatwoot", &toml(url));
-    let built = build("chatwoot", &mut section, &http::Limits::default()).expect("a connection");
+    let built = build("chatwoot", &mut section, &http::Limits::default());
     let problems = section.finish();
     assert!(problems.is_empty(), "{problems:?}");
-    built
+    built.expect("a connection")
 }
 
 fn now() -> Timestamp {

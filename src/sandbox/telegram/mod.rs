@@ -87,7 +87,7 @@ impl Bot {
         Self {
             id,
             token: token.to_owned(),
-            updates: Updates::new(),
+            updates: Updates::default(),
             chats: BTreeMap::new(),
             files: BTreeMap::new(),
             sent: Vec::new(),

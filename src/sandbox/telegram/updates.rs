@@ -67,8 +67,8 @@ pub struct Delivered {
     pub status: u16,
 }
 
-impl Updates {
-    pub fn new() -> Self {
+impl Default for Updates {
+    fn default() -> Self {
         Self {
             last: 50_000_000,
             waiting: Vec::new(),
@@ -79,7 +79,9 @@ impl Updates {
             last_error: None,
         }
     }
+}
 
+impl Updates {
     /// Tells something of a chat, `times` times; none where the bot does not want to know.
     pub fn tell(
         &mut self,
@@ -260,7 +262,7 @@ mod tests {
     }
 
     fn hooked() -> Updates {
-        let mut updates = Updates::new();
+        let mut updates = Updates::default();
         let webhook = Webhook { url: "http://127.0.0.1:9/x".into(), secret: String::new() };
         updates.webhook = Some(webhook);
         updates
