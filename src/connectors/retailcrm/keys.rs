@@ -93,6 +93,13 @@ pub const KEYS: &[Key] = &[
     )
     .by_default("100"),
     Key::may(
+        "longest_text",
+        Shape::Count,
+        "Characters without white space that one message of the CRM's chats may have: a longer one of \
+         a manager is refused, a longer one of a person comes in several",
+    )
+    .by_default("2000"),
+    Key::may(
         "channels",
         Shape::Tables(CHANNEL_KEYS),
         "One table for each messenger of the chats, named after the messenger's connection",

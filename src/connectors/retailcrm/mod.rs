@@ -217,7 +217,7 @@ impl Connector for Account {
     }
 
     fn reply(&self, _content_type: &str, body: &[u8]) -> Option<Value> {
-        self.chats_of(body).and_then(|_| chats::reply(body))
+        self.chats_of(body).and_then(|chats| chats::reply(chats, body))
     }
 
     async fn open(&self, file: &FileRef) -> Result<http::FileStream, NoFile> {

@@ -150,6 +150,11 @@ impl Mg {
         if text.chars().count() > LONGEST_TEXT || text_at(message, "external_id").len() > 255 {
             return Err(refused("message: value is too long"));
         }
+        // RC-11 holds for both directions.
+        let solid = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).count();
+        if solid(text).max(solid(text_at(message, "note"))) > super::people::MOST_WRITTEN {
+            return Err(refused("message.text: value is too long"));
+        }
         if kind == "text" && text.is_empty() {
             return Err(refused("message.text: value is required"));
         }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Characters without spaces that a manager may write (RC-11).
-const MOST_WRITTEN: usize = 2000;
+pub const MOST_WRITTEN: usize = 2000;
 
 /// What a manager writes, as the control route takes it.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -2,6 +2,7 @@
 //! second one with our id, and that refusal is success; files are passed on before their message.
 
 use super::client::{Judged, UPLOAD};
+use super::config::LONGEST_TEXT;
 use super::post::{self, Item, Place, build, text};
 use super::{Chats, Link, files};
 use crate::connectors::http::{Method, Sent};
@@ -44,6 +45,9 @@ pub async fn perform(chats: &Chats, effect: &Effect) -> Outcome {
     }
 }
 
+const NOT_US: &str =
+    "the CRM's chats refuse the module's token: switch the module on, or run `leadlink setup`";
+
 enum Tried {
     Ended(Outcome),
     /// What we know of the gateway is not true any more.
@@ -64,6 +68,7 @@ async fn once(chats: &Chats, link: &Arc<Link>, channel: &str, effect: &Effect) -
     let place = Place {
         channel: number.into(),
         by_phone: chats.by_phone(channel),
+        longest: chats.config.longest_text,
         items: &passed.items,
         lost: &passed.lost,
     };
@@ -71,13 +76,19 @@ async fn once(chats: &Chats, link: &Arc<Link>, channel: &str, effect: &Effect) -
         Ok(built) => built,
         Err(why) => return Tried::Ended(Outcome::Refused(why)),
     };
-    match outcome(effect, link.gateway.send(built.method, built.path, built.body).await) {
-        Some(outcome) => Tried::Ended(outcome),
-        None => Tried::Stale(
-            "the CRM's chats refuse the module's token: switch the module on, or run `leadlink setup`"
-                .to_owned(),
-        ),
+    let mut first = None;
+    for built in built {
+        let judged = link.gateway.send(built.method, built.path, built.body).await;
+        match outcome(effect, judged) {
+            Some(Outcome::Done(done)) => {
+                first.get_or_insert(done);
+            }
+            // What went before is there, and will be refused as such when this comes again.
+            Some(other) => return Tried::Ended(other),
+            None => return Tried::Stale(NOT_US.to_owned()),
+        }
     }
+    Tried::Ended(Outcome::Done(first.unwrap_or_default()))
 }
 
 /// What the answer to an effect means; `None`: the gateway does not know us.
@@ -106,6 +117,8 @@ pub fn outcome(effect: &Effect, judged: Judged) -> Option<Outcome> {
     })
 }
 
+const NOTHING: Preview = Preview { method: "POST", path: String::new(), fields: Vec::new() };
+
 /// The request that [`perform`] would send; also of an account that has no chats yet.
 pub fn preview(chats: Option<&Chats>, effect: &Effect) -> Preview {
     let input: Map<String, Value> =
@@ -126,17 +139,23 @@ pub fn preview(chats: Option<&Chats>, effect: &Effect) -> Preview {
     let place = Place {
         channel: number.map_or_else(|| format!("‹{channel}›").into(), Value::from),
         by_phone: chats.is_some_and(|chats| chats.by_phone(&channel)),
+        longest: chats.map_or(LONGEST_TEXT, |chats| chats.config.longest_text),
         items: &items,
         lost: &[],
     };
     match build(&effect.operation, &input, &place) {
-        Ok(post::Built { method, path, body }) => {
+        Ok(built) => {
+            let mut built = built.into_iter();
+            let Some(post::Built { method, path, body }) = built.next() else { return NOTHING };
             let mut fields: Vec<(String, String)> = items
                 .iter()
                 .map(|item| ("file".to_owned(), format!("{UPLOAD} {}", item.id)))
                 .collect();
             let body = body.as_object().cloned().unwrap_or_default();
             fields.extend(body.into_iter().map(|(name, value)| (name, wire::stringified(&value))));
+            let more =
+                built.map(|more| ("then".to_owned(), wire::stringified(&more.body["message"])));
+            fields.extend(more);
             Preview { method: verb(method), path: path.to_owned(), fields }
         }
         Err(why) => {

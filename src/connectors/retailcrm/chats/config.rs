@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// Documented limit of one token (retailcrm.md 5.1).
 pub const DOCUMENTED_RATE: f64 = 100.0;
+/// Characters without white space that one message of the CRM's chats may have (RC-11).
+pub const LONGEST_TEXT: usize = 2000;
 /// What the code of our modules begins with; the CRM wants the family's name in front.
 pub const FAMILY: &str = "leadlink";
 /// Characters that the gateway takes (5.3).
@@ -64,6 +66,8 @@ pub struct Chats {
     /// Code of the integration module.
     pub module: String,
     pub requests_per_second: f64,
+    /// Characters without white space; more from a manager is refused, more from a person split.
+    pub longest_text: usize,
     /// By the name of the messenger's connection.
     pub channels: BTreeMap<String, Channel>,
 }
@@ -89,6 +93,7 @@ pub fn read(
     let public = public(section, wanted);
     let module = module(connection, section);
     let rate = rate(section);
+    let longest_text = longest_text(section);
     if !wanted {
         return None;
     }
@@ -102,7 +107,13 @@ pub fn read(
         let problem = Problem::error("chats need a hook: the CRM posts its messages there");
         section.problem("chats", problem.mend("write hook_secret = \"env:…\""));
     }
-    Some(Chats { public: public?, module: module?, requests_per_second: rate?, channels })
+    Some(Chats {
+        public: public?,
+        module: module?,
+        requests_per_second: rate?,
+        longest_text,
+        channels,
+    })
 }
 
 fn channels(section: &mut Section) -> BTreeMap<String, Channel> {
@@ -178,4 +189,13 @@ fn rate(section: &mut Section) -> Option<f64> {
     }
     section.problem(key, Problem::error("must be above 0").mend("write 100"));
     None
+}
+
+fn longest_text(section: &mut Section) -> usize {
+    let key = "longest_text";
+    let Some(most) = section.integer(key) else { return LONGEST_TEXT };
+    usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or_else(|| {
+        section.problem(key, Problem::error("must be above 0").mend("write 2000"));
+        LONGEST_TEXT
+    })
 }

@@ -4,6 +4,7 @@
 //! closes no gate, since the CRM's orders go on without it.
 
 mod act;
+mod cards;
 mod channels;
 mod check;
 mod client;
@@ -13,6 +14,7 @@ mod module;
 pub mod offer;
 mod parse;
 mod post;
+mod split;
 
 pub use act::preview;
 #[cfg(test)]
@@ -191,8 +193,17 @@ impl Chats {
         }
         let Some(name) = link.numbers.name(number) else { return Ok(Completion::Never) };
         let mut fuller = Event { provisional: false, ..event.clone() };
+        if let Some(said) = event.fields.get("text").and_then(Value::as_str) {
+            fuller.fields.insert("parts".to_owned(), self.parts(name, said).into());
+        }
         fuller.fields.insert("channel".to_owned(), name.into());
         Ok(Completion::Fuller(Box::new(fuller)))
+    }
+
+    /// A text in as many as its messenger needs.
+    fn parts(&self, channel: &str, said: &str) -> Vec<String> {
+        let most = self.messengers.get(channel).map_or(u32::MAX, |offer| offer.text);
+        split::in_units(said, usize::try_from(most).unwrap_or(usize::MAX))
     }
 
     /// The name of a channel, as far as it is known now.

@@ -58,6 +58,7 @@ const MESSAGE: &[Field] = &[
     field("chat", Kind::Text, "the messenger's id of the conversation; may be empty"),
     field("person", Kind::Text, "the messenger's id of the person; may be a phone"),
     field("text", Kind::Text, "what is written; a product or an order in words"),
+    field("parts", Kind::List(&Kind::Text), "the text in as many as the messenger's limit demands"),
     field("type", Kind::Text, "text, image, file, audio, product, order"),
     field("files", FILES, "what is to be sent with it"),
     field("reply_to", Kind::Text, "the messenger's id of the message that it answers"),

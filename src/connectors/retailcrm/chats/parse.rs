@@ -3,7 +3,9 @@
 //! have no use for is kept and makes no event.
 
 use super::Chats;
+use super::cards::{cards, content};
 use super::offer;
+use super::split;
 use crate::connectors::files::FileRef;
 use crate::connectors::port::Unreadable;
 use crate::connectors::retailcrm::{history, wire};
@@ -69,13 +71,27 @@ pub fn vouched(chats: &Chats, body: &[u8]) -> bool {
     }
 }
 
-/// What the sender wants to read: a message to a person goes out later, and is told of then.
-pub fn reply(body: &[u8]) -> Option<Value> {
+/// What the sender wants to read: a message to a person goes out later, and is told of then; what the
+/// CRM's own rule forbids is refused at once.
+pub fn reply(chats: &Chats, body: &[u8]) -> Option<Value> {
     Some(match said(body)? {
-        Said::Gateway(value) if value.get("type") == Some(&json!(SENT)) => json!({ "async": true }),
+        Said::Gateway(value) if value.get("type") == Some(&json!(SENT)) => {
+            match forbidden(chats, value.get("data").unwrap_or(&Value::Null)) {
+                Some(why) => json!({ "error": { "code": "general", "message": why } }),
+                None => json!({ "async": true }),
+            }
+        }
         Said::Gateway(_) => json!({}),
         Said::Activity(_) => json!({ "success": true }),
     })
+}
+
+/// Why a message may not go out (RC-11).
+fn forbidden(chats: &Chats, data: &Value) -> Option<String> {
+    let most = chats.config.longest_text;
+    let solid = split::solid(&content(data)?);
+    (solid > most)
+        .then(|| format!("the text has {solid} characters without white space; {most} are allowed"))
 }
 
 /// The events of a delivery.
@@ -98,6 +114,13 @@ fn gateway(chats: &Chats, value: &Value, raw: &Raw) -> Result<Vec<Event>, Unread
     let data = value.get("data").unwrap_or(&Value::Null);
     let told = value.get("meta").and_then(|meta| wire::number(meta.get("timestamp")));
     let at = told.and_then(|second| Timestamp::from_second(second).ok());
+    if kind == SENT
+        && let Some(why) = forbidden(chats, data)
+    {
+        // It was refused at the door.
+        tracing::info!(connection = %raw.connection, %why, "a manager's message is refused");
+        return Ok(Vec::new());
+    }
     let known = match kind.as_str() {
         SENT => (offer::SENT, ""),
         UPDATED => (offer::UPDATED, ":updated"),
@@ -122,6 +145,9 @@ fn gateway(chats: &Chats, value: &Value, raw: &Raw) -> Result<Vec<Event>, Unread
     };
     let channel = chats.name_of(number);
     let mut fields = common(chats, data, &id, at.unwrap_or(raw.received));
+    let said = fields.get("text").and_then(Value::as_str);
+    let parts = channel.as_ref().zip(said).map(|(channel, said)| chats.parts(channel, said));
+    fields.insert("parts".to_owned(), json!(parts));
     fields.insert("channel".to_owned(), json!(channel));
     fields.insert("channel_id".to_owned(), number.into());
     fields.extend(cards(data));
@@ -174,38 +200,6 @@ fn common(chats: &Chats, data: &Value, id: &str, at: Timestamp) -> Map<String, V
     fields.as_object().cloned().unwrap_or_default()
 }
 
-/// What a message holds besides words and files.
-fn cards(data: &Value) -> Map<String, Value> {
-    let suggestions = data.get("attachments").and_then(|held| held.get("suggestions"));
-    let suggestions = suggestions.map(wire::listed).unwrap_or_default();
-    let button = |one: &&Value| {
-        let title = wire::text(one.get("title")).filter(|title| !title.is_empty())?;
-        let payload = wire::text(one.get("payload")).filter(|payload| !payload.is_empty());
-        Some(json!({ "text": title, "data": payload.unwrap_or_else(|| title.clone()) }))
-    };
-    let buttons: Vec<Value> = suggestions.iter().filter_map(button).collect();
-    Map::from_iter([
-        ("product".to_owned(), product(data.get("product"))),
-        ("order".to_owned(), order(data.get("order"))),
-        ("buttons".to_owned(), buttons.into()),
-    ])
-}
-
-/// The words of a message: what stands there, else a card in words.
-fn content(data: &Value) -> Option<String> {
-    let said = wire::text(data.get("content")).filter(|said| !said.trim().is_empty());
-    let note = || wire::text(data.get("note")).filter(|note| !note.trim().is_empty());
-    let card = || {
-        let card = |name: &str| data.get(name).filter(|held| !is_empty(held));
-        match (card("product"), card("order")) {
-            (Some(product), _) => Some(product_words(product)),
-            (None, Some(order)) => Some(order_words(order)),
-            (None, None) => None,
-        }
-    };
-    said.or_else(note).or_else(card).filter(|words| !words.is_empty())
-}
-
 fn files(chats: &Chats, data: &Value) -> Vec<Value> {
     let kind = wire::text(data.get("type")).unwrap_or_default();
     let items = data.get("items").map(wire::listed).unwrap_or_default();
@@ -221,74 +215,6 @@ fn files(chats: &Chats, data: &Value) -> Vec<Value> {
         serde_json::to_value(file).ok()
     };
     items.into_iter().filter_map(file).collect()
-}
-
-fn cost(value: Option<&Value>) -> (Option<String>, Option<String>) {
-    let held = value.filter(|held| held.is_object());
-    let money = wire::money(held.and_then(|held| held.get("value"))).map(|sum| sum.normalize());
-    (money.map(|sum| sum.to_string()), wire::text(held.and_then(|held| held.get("currency"))))
-}
-
-fn sum(value: Option<&Value>) -> Option<String> {
-    let (sum, currency) = cost(value);
-    Some([sum?, currency.unwrap_or_default()].join(" ").trim().to_owned())
-}
-
-fn product(value: Option<&Value>) -> Value {
-    let Some(held) = value.filter(|held| !is_empty(held)) else { return Value::Null };
-    let text = |name: &str| wire::text(held.get(name));
-    let (price, currency) = cost(held.get("cost"));
-    json!({
-        "id": text("id"), "name": text("name"), "article": text("article"), "url": text("url"),
-        "image": text("img"), "price": price, "currency": currency,
-    })
-}
-
-fn order(value: Option<&Value>) -> Value {
-    let Some(held) = value.filter(|held| !is_empty(held)) else { return Value::Null };
-    let text = |name: &str| wire::text(held.get(name));
-    let (cost, currency) = cost(held.get("cost"));
-    let status = held.get("status").and_then(|status| wire::text(status.get("name")));
-    json!({
-        "id": text("external_id"), "number": text("number"), "url": text("url"),
-        "cost": cost, "currency": currency, "status": status,
-    })
-}
-
-fn product_words(product: &Value) -> String {
-    let text = |name: &str| wire::text(product.get(name)).filter(|text| !text.is_empty());
-    let head = [text("name"), text("article").map(|article| format!("({article})"))];
-    let head: Vec<String> = head.into_iter().flatten().collect();
-    lines([Some(head.join(" ")), sum(product.get("cost")), text("url")])
-}
-
-fn order_words(order: &Value) -> String {
-    let text = |name: &str| wire::text(order.get(name)).filter(|text| !text.is_empty());
-    let status = order.get("status").and_then(|status| wire::text(status.get("name")));
-    let head: Vec<String> = [text("number").map(|number| format!("№ {number}")), status]
-        .into_iter()
-        .flatten()
-        .collect();
-    let item = |item: &Value| {
-        let name = wire::text(item.get("name"))?;
-        let quantity = item.get("quantity").and_then(|held| wire::money(held.get("value")));
-        let count = quantity.map(|count| format!(" × {}", count.normalize())).unwrap_or_default();
-        let price = sum(item.get("price")).map(|price| format!(": {price}")).unwrap_or_default();
-        Some(format!("{name}{count}{price}"))
-    };
-    let items = order.get("items").map(wire::listed).unwrap_or_default();
-    let items: Vec<String> = items.into_iter().filter_map(item).collect();
-    lines([
-        Some(head.join(", ")),
-        Some(items.join("\n")),
-        sum(order.get("cost")).map(|sum| format!("= {sum}")),
-        text("url"),
-    ])
-}
-
-fn lines<const N: usize>(parts: [Option<String>; N]) -> String {
-    let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
-    parts.join("\n")
 }
 
 fn activity(form: &BTreeMap<String, String>, raw: &Raw) -> Event {

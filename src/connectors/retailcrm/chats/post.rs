@@ -2,6 +2,7 @@
 //! what `explain` shows is what is sent.
 
 use super::client::{ACK, MESSAGES, READ};
+use super::split;
 use crate::connectors::http::Method;
 use crate::connectors::retailcrm::wire;
 use crate::domain::event::is_empty;
@@ -40,16 +41,60 @@ pub struct Place<'a> {
     /// The channel's number, or what is shown for it.
     pub channel: Value,
     pub by_phone: bool,
+    /// Characters without white space that one message may have.
+    pub longest: usize,
     pub items: &'a [Item],
     /// What became of files that could not be passed on.
     pub lost: &'a [String],
 }
 
-/// Builds the request of an operation.
+/// Builds the requests of an operation: one, or several messages where the text is too long for one.
 ///
 /// # Errors
 /// What is wrong with the input, for a person.
-pub fn build(operation: &str, input: &Map<String, Value>, at: &Place<'_>) -> Result<Built, String> {
+pub fn build(
+    operation: &str,
+    input: &Map<String, Value>,
+    at: &Place<'_>,
+) -> Result<Vec<Built>, String> {
+    let built = one(operation, input, at)?;
+    if operation != "message.post" {
+        return Ok(vec![built]);
+    }
+    Ok(several(built, at.longest))
+}
+
+/// A message of a person in as many as its text needs: the first with the files and the id, the others
+/// with `ID:2` and so on, so that each is there once.
+fn several(first: Built, longest: usize) -> Vec<Built> {
+    let name = if first.body["message"].get("items").is_some() { "note" } else { "text" };
+    let said = first.body["message"].get(name).and_then(Value::as_str).unwrap_or_default();
+    if split::solid(said) <= longest {
+        return vec![first];
+    }
+    let id = wire::text(first.body["message"].get("external_id")).unwrap_or_default();
+    let parts = split::in_solid(said, longest);
+    let part = |(at, said): (usize, &String)| {
+        let mut built = first.clone();
+        if at == 0 {
+            built.body["message"][name] = said.as_str().into();
+            return built;
+        }
+        let mut message = json!({ "external_id": format!("{id}:{}", at + 1), "type": "text" });
+        message["text"] = said.as_str().into();
+        if let Some(made) = first.body["message"].get("created_at") {
+            message["created_at"] = made.clone();
+        }
+        built.body["message"] = message;
+        if let Some(body) = built.body.as_object_mut() {
+            body.remove("quote");
+        }
+        built
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
+fn one(operation: &str, input: &Map<String, Value>, at: &Place<'_>) -> Result<Built, String> {
     let channel = &at.channel;
     let (method, path, body) = match operation {
         "message.post" => (Method::Post, MESSAGES, post(input, at)?),
