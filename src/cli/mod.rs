@@ -28,6 +28,7 @@ mod schema;
 mod setup;
 mod shipped;
 mod status;
+mod trigger;
 mod why;
 
 use crate::app::{self, App};
@@ -74,6 +75,8 @@ enum Command {
     Retry(retry::Arguments),
     /// Has every running process read config and flow files anew; a bad set changes nothing
     Reload(reload::Arguments),
+    /// Prints what to enter in the CRM so that its triggers call us, and waits for the first call
+    Trigger(trigger::Arguments),
     /// Brings the database to this version
     Migrate(migrate::Arguments),
     /// Shows what has grown old and would be deleted now, and what the last run did
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
             Command::Replay(arguments) => replay::run(config, arguments).await,
             Command::Retry(arguments) => retry::run(config, arguments).await,
             Command::Reload(arguments) => reload::run(config, arguments).await,
+            Command::Trigger(arguments) => trigger::run(config, arguments).await,
             Command::Migrate(arguments) => migrate::run(config, arguments).await,
             Command::Retention(arguments) => retention::run(config, arguments).await,
             Command::List(arguments) => list::run(config, arguments).await,

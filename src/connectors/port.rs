@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -217,6 +218,16 @@ pub trait Connector: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// What a person enters over there so that its triggers call our door. The door is reached at
+    /// `public`, else where the settings say, else at [`YOUR_HOST`].
+    ///
+    /// # Errors
+    /// Why nothing can be entered, with the mend.
+    fn trigger(&self, public: Option<&str>) -> Result<Trigger, String> {
+        let _ = public;
+        Err("it has no triggers that could call us".to_owned())
+    }
+
     /// The lists of codes and names that an author of flows may ask for.
     fn lists(&self) -> &'static [ListOffer] {
         &[]
@@ -236,6 +247,23 @@ pub trait Connector: Send + Sync {
 
     /// Requests per second that it may send; bounds how many decisions are worth having under way.
     fn pace(&self) -> f64;
+}
+
+/// Stands for an address that nobody has told yet.
+pub const YOUR_HOST: &str = "https://YOUR-HOST";
+
+/// What a person enters at a far side so that it calls our door.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trigger {
+    /// Where over there.
+    pub place: &'static str,
+    /// The form, from top to bottom: what the field is called and what is entered.
+    pub entries: Vec<(&'static str, String)>,
+    /// The kind of event that a call makes.
+    #[serde(skip)]
+    pub event: &'static str,
+    /// What a person does to see it work.
+    pub try_it: &'static str,
 }
 
 /// A list that a connector can read.

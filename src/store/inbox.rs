@@ -18,6 +18,9 @@ statements! {
     UNROUTED_OF = "raw", "select id, connection, channel, content_type, body, dedupe_key, received \
         from raw where state = 'new' and connection in (select value from json_each($2)) \
         order by id limit $1";
+    LAST = "raw", "select max(id) as id from raw";
+    ARRIVED = "raw", "select id, connection, channel, content_type, body, dedupe_key, received \
+        from raw where id > $2 and connection = $1 and channel = 'hook' order by id limit 100";
 }
 
 /// Rows of `INSERT_MANY`. A statement costs more than a row, so rows of all callers of a group go
@@ -55,6 +58,18 @@ impl Store {
             None => db.fetch(UNROUTED, args![limit]).await?,
         };
         rows.iter().map(raw).collect()
+    }
+
+    /// The number of what came in last; 0 when nothing has.
+    pub async fn last_arrival(&self) -> Result<i64, Error> {
+        let mut db = self.reader().await?;
+        Ok(db.fetch_row(LAST, args![]).await?.opt_int("id")?.unwrap_or_default())
+    }
+
+    /// What came in at the door of this connection after that number, oldest first, at most 100.
+    pub async fn arrived(&self, connection: &str, after: i64) -> Result<Vec<Raw>, Error> {
+        let mut db = self.reader().await?;
+        db.fetch(ARRIVED, args![connection, after]).await?.iter().map(raw).collect()
     }
 }
 

@@ -23,5 +23,6 @@ mod reload;
 mod replicas;
 mod restart;
 mod status;
+mod triggers;
 mod trouble;
 mod whatsapp;

@@ -49,7 +49,8 @@ pub struct Arguments {
     faults: bool,
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+/// A span of time as it is written on the command line.
+pub fn span(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::from_secs);
     seconds.or_else(|| duration_of(text)).ok_or_else(|| "write `30s`, `2m` or seconds".to_owned())
 }

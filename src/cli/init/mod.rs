@@ -2,7 +2,7 @@
 //! given as a flag; it overwrites nothing unless told to; keys are tried before they are written.
 
 mod ask;
-mod paste;
+pub mod paste;
 mod sides;
 mod text;
 mod write;
@@ -101,14 +101,14 @@ async fn prepare(config: Option<PathBuf>, given: &Arguments) -> anyhow::Result<E
     if calltouch.is_some() {
         tell_webhook(host, &doors.calltouch);
     }
-    if has_crm {
-        tell_trigger(host, &doors.crm);
-    }
-    if public.is_none() {
-        out::say("\nYOUR-HOST is the name by which they reach this machine, through TLS.");
+    if calltouch.is_some() && public.is_none() {
+        out::say("\nYOUR-HOST is the name by which it reaches this machine, through TLS.");
     }
     let own = format!(" --config {}", places.config.display());
     let flag = if places.is_default { "" } else { &own };
+    if has_crm {
+        tell_trigger(flag);
+    }
     if sound {
         out::say(&format!("\nStart it:\n  leadlink run{flag}"));
         if has_crm && calltouch.is_some() {
@@ -215,14 +215,11 @@ fn tell_webhook(host: &str, secret: &str) {
     ));
 }
 
-/// The request of a trigger is written by the operator: the README of the connector says what is read.
-fn tell_trigger(host: &str, secret: &str) {
+/// The command says it all, and waits for the first call.
+fn tell_trigger(flag: &str) {
     out::say(&format!(
-        "\nIn RetailCRM, Настройки → Триггеры, a trigger on the change of an order's status with the action\n\
-         «HTTP-запрос» (POST) shows changes at once, not within a minute. Address and text:\n  \
-         {host}/hooks/shop/{secret}\n  \
-         type=order&event=status&id={{{{ order.id }}}}&status={{{{ order.status.code }}}}\n\
-         The address is a secret."
+        "\nRetailCRM shows changes of orders at once, not within a minute, where a trigger calls us.\n\
+         What to enter there, and whether it works, is told by\n  leadlink trigger shop{flag}"
     ));
 }
 

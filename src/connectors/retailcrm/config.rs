@@ -42,6 +42,8 @@ pub struct Config {
     pub poll_every: Duration,
     /// Zone of the account; `None`: the CRM's settings say it.
     pub timezone: Option<TimeZone>,
+    /// Where our hooks are reached from outside.
+    pub public: Option<String>,
     /// `None`: no messenger is attached.
     pub chats: Option<chats::config::Chats>,
 }
@@ -73,6 +75,7 @@ impl Config {
             poll_every: poll_every(section),
             timezone: timezone(section),
             requests_per_second: rate.unwrap_or(DOCUMENTED_RATE),
+            public: section.text("public").map(|url| url.trim_end_matches('/').to_owned()),
             hook_secret,
             api_key,
             chats,

@@ -33,7 +33,7 @@ use super::http;
 use super::messengers::Messengers;
 use super::port::{
     Completion, Connector, Feed, Glance, ListOffer, ListedPage, Listing, Page, Poll, Preview,
-    Sight, Unreadable,
+    Sight, Trigger, Unreadable,
 };
 use crate::config::Section;
 use crate::diagnosis::Problem;
@@ -225,6 +225,10 @@ impl Connector for Account {
             Some(chats) => chats.open(file).await,
             None => Err(NoFile::Never("it has no chats".to_owned())),
         }
+    }
+
+    fn trigger(&self, public: Option<&str>) -> Result<Trigger, String> {
+        trigger::entered(&self.config, public)
     }
 
     fn feeds(&self) -> Vec<Feed> {

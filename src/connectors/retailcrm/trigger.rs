@@ -6,10 +6,11 @@
 
 use super::change;
 use super::history;
-use super::{Account, wire};
-use crate::connectors::port::{Completion, Unreadable};
+use super::{Account, config::Config, offer, wire};
+use crate::connectors::port::{Completion, Trigger, Unreadable, YOUR_HOST};
 use crate::domain::{Delay, Event, Raw};
 use jiff::SignedDuration;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -22,6 +23,45 @@ const MOST_PAGES: usize = 10;
 /// something new a second later.
 pub fn dedupe_key(body: &[u8], received: jiff::Timestamp) -> String {
     format!("hook:{}:{}", history::digest(body), received.as_second())
+}
+
+/// As the document has it (001); the CRM's templates are Twig.
+const BODY: &str = "type=order&status={{ changeSet.getNewValue(\"status\").getCode() }}&id={{ order.id }}\
+    &event={% if changeSet.isCreate() %}new{% else %}status{% endif %}";
+/// Without it the trigger also fires where the status did not change, and has none to tell.
+const CONDITION: &str = "changeSet.isCreate() or changeSet.hasChangedField(\"status\")";
+
+/// What is entered in the CRM, field by field, in the words of its pages.
+///
+/// # Errors
+/// There is no door yet.
+pub fn entered(config: &Config, public: Option<&str>) -> Result<Trigger, String> {
+    let name = &config.name;
+    let Some(secret) = &config.hook_secret else {
+        return Err(format!(
+            "it has no door yet: write [connections.{name}] hook_secret = \"env:…\""
+        ));
+    };
+    let public = public.or(config.public.as_deref()).unwrap_or(YOUR_HOST);
+    let secret: String =
+        form_urlencoded::byte_serialize(secret.expose_secret().as_bytes()).collect();
+    Ok(Trigger {
+        place: "Settings, Triggers, Create a trigger (Настройки → Триггеры → Создать триггер)",
+        entries: vec![
+            ("Event (Событие)", "order created or changed (Изменение заказа)".to_owned()),
+            ("Condition (Условие)", CONDITION.to_owned()),
+            ("Action (Действие)", "HTTP request (HTTP-запрос)".to_owned()),
+            ("Address (Адрес)", format!("{public}/hooks/{name}/{secret}")),
+            ("Method (HTTP метод)", "POST".to_owned()),
+            (
+                "Parameters (Передавать параметры)",
+                "a body given by hand (Указать тело запроса самостоятельно)".to_owned(),
+            ),
+            ("Body (Тело запроса)", BODY.to_owned()),
+        ],
+        event: offer::ORDER_CHANGED,
+        try_it: "make an order in the CRM, or change the status of one",
+    })
 }
 
 /// The event of a delivery.
