@@ -10,6 +10,7 @@ mod write;
 use super::reach::patiently;
 use super::{check, out, show};
 use crate::app;
+use crate::connectors::port::YOUR_HOST;
 use crate::diagnosis::has_errors;
 use anyhow::Context;
 use ask::{Asker, Unanswered};
@@ -93,15 +94,15 @@ async fn prepare(config: Option<PathBuf>, given: &Arguments) -> anyhow::Result<E
         let why = "there is nothing to connect: give a RetailCRM account or a Calltouch site";
         return Err(WrongFlag(why.to_owned()).into());
     }
-    let doors = Doors { calltouch: random_secret()?, crm: random_secret()? };
+    let doors = Doors { calltouch: random_secret()?, crm: random_secret()?, public };
     let has_crm = crm.is_some();
     write_all(&places, given, (crm, calltouch.as_ref()), &doors)?;
     let sound = prove(&places.config, given.no_setup).await;
-    let host = public.as_deref().unwrap_or("https://YOUR-HOST");
+    let host = doors.public.as_deref().unwrap_or(YOUR_HOST);
     if calltouch.is_some() {
         tell_webhook(host, &doors.calltouch);
     }
-    if calltouch.is_some() && public.is_none() {
+    if calltouch.is_some() && doors.public.is_none() {
         out::say("\nYOUR-HOST is the name by which it reaches this machine, through TLS.");
     }
     let own = format!(" --config {}", places.config.display());
@@ -125,10 +126,12 @@ async fn prepare(config: Option<PathBuf>, given: &Arguments) -> anyhow::Result<E
     Ok(ExitCode::FAILURE)
 }
 
-/// The secrets of both hooks.
+/// The secrets of both hooks, and where they are reached.
+#[derive(Clone)]
 struct Doors {
     calltouch: String,
     crm: String,
+    public: Option<String>,
 }
 
 fn write_all(
@@ -142,7 +145,7 @@ fn write_all(
         site: own.site,
         token: own.token.clone(),
     });
-    let mut in_config = Doors { calltouch: doors.calltouch.clone(), crm: doors.crm.clone() };
+    let mut in_config = doors.clone();
     if given.secret_files {
         let file = |name: &str, held: &mut String| -> anyhow::Result<()> {
             if !held.starts_with("env:") && !held.starts_with("file:") {
@@ -165,6 +168,7 @@ fn write_all(
         mappings: &places.mappings.display().to_string(),
         crm: crm.as_ref().map(|own| (own, in_config.crm.as_str())),
         calltouch: calltouch.as_ref().map(|own| (own, in_config.calltouch.as_str())),
+        public: in_config.public.as_deref(),
         secrets_within: !given.secret_files,
     });
     let flows = write::flows(places)?;

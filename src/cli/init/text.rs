@@ -10,6 +10,8 @@ pub struct Answers<'a> {
     pub mappings: &'a str,
     pub crm: Option<(&'a Crm, &'a str)>,
     pub calltouch: Option<(&'a Calltouch, &'a str)>,
+    /// Where the doors are reached from outside.
+    pub public: Option<&'a str>,
     pub secrets_within: bool,
 }
 
@@ -48,6 +50,8 @@ pub fn config(answers: &Answers<'_>) -> String {
     if let Some((own, secret)) = answers.crm {
         text.push('\n');
         text.push_str(&crm(own, Some(secret)));
+        let line = answers.public.map(|public| format!("public = {}\n", quoted(public)));
+        text.push_str(&line.unwrap_or_default());
     }
     if let Some((own, secret)) = answers.calltouch {
         text.push('\n');
