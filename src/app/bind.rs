@@ -158,7 +158,9 @@ pub fn check(book: &Book, off: &[Bound]) -> cases::Report {
             continue;
         }
         let faults = mapping::check(bound, &offer);
-        let sound = whole && !bound.flow.broken && !crate::diagnosis::has_errors(&faults);
+        let on = &bound.flow.on;
+        let told = offer(&on.role).is_some_and(|offer| offer.event(&on.event).is_some());
+        let sound = whole && told && !bound.flow.broken && !crate::diagnosis::has_errors(&faults);
         report.problems.extend(faults);
         if sound {
             let played = cases::run(book, bound);

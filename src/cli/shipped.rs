@@ -8,6 +8,12 @@ pub const FLOWS: &[(&str, &str)] = &[
     ("chat-to-order.toml", include_str!("../../mappings/chat-to-order.toml")),
     ("order-to-deal.toml", include_str!("../../mappings/order-to-deal.toml")),
     ("deal-update.toml", include_str!("../../mappings/deal-update.toml")),
+    ("message-to-crm.toml", include_str!("../../mappings/message-to-crm.toml")),
+    ("edit-to-crm.toml", include_str!("../../mappings/edit-to-crm.toml")),
+    ("crm-to-message.toml", include_str!("../../mappings/crm-to-message.toml")),
+    ("crm-edit-to-message.toml", include_str!("../../mappings/crm-edit-to-message.toml")),
+    ("crm-removal-to-message.toml", include_str!("../../mappings/crm-removal-to-message.toml")),
+    ("delivery-to-crm.toml", include_str!("../../mappings/delivery-to-crm.toml")),
     ("samples/call-finished.json", include_str!("../../mappings/samples/call-finished.json")),
     ("samples/request-phone.json", include_str!("../../mappings/samples/request-phone.json")),
     (
@@ -21,6 +27,15 @@ pub const FLOWS: &[(&str, &str)] = &[
     ("samples/order-created.json", include_str!("../../mappings/samples/order-created.json")),
     ("samples/order-status.json", include_str!("../../mappings/samples/order-status.json")),
     ("samples/order-sum.json", include_str!("../../mappings/samples/order-sum.json")),
+    ("samples/message-text.json", include_str!("../../mappings/samples/message-text.json")),
+    ("samples/message-image.json", include_str!("../../mappings/samples/message-image.json")),
+    ("samples/message-edited.json", include_str!("../../mappings/samples/message-edited.json")),
+    ("samples/crm-message-text.json", include_str!("../../mappings/samples/crm-message-text.json")),
+    (
+        "samples/crm-message-files.json",
+        include_str!("../../mappings/samples/crm-message-files.json"),
+    ),
+    ("samples/delivery-read.json", include_str!("../../mappings/samples/delivery-read.json")),
 ];
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The names that an expression may begin with. `[let]` names are evaluated on first use.
 pub struct Root {
-    pub known: [(&'static str, Engine); 7],
+    pub known: [(&'static str, Engine); 9],
     pub lets: BTreeMap<String, Arc<Code>>,
     pub ready: Mutex<BTreeMap<String, Engine>>,
     /// The first failure inside a `[let]`, with its own place.

@@ -111,12 +111,16 @@ impl Sight {
         let mut facts = Record::strict("facts");
         let mut steps = Record::strict("steps");
         let mut settings = Record::strict("settings");
+        let mut roles = Record::strict("roles");
         let mut lets = BTreeMap::new();
         for path in codes.iter().flat_map(|code| &code.words.paths) {
             let name = path.keys.get(1).map(String::as_str).unwrap_or_default();
             match path.keys[0].as_str() {
                 "event" => event.take(name, scope.event.get(name).map(to_engine)),
                 "settings" => settings.take(name, scope.settings.get(name).map(to_engine)),
+                "roles" => {
+                    roles.take(name, Some(to_engine(&scope.roles.get(name).cloned().into())));
+                }
                 "facts" => match scope.facts.get(name) {
                     Some(FactState::Pending) => return Err(EvalError::Pending(name.to_owned())),
                     Some(FactState::Known(fact)) => facts.take(name, Some(fact_of(name, fact))),
@@ -126,7 +130,7 @@ impl Sight {
                     let state = scope.steps.get(name);
                     steps.take(name, state.map(|state| step_of(name, state, &hole_shown)));
                 }
-                "item" => {}
+                "item" | "connection" => {}
                 name => {
                     if let Some((name, expr)) = flow.lets.iter().find(|(held, _)| held == name) {
                         lets.insert(name.clone(), expr.code.clone());
@@ -139,6 +143,8 @@ impl Sight {
             ("facts", Engine::from_object(facts)),
             ("steps", Engine::from_object(steps)),
             ("settings", Engine::from_object(settings)),
+            ("roles", Engine::from_object(roles)),
+            ("connection", Engine::from(scope.connection)),
             ("item", to_engine(&scope.item)),
             ("now", Engine::from(scope.now.to_string())),
             (TABLES, Engine::from_dyn_object(DynObject::new(flow.tables.clone()))),
@@ -220,7 +226,13 @@ fn seen(keys: &[String], scope: &Scope<'_>) -> Option<Value> {
     {
         return Some(rest.iter().try_fold(&scope.item, |held, key| held.get(key))?.clone());
     }
+    if keys == ["connection"] {
+        return Some(scope.connection.into());
+    }
     let [root, name, rest @ ..] = keys else { return None };
+    if root == "roles" {
+        return Some(scope.roles.get(name).cloned().into());
+    }
     let start = match root.as_str() {
         "event" => scope.event.get(name),
         "settings" => scope.settings.get(name),
@@ -257,6 +269,7 @@ fn seen(keys: &[String], scope: &Scope<'_>) -> Option<Value> {
 mod tests {
     use super::*;
     use crate::diagnosis::Source;
+    use crate::mapping::Roles;
     use crate::mapping::grammar::{Shelf, read};
     use rstest::rstest;
     use serde_json::json;
@@ -305,6 +318,11 @@ mod tests {
         ])
     });
 
+    static ROLES: LazyLock<Roles> = LazyLock::new(|| {
+        let calls = vec!["calltouch-a".to_owned(), "calltouch-b".to_owned()];
+        Roles::from([("calls".to_owned(), calls), ("crm".to_owned(), vec!["shop".to_owned()])])
+    });
+
     fn scope(event: &Map<String, Value>) -> Scope<'_> {
         let order = json!({
             "id": 7, "status_group": "new", "number": null, "totalSumm": "1290.50",
@@ -314,6 +332,8 @@ mod tests {
             event,
             item: Value::Null,
             settings: &SETTINGS,
+            connection: "calltouch-b",
+            roles: &ROLES,
             facts: BTreeMap::from([
                 ("customer".to_owned(), FactState::Known(Value::Null)),
                 ("order".to_owned(), FactState::Known(order)),
@@ -340,6 +360,10 @@ mod tests {
     #[case("{{ event.duration }}", json!(42))]
     #[case("{{ settings.nouns }}", json!(["call"]))]
     #[case("by {{ settings.link }}", json!("by marker"))]
+    #[case("{{ connection }}", json!("calltouch-b"))]
+    #[case("{{ roles.crm }}", json!(["shop"]))]
+    #[case("{{ connection in roles.calls }}", json!(true))]
+    #[case("{{ event.name in roles.calls }}", json!(false))]
     #[case("{{ event.flag }}", json!(true))]
     #[case("{{ event.list }}", json!(["a", "b"]))]
     #[case("{{ facts.order.id }}", json!(7))]

@@ -1,8 +1,9 @@
 //! Expressions and phrases, compiled once. Invariant: an expression sees `event`, `facts`, `steps`,
-//! `settings`, the flow's `[let]` names and `now`, and nothing else; an attribute of none is none; a step that
+//! `settings`, `connection`, `roles`, the flow's `[let]` names and `now`, and nothing else; an attribute of none is none; a step that
 //! is planned but not done is a hole. How they are evaluated: `eval`.
 
 use super::filters::ENGINE;
+use super::flow::Roles;
 use super::scan::{self, Words};
 use crate::diagnosis::{Problem, Source};
 use minijinja::Expression;
@@ -79,6 +80,10 @@ pub struct Scope<'a> {
     pub steps: BTreeMap<String, StepState>,
     /// Of the instance.
     pub settings: &'a Map<String, Value>,
+    /// The connection that reported the event.
+    pub connection: &'a str,
+    /// The connections of each role.
+    pub roles: &'a Roles,
     /// In a step that is repeated: the element of its list; else null.
     pub item: Value,
     pub now: jiff::Timestamp,

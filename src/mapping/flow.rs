@@ -77,6 +77,17 @@ pub enum Allowed {
 pub struct Places(BTreeMap<String, (Range<usize>, Range<usize>)>);
 
 impl Flow {
+    /// The roles that it uses, each once.
+    pub fn roles(&self) -> Vec<&str> {
+        let facts = self.facts.iter().map(|fact| fact.role.as_str());
+        let steps = self.steps.iter().map(|step| step.role.as_str());
+        let mut roles: Vec<&str> =
+            std::iter::once(self.on.role.as_str()).chain(facts).chain(steps).collect();
+        roles.sort_unstable();
+        roles.dedup();
+        roles
+    }
+
     /// Its settings as its file has them.
     pub fn constants(&self) -> impl Iterator<Item = (String, Value)> + '_ {
         self.settings.iter().map(|held| (held.name.clone(), held.value.clone()))

@@ -9,7 +9,10 @@ use crate::diagnosis::{Problem, suggest};
 use std::ops::Range;
 
 /// What a path may begin with, beside the `[let]` names.
-pub const ROOTS: &[&str] = &["event", "facts", "steps", "settings", "item", "now"];
+pub const ROOTS: &[&str] =
+    &["event", "facts", "steps", "settings", "connection", "roles", "item", "now"];
+/// Those that are a value of their own.
+const WHOLE: &[&str] = &["connection", "item", "now"];
 
 /// Words of the expression language, which cannot be names.
 pub const RESERVED: &[&str] = &[
@@ -133,7 +136,7 @@ impl Found<'_> {
         let span = expr.place(path.span.clone());
         let root = path.keys[0].as_str();
         let lets = self.flow.places.keys_of("let");
-        if lets.clone().any(|name| name == root) || root == "now" || root == "item" {
+        if lets.clone().any(|name| name == root) || WHOLE.contains(&root) {
             return;
         }
         if !ROOTS.contains(&root) {
@@ -153,6 +156,7 @@ impl Found<'_> {
             "facts" => self.flow.facts.iter().map(|fact| fact.name.as_str()).collect(),
             "steps" => self.flow.steps.iter().map(|step| step.name.as_str()).collect(),
             "settings" => self.flow.places.keys_of("settings").collect(),
+            "roles" => self.flow.roles(),
             _ => return,
         };
         if root == "steps" && path.operand {

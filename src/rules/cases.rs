@@ -57,6 +57,10 @@ fn play(book: &Book, bound: &Bound, case: &Case) -> Result<Played, String> {
     let now = registered.checked_add(delay).map_err(|error| error.to_string())?;
     let done = case.done.clone().into_iter().collect();
     let mut knowledge = Knowledge { done, ..Knowledge::of(book, &event, now) };
+    // What it is bound to is no matter of the file: each role is one connection of its name.
+    let named = bound.flow.roles().into_iter().map(|role| (role.to_owned(), vec![role.to_owned()]));
+    knowledge.roles = Some(named.collect());
+    knowledge.connection.clone_from(&bound.flow.on.role);
     running.settings = bound.flow.constants().chain(case.settings.clone()).collect();
     let bound = &running;
     let mut asked = BTreeMap::new();

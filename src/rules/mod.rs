@@ -16,7 +16,7 @@ pub mod route;
 
 use crate::domain::offer::From;
 use crate::domain::{Event, Field, Offer, OperationOffer, QueryOffer};
-use crate::mapping::{Bound, EvalError, FactState, Phrase, Scope, StepState, shape};
+use crate::mapping::{Bound, EvalError, FactState, Phrase, Roles, Scope, StepState, shape};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -158,6 +158,8 @@ pub fn shaped(fields: &[Field], table: &Map<String, Value>) -> Map<String, Value
 pub struct Knowledge {
     /// The connection that reported the event.
     pub connection: String,
+    /// What expressions see as the roles' connections, where these are not those of the instance.
+    pub roles: Option<Roles>,
     /// In the shape of the offer.
     pub event: Map<String, Value>,
     /// Fact name → fact; what is not here has not been asked.
@@ -174,6 +176,7 @@ impl Knowledge {
     pub fn of(book: &Book, event: &Event, now: Timestamp) -> Self {
         Self {
             connection: event.connection.clone(),
+            roles: None,
             event: book.event_fields(event),
             facts: BTreeMap::new(),
             done: BTreeMap::new(),
@@ -196,6 +199,8 @@ impl Knowledge {
             facts: facts.collect(),
             steps: steps.collect(),
             settings: &bound.settings,
+            connection: &self.connection,
+            roles: self.roles.as_ref().unwrap_or(&bound.roles),
             item: Value::Null,
             now: self.now,
         }

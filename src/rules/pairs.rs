@@ -90,6 +90,7 @@ pub fn due(book: &Book, pair: &Pair, thing: &Value, now: Timestamp) -> Map<Strin
         let facts = facts.map(|fact| (fact.name.clone(), thing.clone()));
         let knowledge = Knowledge {
             connection: pair.source.clone(),
+            roles: None,
             event: Map::new(),
             facts: facts.collect(),
             done: BTreeMap::new(),

@@ -92,16 +92,14 @@ impl Store {
 pub(super) async fn keep(connection: &mut Connection, kept: Option<&Kept>) -> Result<(), Error> {
     let Some(kept) = kept else { return Ok(()) };
     let known = one(connection, &kept.connection, &kept.kind, &kept.id).await?;
-    lay_over(connection, known, kept).await
+    lay_over(connection, known, kept, false).await
 }
 
-/// What is told of a thing as it was then: what is remembered from later stays.
+/// What is told of a thing as it was then: what is remembered from later stays, unless it moved forward.
 pub(super) async fn keep_later(connection: &mut Connection, kept: &Kept) -> Result<(), Error> {
     let known = one(connection, &kept.connection, &kept.kind, &kept.id).await?;
-    if known.as_ref().is_none_or(|known| known.changed <= kept.at) {
-        lay_over(connection, known, kept).await?;
-    }
-    Ok(())
+    let late = known.as_ref().is_some_and(|known| known.changed > kept.at);
+    lay_over(connection, known, kept, late).await
 }
 
 /// A thing is gone: that stays, and who led to it leads to what it became, however far that went.
@@ -146,12 +144,18 @@ async fn lay_over(
     connection: &mut Connection,
     known: Option<Entity>,
     kept: &Kept,
+    late: bool,
 ) -> Result<(), Error> {
-    let mut fields = known.map(|known| known.fields).unwrap_or_default();
-    fields.extend(kept.fields.clone());
+    let changed = known.as_ref().map_or(kept.at, |known| known.changed.max(kept.at));
+    let before = known.map(|known| known.fields).unwrap_or_default();
+    let mut fields = before.clone();
+    kept.lay_over(&mut fields, late);
+    if late && fields == before {
+        return Ok(());
+    }
     let number = fields.get(NUMBER).and_then(serde_json::Value::as_str).map(str::to_owned);
     let fields = json("entity", &fields)?;
-    let args = args![&kept.connection, &kept.kind, &kept.id, fields, number, kept.at];
+    let args = args![&kept.connection, &kept.kind, &kept.id, fields, number, changed];
     connection.execute(KEEP, args).await.map(drop)
 }
 

@@ -298,7 +298,9 @@ mod tests {
         assert!(text.contains(&own.api_key) && text.contains(&own.token));
         let running = app.book.flows().iter().filter(|bound| bound.running);
         let running: BTreeSet<&str> = running.map(|bound| bound.name.as_str()).collect();
-        let flows = FLOWS.iter().filter_map(|(name, _)| name.strip_suffix(".toml"));
-        assert_eq!(running, flows.collect());
+        // Those of conversations want a messenger.
+        let own = FLOWS.iter().filter(|(_, text)| !text.contains("\"chat."));
+        let flows = own.filter_map(|(name, _)| name.strip_suffix(".toml"));
+        assert_eq!(running, flows.filter(|name| !name.contains("-to-crm")).collect());
     }
 }

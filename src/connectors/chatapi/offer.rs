@@ -95,6 +95,7 @@ const EVENTS: &[EventOffer] = &[
             field("why", Kind::Text, "Of an error: why, in the gateway's words"),
             field("at", Kind::Time, "When we learned of it"),
         ],
+        keeps: &[KeepOffer { entity: MESSAGE, id: "id", fields: &[("state", "state")] }],
         ..EventOffer::BASE
     },
     EventOffer {
@@ -126,7 +127,7 @@ const QUERIES: &[QueryOffer] = &[
             field("type", Kind::Text, "Of one that came: its type"),
             field("own", Kind::Flag, "It was written from our side"),
             field("sent", Kind::Time, "Of one that came: when it was written"),
-            field("state", Kind::Text, "Of one that we sent: `sent`"),
+            field("state", Kind::Text, "Of one that we sent: sent, delivered, read or error"),
             field("origin", Kind::Text, "Of one that we sent: the CRM's id of it"),
             field("origin_channel", Kind::Text, "Of one that we sent: the CRM's channel"),
         ],

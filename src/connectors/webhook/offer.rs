@@ -108,27 +108,72 @@ pub static OFFER: Offer = Offer {
             ..QueryOffer::BASE
         },
     ],
-    operations: &[OperationOffer {
-        name: SEND,
-        about: "Posts a message by the templates of the settings",
-        input: &[
-            input("chat", Kind::Text, Need::OneOf, "The chat"),
-            input("phone", Kind::Phone, Need::OneOf, "Of other messengers: refused here"),
-            input("text", Kind::Text, Need::Must, "The text"),
-            input("reply_to", Kind::Text, Need::May, "The message that it answers"),
-            input("buttons", BUTTONS, Need::May, "Of other messengers: left out here"),
-            input("mark", Kind::Text, Need::May, "What it is sent for: see `sent`"),
-            input("origin", Kind::Text, Need::May, "The CRM's message, remembered"),
-            input("origin_channel", Kind::Text, Need::May, "The CRM's channel of that, remembered"),
-        ],
-        output: &[ID, CHAT, field("state", Kind::Text, "`sent`")],
-        repeat: Repeat::Once,
-        entity: Some("message"),
-        makes: true,
-        keeps: &["origin", "origin_channel", "chat", "state"],
-        mark: Some("mark"),
-        ..OperationOffer::BASE
-    }],
+    operations: &[MESSAGE_SEND, FILE_SEND, MESSAGE_EDIT, MESSAGE_DELETE],
+};
+
+const MESSAGE_SEND: OperationOffer = OperationOffer {
+    name: SEND,
+    about: "Posts a message by the templates of the settings",
+    input: &[
+        input("chat", Kind::Text, Need::OneOf, "The chat"),
+        input("phone", Kind::Phone, Need::OneOf, "Of other messengers: refused here"),
+        input("text", Kind::Text, Need::Must, "The text"),
+        input("reply_to", Kind::Text, Need::May, "The message that it answers"),
+        input("buttons", BUTTONS, Need::May, "Of other messengers: left out here"),
+        input("mark", Kind::Text, Need::May, "What it is sent for: see `sent`"),
+        input("origin", Kind::Text, Need::May, "The CRM's message, remembered"),
+        input("origin_channel", Kind::Text, Need::May, "The CRM's channel of that, remembered"),
+    ],
+    output: &[ID, CHAT, field("state", Kind::Text, "`sent`")],
+    repeat: Repeat::Once,
+    entity: Some("message"),
+    makes: true,
+    keeps: &["origin", "origin_channel", "chat", "state"],
+    mark: Some("mark"),
+    ..OperationOffer::BASE
+};
+
+// What other messengers can do: flows serve them all, and are told here that it cannot be done.
+const FILE_SEND: OperationOffer = OperationOffer {
+    name: "file.send",
+    about: "Of other messengers: refused here",
+    input: &[
+        input("chat", Kind::Text, Need::OneOf, "The chat"),
+        input("phone", Kind::Phone, Need::OneOf, "The phone"),
+        input("file", FILE, Need::Must, "The file"),
+        input("caption", Kind::Text, Need::May, "Text under it"),
+        input("reply_to", Kind::Text, Need::May, "The message that it answers"),
+        input("mark", Kind::Text, Need::May, "What it is sent for"),
+        input("origin", Kind::Text, Need::May, "The CRM's message"),
+        input("origin_channel", Kind::Text, Need::May, "The CRM's channel of that"),
+    ],
+    output: &[ID, CHAT],
+    ..OperationOffer::BASE
+};
+
+const MESSAGE_EDIT: OperationOffer = OperationOffer {
+    name: "message.edit",
+    about: "Of other messengers: refused here",
+    input: &[
+        input("id", Kind::Text, Need::Must, "The message"),
+        input("chat", Kind::Text, Need::May, "Its chat"),
+        input("text", Kind::Text, Need::Must, "The new text"),
+    ],
+    output: &[ID],
+    repeat: Repeat::Safe,
+    ..OperationOffer::BASE
+};
+
+const MESSAGE_DELETE: OperationOffer = OperationOffer {
+    name: "message.delete",
+    about: "Of other messengers: refused here",
+    input: &[
+        input("id", Kind::Text, Need::Must, "The message"),
+        input("chat", Kind::Text, Need::May, "Its chat"),
+    ],
+    output: &[ID],
+    repeat: Repeat::Safe,
+    ..OperationOffer::BASE
 };
 
 const ID: Field = field("id", Kind::Text, "The message");

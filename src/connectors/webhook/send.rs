@@ -24,7 +24,8 @@ pub async fn perform(own: &Webhook, effect: &Effect, now: Timestamp) -> Outcome 
         return Outcome::Refused("an input still waits for an earlier step".into());
     }
     if effect.operation != offer::SEND {
-        return Outcome::Refused(format!("webhook has no operation `{}`", effect.operation));
+        let why = format!("general: this chat knows no `{}`", effect.operation);
+        return Outcome::Refused(why);
     }
     let Some(send) = &own.send else {
         return Outcome::Refused("general: the connection has no `send_path` to send to".into());

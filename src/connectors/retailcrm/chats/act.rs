@@ -111,6 +111,10 @@ pub fn outcome(effect: &Effect, judged: Judged) -> Option<Outcome> {
                 "message.post" if there => Outcome::Done(done(None)),
                 "message.remove" if gone => Outcome::Done(done(None)),
                 "message.ack" | "message.read" if there => Outcome::Done(done(None)),
+                // What became of a message that the CRM does not have is no matter of the CRM's.
+                "message.ack" | "message.read" if gone && !effect.input.contains_key("origin") => {
+                    Outcome::Done(done(None))
+                }
                 _ => Outcome::Refused(said),
             }
         }
