@@ -172,6 +172,22 @@ impl Sandbox {
         self.hub.world().ledger()
     }
 
+    /// The wanted parts of it and all counters; the other parts are empty.
+    pub fn ledger_of(&self, parts: &[&str]) -> Ledger {
+        self.hub.world().ledger_of(|part| parts.contains(&part))
+    }
+
+    /// How many messages the CRM's chats hold.
+    pub fn messages_in_chats(&self) -> usize {
+        self.hub.world().account.mg.messages.len()
+    }
+
+    /// In each of these conversations of a channel somebody wrote before; false when there is no such
+    /// channel.
+    pub fn seed_conversations(&self, channel: &str, chats: &[String]) -> bool {
+        self.hub.world().account.mg.seed(channel, chats, self.hub.clock.now())
+    }
+
     /// Makes a lead in Calltouch and sends its webhooks; waits for their answers.
     pub async fn send_lead(&self, spec: LeadSpec) -> Sent {
         control::send(&self.hub, spec).await

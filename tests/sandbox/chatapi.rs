@@ -192,3 +192,80 @@ async fn a_logged_out_account_takes_messages_and_holds_them() {
     let shown = answer(crm.client.get(&control)).await.1;
     assert_eq!(shown["manner"]["status"], "authenticated");
 }
+
+#[tokio::test]
+async fn the_queue_goes_out_one_by_one_and_may_be_cleared() {
+    let crm = Crm::unlimited().await;
+    crm.sandbox.set_gateway(|gateway| gateway.manner.send_delay_ms = 40);
+    let send = |text: &'static str| {
+        crm.told("sendMessage", json!({ "phone": "79990000001", "body": text }))
+    };
+    for text in ["one", "two", "three"] {
+        assert_eq!(send(text).await["sent"], true);
+    }
+    assert_eq!(crm.said("showMessagesQueue").await["totalMessages"], 3);
+    for _ in 0..500 {
+        if crm.said("showMessagesQueue").await["totalMessages"] == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let list = crm.said("messages").await;
+    let told: Vec<(&Value, &Value)> = list["messages"]
+        .as_array()
+        .expect("messages")
+        .iter()
+        .map(|one| (&one["body"], &one["messageNumber"]))
+        .collect();
+    assert_eq!(
+        told,
+        [(&json!("one"), &json!(1)), (&json!("two"), &json!(2)), (&json!("three"), &json!(3))]
+    );
+    crm.sandbox.set_gateway(|gateway| gateway.manner.status = "not_paid".into());
+    send("by mistake").await;
+    let cleared = crm.told("clearMessagesQueue", json!({})).await;
+    assert_eq!(cleared["messageTextsExample"], json!(["by mistake"]));
+    assert_eq!(crm.said("showMessagesQueue").await["totalMessages"], 0);
+}
+
+#[tokio::test]
+async fn a_hook_is_tried_once_or_twenty_times() {
+    for (guaranteed, tries) in [(false, 1), (true, 20)] {
+        let crm = Crm::unlimited().await;
+        let (url, kept) = door(usize::MAX).await;
+        crm.sandbox.set_gateway(|gateway| {
+            gateway.settings.insert("webhookUrl".into(), url.into());
+            gateway.settings.insert("guaranteedHooks".into(), guaranteed.into());
+            gateway.manner.hook_pause_ms = 1;
+        });
+        crm.sandbox.whatsapp(&Writing::of(written("79990000001", "hi"))).await;
+        let shown = answer(crm.client.get(crm.url("/_sandbox/chatapi"))).await.1;
+        let expected = json!([{ "of": "messages", "status": 502, "tries": tries }]);
+        assert_eq!(shown["hooked"], expected);
+        assert!(kept.lock().expect("a lock").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn acks_may_come_twice_or_tell_of_a_failure() {
+    for (acks, expected) in [
+        (Acks::Doubled, &["delivered", "delivered", "viewed", "viewed"][..]),
+        (Acks::Delivered, &["delivered"]),
+        (Acks::Failed, &["failed"]),
+        (Acks::None, &[]),
+    ] {
+        let crm = Crm::unlimited().await;
+        let (url, kept) = door(0).await;
+        crm.sandbox.set_gateway(|gateway| {
+            gateway.settings.insert("webhookUrl".into(), url.into());
+            gateway.settings.insert("ackNotificationsOn".into(), true.into());
+            gateway.manner.echo = false;
+            gateway.manner.acks = acks;
+        });
+        crm.told("sendMessage", json!({ "phone": "79990000001", "body": "x" })).await;
+        let held = hooks(&kept, expected.len()).await;
+        let told: Vec<&str> =
+            held.iter().map(|hook| hook["ack"][0]["status"].as_str().expect("a word")).collect();
+        assert_eq!(told, expected);
+    }
+}

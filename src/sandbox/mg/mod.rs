@@ -8,6 +8,7 @@ pub mod hooks;
 pub mod messages;
 pub mod module;
 pub mod people;
+pub mod seeds;
 
 use crate::sandbox::answer::Answer;
 use crate::sandbox::crm::account::Object;
