@@ -164,13 +164,31 @@ impl Daemon {
         far: &Far,
         (delay, rate, more): (&str, Option<u32>, &str),
     ) -> io::Result<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let config = dir.path().join("leadlink.toml");
-        std::fs::write(&config, config_text(port, url, far, (delay, rate)) + more)?;
+        let port = free_port()?;
+        let text = config_text(port, url, far, (delay, rate)) + more;
+        std::fs::write(dir.path().join("leadlink.toml"), text)?;
+        Self::start_at(dir, port)
+    }
+
+    /// The same with a config of one's own, by its port, after `leadlink setup`.
+    pub async fn start_set_up(config: impl Fn(u16) -> String) -> io::Result<Self> {
+        let (dir, port) = (tempfile::tempdir()?, free_port()?);
+        let file = dir.path().join("leadlink.toml");
+        std::fs::write(&file, config(port))?;
+        // The far sides may stand in this very process: they must go on meanwhile.
+        let mut setup = tokio::process::Command::new(env!("CARGO_BIN_EXE_leadlink"));
+        let done = setup.args(["setup", "--config"]).arg(&file).output().await?;
+        if !done.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&done.stderr).into_owned()));
+        }
+        Self::start_at(dir, port)
+    }
+
+    fn start_at(dir: TempDir, port: u16) -> io::Result<Self> {
         let started = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_leadlink"))
             .args(["run", "--config"])
-            .arg(&config)
+            .arg(dir.path().join("leadlink.toml"))
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(dir.path().join("daemon.log"))?)
             .spawn()?;
@@ -206,16 +224,29 @@ impl Daemon {
     pub fn rss(&self) -> io::Result<f64> {
         rss(self.child.id())
     }
+
+    /// The most that it ever was.
+    pub fn peak(&self) -> io::Result<f64> {
+        memory(self.child.id(), "VmHWM:")
+    }
 }
 
 /// Resident memory of a process, in MB.
 pub fn rss(process: u32) -> io::Result<f64> {
+    memory(process, "VmRSS:")
+}
+
+fn memory(process: u32, what: &str) -> io::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
     let kb: f64 = line
         .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
-        .ok_or_else(|| io::Error::other("no VmRSS"))?;
+        .ok_or_else(|| io::Error::other(format!("no {what}")))?;
     Ok(kb / 1024.0)
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn config_text(port: u16, url: &str, far: &Far, (delay, rate): (&str, Option<u32>)) -> String {
@@ -282,8 +313,21 @@ impl Door {
         let body = format!(
             "leadtype=call&callphase=calldisconnected&id={id}&callerphone={phone}&timestamp=1747213390&duration=42&waiting_time=7&siteId=4242&source=yandex&medium=cpc&utm_source=yandex&utm_medium=cpc&utm_campaign=spring&utm_content=%3C%D0%BD%D0%B5+%D1%83%D0%BA%D0%B0%D0%B7%D0%B0%D0%BD%D0%BE%3E&utm_term=shoes"
         );
+        let path = format!("/hooks/calltouch-main/{SECRET}");
+        self.post(&path, &[("content-type", "application/x-www-form-urlencoded")], &body).await
+    }
+
+    /// Posts anything to this door; how long the acknowledgement took.
+    pub async fn post(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> io::Result<Duration> {
+        let headers: String =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
-            "POST /hooks/calltouch-main/{SECRET} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {}\r\n\r\n{body}",
             body.len()
         );
         let began = Instant::now();
