@@ -56,7 +56,7 @@ enum Command {
     /// Checks config, flows and their cases; prints every problem with its place and the mend
     Check(check::Arguments),
     /// Creates in the far sides what the flows need (order custom fields); repeatable
-    Setup,
+    Setup(setup::Arguments),
     /// Tells how everything does: the daemon, connections, flows, and what waits for a person
     Status(status::Arguments),
     /// Shows what a flow would do about an event: facts, decision, reasons, requests; writes nothing
@@ -115,7 +115,7 @@ pub fn main() -> ExitCode {
             Command::Init(arguments) => init::run(config, *arguments).await,
             Command::Run => run::run(config).await,
             Command::Check(arguments) => check::run(config, arguments).await,
-            Command::Setup => setup::run(config).await,
+            Command::Setup(arguments) => setup::run(config, arguments).await,
             Command::Status(arguments) => status::run(config, arguments).await,
             Command::Explain(arguments) => explain::run(config, arguments).await,
             Command::Why(arguments) => why::run(config, arguments).await,

@@ -2,14 +2,26 @@
 //! run creates nothing.
 
 use super::reach::patiently;
-use super::{out, sound};
+use super::{out, sound, unknown};
+use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub async fn run(config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Only that of this connection; by default of all
+    connection: Option<String>,
+}
+
+pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
+    let wanted = arguments.connection;
+    if let Some(name) = wanted.as_ref().filter(|name| !app.connectors.contains_key(*name)) {
+        return Err(unknown("connection", name, app.connectors.keys().map(String::as_str)));
+    }
     let mut code = ExitCode::SUCCESS;
-    for (name, connector) in &app.connectors {
+    let all = app.connectors.iter();
+    for (name, connector) in all.filter(|(name, _)| wanted.as_ref().is_none_or(|it| it == *name)) {
         match patiently(async || connector.setup().await).await {
             Ok(lines) => lines.iter().for_each(|line| out::say(&format!("{name}: {line}"))),
             Err(delay) => {
