@@ -1,11 +1,12 @@
 //! `leadlink demo`: the daemon against the sandbox on a temporary database, with a stream of
-//! believable leads and people at work in the CRM; shows live what became of each lead and order, and
-//! why. Invariant: it is the real daemon — webhooks over HTTP, the shipped flows, the shipped
+//! believable leads, people who write on messengers and people at work in the CRM; shows live what
+//! became of each lead, order and message, and why. Invariant: it is the real daemon — webhooks over HTTP, the shipped flows, the shipped
 //! connectors — only the far sides are stand-ins.
 
 mod crowd;
 mod office;
 mod show;
+mod talks;
 
 use super::out;
 use super::shipped::FLOWS;
@@ -25,11 +26,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use talks::Talks;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 const CONFIG: &str = include_str!("../../../config/demo.toml");
+/// Where `config/demo.toml` says that its doors are.
+const PUBLIC: &str = "http://127.0.0.1:8080";
 const HOOK_SECRET: &str = "sandbox-hook-secret-0123456789";
 /// What is under way when the stream ends has so long to come to its end; a customer whose answer
 /// was lost is looked for after 30 s.
@@ -73,8 +77,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     serve::stop_on_signal(stop.clone())?;
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no free port")?;
     let address = listener.local_addr().context("no address")?;
-    let file = furnished(&dir, &sandbox)?;
+    let file = furnished(&dir, &sandbox, &format!("http://{address}"))?;
     let (app, book) = (read(&file)?, read(&file)?.book);
+    set_up(&app).await?;
     let store_url = app.store_url.clone();
     let metrics = Arc::new(String::new);
     let daemon = tokio::spawn(serve::serve_on(listener, app, clock.clone(), metrics, stop.clone()));
@@ -87,7 +92,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     screen.title(&sandbox, &address.to_string(), &file, arguments.faults);
     let hook = format!("http://{address}/hooks/calltouch-main/{HOOK_SECRET}");
     let pending = Vec::new();
-    let mut stream = Stream { crowd, office, sandbox: &sandbox, store, screen, pending, hook };
+    let talks = Talks::new();
+    let mut stream =
+        Stream { crowd, office, talks, sandbox: &sandbox, store, screen, pending, hook };
     stream.run(arguments.duration, &stop).await?;
     sandbox.set_faults(Faults::default());
     stream.drain(&stop).await?;
@@ -104,12 +111,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 /// Config and flows of the demo in its folder, with the sandbox's addresses and keys: a second
 /// terminal can read them too.
-fn furnished(dir: &TempDir, sandbox: &Sandbox) -> anyhow::Result<PathBuf> {
+fn furnished(dir: &TempDir, sandbox: &Sandbox, public: &str) -> anyhow::Result<PathBuf> {
     let mappings = dir.path().join("mappings");
     for (name, text) in FLOWS {
         write(&mappings.join(name), text)?;
     }
-    let text = with_places(CONFIG, sandbox);
+    let text = with_places(CONFIG, sandbox).replace(PUBLIC, public);
     let text = format!(
         "{text}\n[store]\nurl = \"sqlite:{}\"\n\n[mappings]\ndir = \"{}\"\n",
         dir.path().join("demo.db").display(),
@@ -125,6 +132,17 @@ fn with_places(text: &str, sandbox: &Sandbox) -> String {
     text.replace("http://127.0.0.1:9090", &sandbox.crm_url())
         .replace("http://127.0.0.1:9091", &sandbox.calltouch_url())
         .replace("http://127.0.0.1:9092", &sandbox.chatapi_url())
+        .replace("http://127.0.0.1:9093", &sandbox.telegram_url())
+}
+
+/// Hooks and channels, as `leadlink setup` makes them.
+async fn set_up(app: &app::App) -> anyhow::Result<()> {
+    for (name, connector) in &app.connectors {
+        if let Err(delay) = connector.setup().await {
+            bail!("{name}: {}", delay.why);
+        }
+    }
+    Ok(())
 }
 
 fn read(file: &Path) -> anyhow::Result<app::App> {
@@ -176,6 +194,7 @@ fn faults(seed: u64) -> Faults {
         rule(Fault::Html502, 0.03),
         deals(Fault::LostAnswer, 0.15),
         deals(Fault::Error500, 0.1),
+        Rule::sometimes(Side::Chats, Fault::LostAnswer, 0.15),
     ];
     Faults { seed, rules }
 }
@@ -189,6 +208,7 @@ fn verdict(ledger: &Ledger, left: usize) -> ExitCode {
 struct Stream<'a> {
     crowd: Crowd,
     office: Office,
+    talks: Talks,
     sandbox: &'a Sandbox,
     store: Store,
     screen: Screen,
@@ -214,6 +234,7 @@ impl Stream<'_> {
                 next = Instant::now() + pause;
             }
             self.office.act(&mut self.crowd, self.sandbox, &self.screen);
+            self.talks.act(self.sandbox, &self.screen).await;
             self.look().await?;
             tokio::time::sleep(GLANCE).await;
         }
@@ -222,7 +243,7 @@ impl Stream<'_> {
 
     /// What is not decided, or not sent.
     fn left(&self) -> usize {
-        self.pending.len() + self.office.pending()
+        self.pending.len() + self.office.pending() + self.talks.pending()
     }
 
     /// Waits until what came is decided and sent.
@@ -256,6 +277,7 @@ impl Stream<'_> {
             }
         }
         self.pending = still;
+        self.talks.look(self.sandbox, &self.screen);
         self.office.look(&self.store, &self.screen).await
     }
 }
@@ -290,16 +312,15 @@ mod tests {
     async fn its_config_is_sound_and_runs_every_shipped_flow() {
         let sandbox = Sandbox::start(Options::default()).await.expect("a sandbox");
         let dir = tempfile::tempdir().expect("a folder");
-        let file = furnished(&dir, &sandbox).expect("files");
+        let file = furnished(&dir, &sandbox, "http://127.0.0.1:9").expect("files");
         let text = std::fs::read_to_string(&file).expect("a file");
         assert!(text.contains(&sandbox.crm_url()) && text.contains(&sandbox.calltouch_url()));
         let app = read(&file).expect("a sound config");
         let own = Options::default();
         assert!(text.contains(&own.api_key) && text.contains(&own.token));
         let running = app.book.flows().iter().filter(|bound| bound.running);
-        let running: BTreeSet<&str> = running.map(|bound| bound.name.as_str()).collect();
-        // Those of conversations want a messenger.
-        let own = FLOWS.iter().filter(|(_, text)| !text.contains("message."));
-        assert_eq!(running, own.filter_map(|(name, _)| name.strip_suffix(".toml")).collect());
+        let running: BTreeSet<&str> = running.map(|bound| bound.flow.name.as_str()).collect();
+        let flows = FLOWS.iter().filter_map(|(name, _)| name.strip_suffix(".toml"));
+        assert_eq!(running, flows.collect());
     }
 }

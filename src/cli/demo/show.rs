@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::domain::contact::masked;
 use crate::domain::{Reason, Why};
 use crate::rules::Book;
+use crate::sandbox::mg::messages::From;
 use crate::sandbox::{LeadSpec, Ledger, Sandbox};
 use crate::store::{JobState, JobStory, StepState, StepStory, Store, Story};
 use console::{Style, style};
@@ -51,9 +52,10 @@ impl Screen {
         say(&format!("{} on http://{address}", style("leadlink demo").bold()));
         say(&format!("  RetailCRM stand-in {} (10 requests a second)", sandbox.crm_url()));
         say(&format!("  Calltouch stand-in {} (5 requests a second)", sandbox.calltouch_url()));
-        say(&format!("  ChatAPI stand-in   {}", sandbox.chatapi_url()));
+        say(&format!("  WhatsApp stand-in  {} (ChatAPI)", sandbox.chatapi_url()));
+        say(&format!("  Telegram stand-in  {}", sandbox.telegram_url()));
         say(&format!(
-            "  what they hold     {}/_sandbox/ledger?parts=orders,deals",
+            "  what they hold     {}/_sandbox/ledger?parts=orders,deals,conversations",
             sandbox.crm_url()
         ));
         say(
@@ -102,8 +104,17 @@ impl Screen {
 
     /// A person did something to an order.
     pub fn person(&self, number: &str, what: &str) {
-        let order = format!("order {number}");
-        say(&format!("{} {order:<18} {what}", self.now()));
+        self.line(&format!("order {number}"), what);
+    }
+
+    /// Something happened there.
+    pub fn line(&self, place: &str, what: &str) {
+        say(&format!("{} {place:<18} {what}", self.now()));
+    }
+
+    /// Something went as it shall.
+    pub fn good(&self, place: &str, what: &str) {
+        self.line(place, &Style::new().green().apply_to(what).to_string());
     }
 
     /// What became of a change of an order.
@@ -160,6 +171,15 @@ impl Screen {
             linked.filter(|matched| matched.lead.is_some()).count(),
             ledger.deals.iter().map(|deal| deal.updates).sum::<usize>(),
             ledger.calltouch.total
+        ));
+        let messages = || ledger.conversations.iter().flat_map(|held| &held.messages);
+        let written = messages().filter(|message| message.from == From::Manager);
+        say(&format!(
+            "Chats: {} conversations, {} messages of people, {} answers, {} of them read",
+            ledger.conversations.len(),
+            messages().filter(|message| message.from == From::Customer).count(),
+            written.clone().count(),
+            written.filter(|message| message.state == "seen").count()
         ));
         let struck: Vec<String> =
             ledger.faults.iter().map(|(fault, n)| format!("{fault} ×{n}")).collect();
