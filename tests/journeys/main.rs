@@ -15,6 +15,7 @@ mod deals;
 mod doors;
 mod drift;
 mod flows;
+mod incoming;
 mod kit;
 mod matrix;
 mod mend;
