@@ -25,13 +25,14 @@ fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or(-1)
 }
 
-/// How many cases each shipped flow has.
+/// How many cases each shipped flow has; those of conversations are off without a messenger.
 fn shipped_cases() -> Vec<usize> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
     let files = std::fs::read_dir(folder).expect("the folder").map(|file| file.expect("it").path());
     let flows = files.filter(|path| path.extension().is_some_and(|end| end == "toml"));
     let text = flows.map(|path| std::fs::read_to_string(path).expect("a flow"));
-    text.map(|text| text.matches("\n[[case").count()).collect()
+    let of_leads = text.filter(|text| !text.contains("message."));
+    of_leads.map(|text| text.matches("\n[[case").count()).collect()
 }
 
 fn as_json(output: &Output) -> Value {
