@@ -13,6 +13,7 @@ pub mod chatapi;
 pub mod coalesce;
 pub mod files;
 pub mod http;
+pub mod messages;
 pub mod messengers;
 pub mod port;
 pub mod retailcrm;
