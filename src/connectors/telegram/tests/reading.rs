@@ -1,6 +1,7 @@
 //! Samples into events.
 
 use super::*;
+use crate::connectors::messages;
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
