@@ -10,10 +10,10 @@
 
 mod support;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use leadlink::clock::Clock;
 use leadlink::domain::Kept;
-use leadlink::sandbox::{Options, Sandbox};
+use leadlink::sandbox::{Crowd, Options, Sandbox};
 use leadlink::store::Store;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -66,7 +66,8 @@ async fn round(
         span.as_secs(),
         daemon.first_200().await?.as_secs_f64() * 1e3
     );
-    remember(&database.url, people).await?;
+    let customers = seed(&sandbox, people)?;
+    remember(&database, people, customers).await?;
     let chats: Vec<String> = (0..people).map(|number| (FIRST + number).to_string()).collect();
     if !sandbox.seed_conversations(BOT, &chats) {
         return Err(io::Error::other("the set-up made no channel"));
@@ -149,10 +150,19 @@ running = true
     }
 }
 
-/// Writes down the conversations as if each had had a message a day ago.
-async fn remember(url: &str, people: u64) -> io::Result<()> {
+/// Makes the people in the CRM; the id of the first.
+fn seed(sandbox: &Sandbox, people: u64) -> io::Result<u64> {
+    let now = sandbox.clock().now();
+    let from = now - SignedDuration::from_hours(24 * 30);
+    let crowd = Crowd { people, orders: false, leads: false, from, to: now, each: 0, ahead_s: 0 };
+    let made = sandbox.seed_crowd(&crowd).map_err(|why| io::Error::other(format!("{why:?}")))?;
+    Ok(made.customers.unwrap_or_default().0)
+}
+
+/// Writes down conversations, and which customer each person is.
+async fn remember(database: &Database, people: u64, customers: u64) -> io::Result<()> {
     let now = Clock::default().now();
-    let store = Store::open_beside(url).await.map_err(io::Error::other)?;
+    let store = Store::open_beside(&database.url).await.map_err(io::Error::other)?;
     let kept = |number: u64| {
         let chat = (FIRST + number).to_string();
         let fields = json!({
@@ -172,7 +182,22 @@ async fn remember(url: &str, people: u64) -> io::Result<()> {
         store.keep_entities(some).await.map_err(io::Error::other)?;
     }
     store.close().await;
-    Ok(())
+    let rows = if database.is_postgres() {
+        format!("from generate_series(0, {people} - 1) as s (n)")
+    } else {
+        format!(
+            "from (with recursive s (n) as (select 0 union all select n + 1 from s \
+             where n < {people} - 1) select n from s) as s"
+        )
+    };
+    let made = now.as_millisecond();
+    database
+        .run(format!(
+            "insert into link (to_connection, to_kind, from_kind, from_id, from_connection, to_id, made) \
+             select 'shop', 'customer', 'person', '{BOT}:' || ({FIRST} + n), 'shop', \
+             cast({customers} + n as text), {made} {rows}"
+        ))
+        .await
 }
 
 /// A message: its chat, and its number there.

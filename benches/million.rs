@@ -11,7 +11,7 @@ mod support;
 use leadlink::clock::Clock;
 use leadlink::sandbox::{Options, Sandbox};
 use leadlink::store::Store;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
+use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 use std::io;
 use std::time::{Duration, Instant};
 use support::{Daemon, Database, Far, at};
@@ -78,7 +78,7 @@ async fn fill(database: &Database, jobs: i64, now: i64, first: i64) -> io::Resul
     };
     if database.is_postgres() {
         // It counts row by row, which is for rows that come one by one.
-        run(database, "alter table job disable trigger user".to_owned()).await?;
+        database.run("alter table job disable trigger user".to_owned()).await?;
     }
     let step = 50_000;
     for from in (1..=jobs + SOON).step_by(step) {
@@ -104,32 +104,20 @@ async fn fill(database: &Database, jobs: i64, now: i64, first: i64) -> io::Resul
                  select n, 'shop|7' || n, '7' || n, {due}, {old} {rows}"
             ),
         ];
-        run(database, words.join("; ")).await?;
+        database.run(words.join("; ")).await?;
     }
     if database.is_postgres() {
         for table in ["event", "job"] {
             let set =
                 format!("select setval(pg_get_serial_sequence('{table}', 'id'), {})", jobs + SOON);
-            run(database, set).await?;
+            database.run(set).await?;
         }
         let counted = "alter table job enable trigger user; update job_count set jobs = \
             (select count(*) from job where job.state = job_count.state)";
-        run(database, counted.to_owned()).await?;
-        run(database, "analyze".to_owned()).await?;
+        database.run(counted.to_owned()).await?;
+        database.run("analyze".to_owned()).await?;
     }
     Ok(())
-}
-
-async fn run(database: &Database, sql: String) -> io::Result<()> {
-    let sql = AssertSqlSafe(sql);
-    let done = if database.is_postgres() {
-        let connection = PgConnection::connect(&database.url).await;
-        connection.map_err(io::Error::other)?.execute(sqlx::raw_sql(sql)).await.map(drop)
-    } else {
-        let connection = SqliteConnection::connect(&database.url).await;
-        connection.map_err(io::Error::other)?.execute(sqlx::raw_sql(sql)).await.map(drop)
-    };
-    done.map_err(io::Error::other)
 }
 
 async fn numbers(database: &Database, sql: &'static str) -> io::Result<Vec<i64>> {

@@ -7,7 +7,7 @@
 #![expect(dead_code, reason = "each bench uses its part")]
 
 use leadlink::sandbox::Sandbox;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -68,6 +68,19 @@ impl Database {
 
     pub fn is_postgres(&self) -> bool {
         self._dir.is_none()
+    }
+
+    /// Statements of a bench's own.
+    pub async fn run(&self, sql: String) -> io::Result<()> {
+        let sql = AssertSqlSafe(sql);
+        let done = if self.is_postgres() {
+            let connection = PgConnection::connect(&self.url).await;
+            connection.map_err(io::Error::other)?.execute(sqlx::raw_sql(sql)).await.map(drop)
+        } else {
+            let connection = SqliteConnection::connect(&self.url).await;
+            connection.map_err(io::Error::other)?.execute(sqlx::raw_sql(sql)).await.map(drop)
+        };
+        done.map_err(io::Error::other)
     }
 
     /// What the figures are of.
