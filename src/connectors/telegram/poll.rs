@@ -10,7 +10,7 @@ use crate::domain::{Delay, Raw};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The feed, and the channel of its rows.
 pub const UPDATES: &str = "updates";
@@ -18,6 +18,8 @@ pub const UPDATES: &str = "updates";
 pub const ALLOWED: [&str; 4] = ["message", "edited_message", "callback_query", "my_chat_member"];
 /// The most that one answer holds.
 const LIMIT: u64 = 100;
+/// So long the answers to presses may take.
+const ANSWERED: Duration = Duration::from_secs(2);
 /// After a week of silence Telegram numbers anew, anywhere; our old number would hide what comes.
 const NUMBERED_ANEW: SignedDuration = SignedDuration::from_hours(6 * 24);
 
@@ -37,8 +39,10 @@ pub async fn page(own: &Telegram, poll: &Poll<'_>) -> Result<Page, Delay> {
     };
     let received = plus(poll.now, begun.elapsed());
     let presses = updates.iter().filter_map(update::press);
-    // Nobody waits for what becomes of it: the person's button would only blink longer.
-    drop(join_all(presses.map(|id| own.api.call(ANSWER_PRESS, answered(id)))).await);
+    // Nobody cares what becomes of it: the person's button would only blink longer, and what is
+    // not stored yet must not wait for it.
+    let answers = join_all(presses.map(|id| own.api.call(ANSWER_PRESS, answered(id))));
+    drop(tokio::time::timeout(ANSWERED, answers).await);
     let last = updates.iter().filter_map(update::number).max();
     let cursor = last.map(|last| json!({"offset": last + 1, "at": received}));
     let more = last.is_some();

@@ -105,17 +105,16 @@ async fn take(
 
 /// What Chatwoot tells of a message.
 fn message(id: usize, kind: &str, text: &str) -> Value {
+    let anna = json!({ "id": 7, "name": "Анна Тестова", "phone_number": "+79990000001" });
     let sender = match kind {
-        "incoming" => json!({
-            "id": 7, "name": "Анна Тестова", "phone_number": "+79990000001", "type": "contact",
-        }),
+        "incoming" => anna.clone(),
         _ => json!({ "id": 2, "name": "Агент", "type": "user" }),
     };
     json!({
         "event": "message_created", "id": id, "content": text, "content_type": "text",
         "created_at": "2035-11-20T12:00:00.000Z", "message_type": kind, "private": false,
         "sender": sender, "inbox": { "id": 1, "name": "Site" }, "account": { "id": 1, "name": "Shop" },
-        "conversation": { "id": 31, "status": "open", "meta": { "sender": { "id": 7 } } },
+        "conversation": { "id": 31, "status": "open", "meta": { "sender": anna } },
     })
 }
 
@@ -189,18 +188,22 @@ async fn a_conversation_goes_both_ways() {
     note["private"] = true.into();
     let mut status = json!({ "event": "conversation_status_changed", "id": 31, "status": "open" });
     status["account"] = first["account"].clone();
-    for event in [&note, &status, &message(17, "outgoing", "An agent looks")] {
+    let mut photo = message(18, "incoming", "");
+    photo["content"] = Value::Null;
+    photo["attachments"] = json!([{ "id": 1, "data_url": "https://chat.example.com/a.jpg" }]);
+    for event in [&note, &status, &message(17, "outgoing", "An agent looks"), &photo] {
         assert_eq!(chatwoot.deliver(event).await, 200);
     }
-    heard(&house, RECEIVED, 2).await;
+    heard(&house, RECEIVED, 3).await;
     house.ended().await;
     let mut expected = vec![
         line("customer", "text", "Where is my order?", 0),
         line("channel", "text", "An agent looks", 0),
+        line("customer", "text", "https://chat.example.com/a.jpg", 0),
     ];
     assert_eq!(said(&house, CHATWOOT, CHAT).await, expected);
     let messages = conversation(&house, CHATWOOT, CHAT).await;
-    assert_eq!(messages[0]["person"], "7");
+    assert!(messages.iter().all(|one| one["person"] == "7"), "{messages:#?}");
     let customer = &messages[0]["customer"];
     assert_eq!(
         (&customer["nickname"], &customer["phone"]),
@@ -211,7 +214,7 @@ async fn a_conversation_goes_both_ways() {
         json!({ "channel": CHATWOOT, "chat": CHAT, "text": "It is on its \"way\" {chat}" });
     house.control("chats", writing).await;
     // Chatwoot tells of what we posted, before it answers.
-    heard(&house, RECEIVED, 3).await;
+    heard(&house, RECEIVED, 4).await;
     house.ended().await;
     let body = json!({
         "content": "It is on its \"way\" {chat}", "message_type": "outgoing", "private": false,
@@ -221,7 +224,7 @@ async fn a_conversation_goes_both_ways() {
     assert_eq!(said(&house, CHATWOOT, CHAT).await, expected, "our own is not told back");
     let messages = conversation(&house, CHATWOOT, CHAT).await;
     assert_eq!(
-        (&messages[2]["state"], &messages[2]["external_id"]),
+        (&messages[3]["state"], &messages[3]["external_id"]),
         (&json!("sent"), &json!("901"))
     );
 }
