@@ -156,6 +156,12 @@ const RETENTION: Keys = Keys {
         .by_default("400d"),
         Key::may("leads", Shape::Kept, "The journal of leads, which orders are linked to")
             .by_default("400d"),
+        Key::may(
+            "messages",
+            Shape::Kept,
+            "What is remembered of conversations: people, messages, what was sent for which order",
+        )
+        .by_default("400d"),
         Key::may("links", Shape::Kept, "Which lead became which order").by_default("forever"),
         Key::may(
             "commands",

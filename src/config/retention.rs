@@ -28,6 +28,8 @@ pub struct Retention {
     pub events: Option<Duration>,
     /// The journal of leads, counted from their own time.
     pub leads: Option<Duration>,
+    /// Conversations and their messages, counted from their last change.
+    pub messages: Option<Duration>,
     /// Links, and what is remembered of the things that they lead to.
     pub links: Option<Duration>,
     /// Commands that were taken, and backfills that ended.
@@ -44,6 +46,7 @@ impl Default for Retention {
             unreadable: Some(400 * DAY),
             events: Some(400 * DAY),
             leads: Some(400 * DAY),
+            messages: Some(400 * DAY),
             links: None,
             commands: Some(30 * DAY),
             replicas: Some(30 * DAY),
@@ -59,6 +62,7 @@ pub(super) fn read(mut section: Section, problems: &mut Vec<Problem>) -> Retenti
         unreadable: keep(&mut section, "unreadable", default.unreadable),
         events: keep(&mut section, "events", default.events),
         leads: keep(&mut section, "leads", default.leads),
+        messages: keep(&mut section, "messages", default.messages),
         links: keep(&mut section, "links", default.links),
         commands: keep(&mut section, "commands", default.commands),
         replicas: keep(&mut section, "replicas", default.replicas),

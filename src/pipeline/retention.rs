@@ -109,6 +109,7 @@ fn word(kept: Kept) -> &'static str {
         Kept::Commands => "commands",
         Kept::Leads => "leads",
         Kept::Entities => "entities",
+        Kept::Messages => "messages",
         Kept::Backfills => "backfills",
     }
 }
@@ -124,6 +125,7 @@ fn cutoffs(settings: &Retention, now: Timestamp) -> impl Iterator<Item = (Kept, 
         (Kept::Leads, settings.leads),
         // What is remembered of a thing serves as long as the links to it.
         (Kept::Entities, settings.links),
+        (Kept::Messages, settings.messages),
         (Kept::Backfills, settings.commands),
     ];
     spans.into_iter().filter_map(move |(kept, span)| Some((kept, ago(now, span?))))

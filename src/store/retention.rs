@@ -63,7 +63,11 @@ statements! {
     FREE_LEADS = "lead", "select id from lead \
         where id in (select value from json_each($1)) and at < $2";
     FREE_ENTITIES = "entity", "select id from entity \
-        where id in (select value from json_each($1)) and changed < $2";
+        where id in (select value from json_each($1)) and changed < $2 \
+        and kind not in ('message', 'conversation', 'mark')";
+    FREE_MESSAGES = "entity", "select id from entity \
+        where id in (select value from json_each($1)) and changed < $2 \
+        and kind in ('message', 'conversation', 'mark')";
     FREE_BACKFILLS = "backfill", "select id from backfill \
         where id in (select value from json_each($1)) and changed < $2 and state <> 'running'";
     JOBS = "job", "select id from job where event_id in (select value from json_each($1))";
@@ -120,6 +124,8 @@ pub enum Kept {
     Commands,
     Leads,
     Entities,
+    /// Conversations, their messages, and what was sent for which reason.
+    Messages,
     Backfills,
 }
 
@@ -151,7 +157,7 @@ impl Kept {
             Self::Links => LINKS,
             Self::Commands => COMMANDS,
             Self::Leads => LEADS,
-            Self::Entities => ENTITIES,
+            Self::Entities | Self::Messages => ENTITIES,
             Self::Backfills => BACKFILLS,
         }
     }
@@ -275,6 +281,7 @@ async fn free(
         Kept::Commands => connection.fetch(FREE_COMMANDS, args![list(ids), before]).await,
         Kept::Leads => connection.fetch(FREE_LEADS, args![list(ids), before]).await,
         Kept::Entities => connection.fetch(FREE_ENTITIES, args![list(ids), before]).await,
+        Kept::Messages => connection.fetch(FREE_MESSAGES, args![list(ids), before]).await,
         Kept::Backfills => connection.fetch(FREE_BACKFILLS, args![list(ids), before]).await,
     };
     ids_of(&rows?)
@@ -294,7 +301,7 @@ async fn delete(
         Kept::Links => each(connection, &[DROP_LINKS], free, rows).await,
         Kept::Commands => each(connection, &[DROP_COMMANDS], free, rows).await,
         Kept::Leads => each(connection, &[DROP_CONTACTS, DROP_LEADS], free, rows).await,
-        Kept::Entities => each(connection, &[DROP_ENTITIES], free, rows).await,
+        Kept::Entities | Kept::Messages => each(connection, &[DROP_ENTITIES], free, rows).await,
         Kept::Backfills => each(connection, &[DROP_BACKFILLS], free, rows).await,
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::Link;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const ALL: [Kept; 8] = [
+const ALL: [Kept; 9] = [
     Kept::Raw,
     Kept::Unreadable,
     Kept::Events,
@@ -18,6 +18,7 @@ const ALL: [Kept; 8] = [
     Kept::Commands,
     Kept::Leads,
     Kept::Entities,
+    Kept::Messages,
     Kept::Backfills,
 ];
 
@@ -448,17 +449,24 @@ async fn old_leads_go_whenever_they_came_and_what_is_covered_begins_with_those_t
 #[tokio::test]
 async fn memories_and_ended_backfills_go_and_those_that_run_stay() -> Tested {
     let db = Db::new().await?;
-    let memory = |id: &str, second| crate::domain::Kept {
+    let memory_of = |kind: &str, id: &str, second| crate::domain::Kept {
         connection: "calls".to_owned(),
-        kind: "deal".to_owned(),
+        kind: kind.to_owned(),
         id: id.to_owned(),
         fields: Map::new(),
         at: at(second),
     };
+    let memory = |id: &str, second| memory_of("deal", id, second);
     let memories = vec![memory("1", 99), memory("2", 1), memory("3", 1), memory("4", 1)];
     db.store.keep_entities(memories).await?;
     db.store.keep_entities(vec![memory("3", 100)]).await?;
+    // What is remembered of conversations has an age of its own.
+    let talk = ["message", "conversation", "mark"];
+    let talk = talk.iter().flat_map(|kind| [memory_of(kind, "1", 1), memory_of(kind, "2", 60)]);
+    db.store.keep_entities(talk.collect()).await?;
     assert_eq!(retired(&db, Kept::Entities, 50).await?["entity"], 2);
+    assert_eq!(retired(&db, Kept::Messages, 50).await?["entity"], 3);
+    assert_eq!(retired(&db, Kept::Messages, 50).await?, Rows::new());
     assert!(db.store.entity(&["calls".to_owned()], "deal", "3").await?.is_some());
     let day = jiff::civil::date(2026, 1, 1);
     let runs = db.store.begin_backfill("leads", "calls", (day, day), at(1)).await?;
