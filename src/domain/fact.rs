@@ -51,6 +51,9 @@ pub struct KnownId {
     pub id: String,
     /// When we last wrote it.
     pub made: Timestamp,
+    /// What led to it: `contact`, or the kind of its owner.
+    #[serde(default)]
+    pub from: String,
 }
 
 /// What a far side answered to a query.

@@ -8,7 +8,8 @@ use crate::connectors::http::in_background;
 use crate::connectors::port::Completion;
 use crate::domain::offer::Kind;
 use crate::domain::{
-    Answer, Asked, Decision, Delay, Event, From, KnownId, Query, Verdict, contact::contact_key,
+    Answer, Asked, Decision, Delay, Event, From, KnownId, Link, Query, Verdict,
+    contact::contact_key,
 };
 use crate::mapping::Bound;
 use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
@@ -238,19 +239,22 @@ pub async fn ask(pipeline: &Pipeline, query: &Query) -> Result<Answer, Stop> {
     };
     let mut query = query.clone();
     if let Some(kind) = offer.known {
-        let (from_kind, from_ids) = match offer.owner {
-            Some(owner) => (owner, query.input.get(owner).and_then(remember::text_of)),
-            None => ("contact", None),
-        };
         let contacts = offer
             .input
             .iter()
             .filter(|field| matches!(field.kind, Kind::Phone | Kind::Email))
             .filter_map(|field| contact_key(query.input.get(field.name)?.as_str()?));
-        let from_ids: Vec<String> = contacts.chain(from_ids).collect();
-        let links = pipeline.store.links(&query.connection, kind, from_kind, &from_ids).await?;
-        let known = links.into_iter().map(|link| KnownId { id: link.to_id, made: link.made });
-        query.known = known.collect();
+        let mut from = vec![("contact", contacts.collect::<Vec<_>>())];
+        let owner = offer.owner.map(|name| (name, query.input.get(name)));
+        from.extend(
+            owner.map(|(name, id)| (name, id.and_then(remember::text_of).into_iter().collect())),
+        );
+        for (from, ids) in from {
+            let links = pipeline.store.links(&query.connection, kind, from, &ids).await?;
+            let known =
+                |link: Link| KnownId { id: link.to_id, made: link.made, from: link.from_kind };
+            query.known.extend(links.into_iter().map(known));
+        }
     }
     let answer = match offer.from {
         From::FarSide => connector.ask(&query, pipeline.clock.now()).await,

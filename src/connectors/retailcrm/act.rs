@@ -3,6 +3,7 @@
 
 use super::Account;
 use super::client::{Judged, List, Stop, told};
+use super::contacts;
 use super::fields;
 use super::references::References;
 use super::request::{self, Defaults};
@@ -23,6 +24,9 @@ pub async fn perform(account: &Account, effect: &Effect, now: Timestamp) -> Outc
         Ok(references) => references,
         Err(delay) => return Outcome::Later(delay),
     };
+    if effect.operation == contacts::FILL {
+        return contacts::fill(account, effect, now).await;
+    }
     match stranger(account, effect, now).await {
         Ok(None) => {}
         Ok(Some(why)) => return Outcome::Refused(why),
@@ -129,7 +133,13 @@ fn output(effect: &Effect, answer: &Map<String, Value>) -> Option<Value> {
 /// the field `externalId` counts as well. The look-up that follows decides.
 fn is_duplicate(effect: &Effect, refusal: &Refusal) -> bool {
     let speaks = |text: &str| text.to_lowercase().contains("already exists");
-    effect.operation == "order.create"
+    // Of customers only those that we made for a person carry one.
+    let carries = match effect.operation.as_str() {
+        "order.create" => true,
+        "customer.create" => effect.input.contains_key(contacts::PERSON),
+        _ => false,
+    };
+    carries
         && (speaks(&refusal.message)
             || refusal
                 .fields
@@ -160,11 +170,21 @@ async fn existing(
     if !account.config.external_ids {
         return Outcome::Refused(said);
     }
-    match by_external_id(account, &effect.key, zone).await {
-        Ok(Some(order)) => Outcome::Done(json!({ "id": order.id, "number": order.number })),
-        Ok(None) if said.to_lowercase().contains("already exists") => Outcome::Later(Delay::item(
-            "the CRM says that this order exists, but does not list it yet",
-        )),
+    let found = match wire::text(effect.input.get(contacts::PERSON)) {
+        Some(person) if effect.operation == "customer.create" => {
+            let found = contacts::by_external_id(account, &person, zone).await;
+            found.map(|found| found.map(|customer| json!({ "id": customer.id })))
+        }
+        _ => {
+            let found = by_external_id(account, &effect.key, zone).await;
+            found.map(|f| f.map(|order| json!({ "id": order.id, "number": order.number })))
+        }
+    };
+    match found {
+        Ok(Some(output)) => Outcome::Done(output),
+        Ok(None) if said.to_lowercase().contains("already exists") => {
+            Outcome::Later(Delay::item("the CRM says that it exists, but does not list it yet"))
+        }
         Ok(None) => Outcome::Refused(said),
         Err(stop) => Outcome::Later(stop.delay("the order that exists already")),
     }

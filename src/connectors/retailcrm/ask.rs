@@ -4,6 +4,7 @@
 
 use super::Account;
 use super::client::{List, Stop};
+use super::contacts;
 use super::orders;
 use super::wire::{self, Customer};
 use crate::domain::{EmailKey, Phone, Query};
@@ -41,7 +42,7 @@ impl Contacts {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.phones.is_empty() && self.emails.is_empty()
     }
 
@@ -139,6 +140,7 @@ pub async fn ask(account: &Account, query: &Query, now: Timestamp) -> Result<Val
     }
     match query.name.as_str() {
         "customer" => customer(account, query, now).await,
+        "contact" => contacts::ask(account, query, now).await,
         "order" => orders::ask(account, query, now).await,
         other => Err(Stop::Refused(format!("there is no question `{other}`"))),
     }
@@ -202,10 +204,23 @@ pub async fn search(
 
 /// The customer with an id that our links know, if it is still this person: it carries the contact,
 /// or it is what such a customer was merged into (its contacts may lag behind the merge).
-async fn by_id(
+pub async fn by_id(
+    account: &Account,
+    id: i64,
+    contacts: &Contacts,
+    zone: &TimeZone,
+) -> Result<Option<Customer>, Stop> {
+    let found = survivor(account, id, zone).await?;
+    Ok(found.filter(|held| held.id != id || contacts.match_with(held)))
+}
+
+/// The person with this id, or what it was merged into.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn survivor(
     account: &Account,
     mut id: i64,
-    contacts: &Contacts,
     zone: &TimeZone,
 ) -> Result<Option<Customer>, Stop> {
     let mut seen = BTreeSet::new();
@@ -215,10 +230,7 @@ async fn by_id(
         match account.client.get("/api/v5/customers/{id}", path, by).await {
             Ok(answer) => {
                 let read = answer.get("customer").and_then(|row| Customer::read(row, zone));
-                let merged = seen.len() > 1;
-                return Ok(
-                    read.filter(|held| !held.corporate && (merged || contacts.match_with(held)))
-                );
+                return Ok(read.filter(|held| !held.corporate));
             }
             Err(Stop::NotFound(refusal)) => match refusal.combined_to {
                 Some(survivor) => id = survivor,

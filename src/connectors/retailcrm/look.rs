@@ -5,6 +5,7 @@ use super::Account;
 use super::act::by_external_id;
 use super::ask::{Contacts, search};
 use super::client::Stop;
+use super::contacts;
 use super::fields::LEAD_IDS;
 use super::orders::orders_of;
 use super::request;
@@ -50,6 +51,11 @@ async fn customer(
     from: Timestamp,
     zone: &TimeZone,
 ) -> Result<Option<Value>, Stop> {
+    if let Some(person) = wire::text(effect.input.get(contacts::PERSON))
+        && let Some(held) = contacts::by_external_id(account, &person, zone).await?
+    {
+        return Ok(Some(json!({ "id": held.id })));
+    }
     let phones = effect.input.get("phones").map(wire::listed).unwrap_or_default();
     let email = effect.input.get("email").and_then(Value::as_str);
     let contacts = Contacts::of(phones.into_iter().filter_map(Value::as_str), email);

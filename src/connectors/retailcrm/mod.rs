@@ -10,6 +10,7 @@ mod chats;
 mod check;
 mod client;
 mod config;
+mod contacts;
 mod drift;
 mod fields;
 mod history;
@@ -311,7 +312,7 @@ impl Connector for Account {
             // A second order with our `externalId` is refused (retailcrm.md 3).
             "order.create" => self.config.external_ids,
             // The same values once more change nothing.
-            "order.edit" => true,
+            "order.edit" | contacts::FILL => true,
             // The gateway refuses a second message with our id (5.4).
             other => other.starts_with("message."),
         }

@@ -2,6 +2,7 @@
 //! `act` give out; a test of theirs compares them.
 
 use super::chats::offer as chats;
+use super::contacts;
 use crate::domain::{
     EventOffer, FateOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat,
 };
@@ -53,9 +54,10 @@ pub static OFFER: Offer = Offer {
         chats::MESSAGE_READ,
         chats::MODULE_SWITCHED,
     ],
-    queries: &[CUSTOMER, ORDER, chats::CHANNEL],
+    queries: &[CUSTOMER, CONTACT, ORDER, chats::CHANNEL],
     operations: &[
         CUSTOMER_CREATE,
+        CUSTOMER_FILL,
         ORDER_CREATE,
         ORDER_EDIT,
         chats::POST,
@@ -117,6 +119,29 @@ const CUSTOMER: QueryOffer = QueryOffer {
     ..QueryOffer::BASE
 };
 
+const CONTACT: QueryOffer = QueryOffer {
+    name: "contact",
+    about: "the one customer who wrote: by the person, then by phone, then by e-mail",
+    input: &[
+        one_of(contacts::PERSON, Kind::Text, "who wrote, as CONNECTION:ID of the messenger"),
+        one_of("phone", Kind::Phone, "compared by its canonical number, in any spelling"),
+        one_of("email", Kind::Email, "compared without regard to case"),
+    ],
+    output: &[
+        field("id", Kind::Number, "internal id; none where several match"),
+        field("found", Kind::Text, "by what: channel, phone, email"),
+        field("several", Kind::Flag, "several match, and none is chosen"),
+        field("matches", Kind::Number, "how many match"),
+        field("firstName", Kind::Text, "first name, where it was read"),
+        field("lastName", Kind::Text, "last name, where it was read"),
+        field("phones", Kind::List(&Kind::Phone), "as the CRM keeps them, where they were read"),
+        field("email", Kind::Email, "e-mail, where it was read"),
+    ],
+    known: Some("customer"),
+    owner: Some(contacts::PERSON),
+    ..QueryOffer::BASE
+};
+
 const ORDER: QueryOffer = QueryOffer {
     name: "order",
     about: "an order by its id, or the newest of a customer, of whatever store",
@@ -173,12 +198,35 @@ const CUSTOMER_CREATE: OperationOffer = OperationOffer {
         may("customFields", CUSTOM_ANY, "custom fields of the customer, by code")
             .of("customer fields"),
         may("source", SOURCE, "the CRM's own marks"),
+        WROTE,
     ],
     output: &[field("id", Kind::Number, "internal id")],
     repeat: Repeat::Check,
     entity: Some("customer"),
-    owner: None,
+    owner: Some(contacts::PERSON),
     makes: true,
+    ..OperationOffer::BASE
+};
+
+const WROTE: Input =
+    may(contacts::PERSON, Kind::Text, "who wrote, as CONNECTION:ID of the messenger: remembered");
+
+const CUSTOMER_FILL: OperationOffer = OperationOffer {
+    name: contacts::FILL,
+    about: "adds what a customer lacks; nothing is overwritten",
+    input: &[
+        must("customer", Kind::Number, "internal id of the customer"),
+        may("firstName", Kind::Text, "first name, where there is no name"),
+        may("lastName", Kind::Text, "last name, where there is no name"),
+        may("patronymic", Kind::Text, "patronymic, where there is no name"),
+        may("phones", Kind::List(&Kind::Phone), "phones that are to be there"),
+        may("email", Kind::Email, "e-mail, where there is none"),
+        WROTE,
+    ],
+    output: &[field("id", Kind::Number, "internal id")],
+    repeat: Repeat::Check,
+    entity: Some("customer"),
+    owner: Some(contacts::PERSON),
     ..OperationOffer::BASE
 };
 

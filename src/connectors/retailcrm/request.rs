@@ -2,6 +2,7 @@
 //! is what `perform` sends.
 
 use super::config::Config;
+use super::contacts;
 use super::fields;
 use super::references::References;
 use super::wire;
@@ -47,6 +48,11 @@ pub fn build(effect: &Effect, config: &Config, defaults: &Defaults) -> Result<Bu
         effect.input.iter().map(|(name, value)| (name.clone(), plan::shown(value))).collect();
     match effect.operation.as_str() {
         "customer.create" => Ok(customer_create(&input, config, defaults)),
+        contacts::FILL => {
+            let mut lacks = input.clone();
+            lacks.retain(|name, _| !matches!(name.as_str(), "customer" | contacts::PERSON));
+            Ok(customer_edit(id(&input, "customer")?.as_i64().unwrap_or_default(), &lacks))
+        }
         "order.create" => order_create(effect, &input, config, defaults),
         "order.edit" => order_edit(&input),
         other => Err(format!("there is no operation `{other}`")),
@@ -94,6 +100,9 @@ fn customer_create(input: &Map<String, Value>, config: &Config, defaults: &Defau
     put(&mut customer, "phones", phones.into());
     copy(input, "email", &mut customer);
     copy(input, "managerId", &mut customer);
+    if let Some(person) = wire::text(input.get(contacts::PERSON)).filter(|_| config.external_ids) {
+        put(&mut customer, "externalId", external_id(&person).into());
+    }
     put(&mut customer, "source", source(input));
     put(&mut customer, "customFields", custom_fields(input).into());
 
@@ -104,6 +113,18 @@ fn customer_create(input: &Map<String, Value>, config: &Config, defaults: &Defau
     fields.push(("customer".to_owned(), Value::from(customer).to_string()));
     let template = "/api/v5/customers/create";
     Built { template, path: template.to_owned(), fields }
+}
+
+/// Adds fields to a customer; what is not sent stays.
+pub fn customer_edit(id: i64, fields: &Map<String, Value>) -> Built {
+    Built {
+        template: "/api/v5/customers/{id}/edit",
+        path: format!("/api/v5/customers/{id}/edit"),
+        fields: vec![
+            ("by".to_owned(), "id".to_owned()),
+            ("customer".to_owned(), Value::from(fields.clone()).to_string()),
+        ],
+    }
 }
 
 fn order_create(

@@ -2,6 +2,7 @@
 //! scripted far side.
 
 mod changes;
+mod contacts;
 mod conversations;
 mod double;
 mod drift;

@@ -41,6 +41,8 @@ pub struct Customer {
     pub site: Option<String>,
     pub manager: Option<i64>,
     pub orders_count: Option<i64>,
+    /// As whom the chats know this customer: `telegram-main:501`.
+    pub chats: Vec<String>,
     pub custom_fields: Map<String, Value>,
 }
 
@@ -120,9 +122,26 @@ impl Customer {
             site: text(value.get("site")),
             manager: number(value.get("managerId")),
             orders_count: number(value.get("ordersCount")),
+            chats: chats(value),
             custom_fields: table(value.get("customFields")),
         })
     }
+}
+
+/// The persons of our messengers that a customer is; a channel of ours carries its connection's name.
+fn chats(customer: &Value) -> Vec<String> {
+    let person = |held: &Value| {
+        let channel = held.get("mgChannel").and_then(|channel| text(channel.get("externalId")))?;
+        let id = held.get("externalId").filter(|id| !id.is_null()).map(stringified)?;
+        (!channel.is_empty()).then(|| format!("{channel}:{id}"))
+    };
+    customer
+        .get("mgCustomers")
+        .map(listed)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(person)
+        .collect()
 }
 
 impl Order {

@@ -31,6 +31,7 @@ const KEPT: &[&str] = &[
     "browserId",
     "nickName",
     "personalDiscount",
+    "mgCustomers",
 ];
 const TEXTS: &[&str] = &["firstName", "lastName", "patronymic", "email", "externalId", "nickName"];
 

@@ -18,7 +18,10 @@ fn query(name: &str, input: Value, known: &[&str]) -> Query {
         connection: "shop".into(),
         name: name.into(),
         input: input.as_object().unwrap().clone(),
-        known: known.iter().map(|id| KnownId { id: (*id).to_owned(), made: now() }).collect(),
+        known: known
+            .iter()
+            .map(|id| KnownId { id: (*id).to_owned(), made: now(), from: "contact".into() })
+            .collect(),
         since: None,
         among: Vec::new(),
     }

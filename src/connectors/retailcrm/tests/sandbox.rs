@@ -7,7 +7,7 @@ use crate::sandbox::switches::{Listing, PhoneMatch, TooFast};
 use crate::sandbox::{Fault, Options, Rule, Sandbox, Side, Store};
 use serde_json::json;
 
-async fn start(rate: Option<u32>) -> Sandbox {
+pub(super) async fn start(rate: Option<u32>) -> Sandbox {
     let stores = [("late", 20), ("main", 10)].map(|(code, ordering)| Store {
         code: code.into(),
         name: code.into(),
@@ -17,15 +17,15 @@ async fn start(rate: Option<u32>) -> Sandbox {
     Sandbox::start(Options { crm_rps: rate, stores, ..Options::default() }).await.unwrap()
 }
 
-fn account_of(crm: &Sandbox, extra: &str) -> Account {
+pub(super) fn account_of(crm: &Sandbox, extra: &str) -> Account {
     account_with(&crm.crm_url(), crm.api_key(), &format!("requests_per_second = 1000\n{extra}"))
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     crate::clock::Clock::default().now()
 }
 
-fn effect(operation: &str, key: &str, input: Value) -> Effect {
+pub(super) fn effect(operation: &str, key: &str, input: Value) -> Effect {
     Effect {
         connection: "shop".into(),
         operation: operation.into(),
@@ -50,7 +50,7 @@ async fn fact(account: &Account, name: &str, input: Value) -> Value {
     }
 }
 
-async fn done(account: &Account, effect: &Effect) -> Value {
+pub(super) async fn done(account: &Account, effect: &Effect) -> Value {
     match account.perform(effect, now()).await {
         Outcome::Done(output) => output,
         other => panic!("{other:?}"),
