@@ -51,6 +51,7 @@ pub fn build(effect: &Effect, config: &Config, defaults: &Defaults) -> Result<Bu
         contacts::FILL => {
             let mut lacks = input.clone();
             lacks.retain(|name, _| !matches!(name.as_str(), "customer" | contacts::PERSON));
+            lacks.entry("phones").and_modify(|phones| *phones = numbers(phones));
             Ok(customer_edit(id(&input, "customer")?.as_i64().unwrap_or_default(), &lacks))
         }
         "order.create" => order_create(effect, &input, config, defaults),
@@ -91,13 +92,7 @@ fn customer_create(input: &Map<String, Value>, config: &Config, defaults: &Defau
     for name in ["firstName", "lastName", "patronymic"] {
         copy(input, name, &mut customer);
     }
-    let phones = input.get("phones").map(wire::listed).unwrap_or_default();
-    let phones: Vec<Value> = phones
-        .into_iter()
-        .filter(|phone| !is_empty(phone))
-        .map(|phone| json!({ "number": phone }))
-        .collect();
-    put(&mut customer, "phones", phones.into());
+    put(&mut customer, "phones", input.get("phones").map(numbers).unwrap_or_default());
     copy(input, "email", &mut customer);
     copy(input, "managerId", &mut customer);
     if let Some(person) = wire::text(input.get(contacts::PERSON)).filter(|_| config.external_ids) {
@@ -113,6 +108,11 @@ fn customer_create(input: &Map<String, Value>, config: &Config, defaults: &Defau
     fields.push(("customer".to_owned(), Value::from(customer).to_string()));
     let template = "/api/v5/customers/create";
     Built { template, path: template.to_owned(), fields }
+}
+
+fn numbers(phones: &Value) -> Value {
+    let phones = wire::listed(phones).into_iter().filter(|phone| !is_empty(phone));
+    phones.map(|phone| json!({ "number": phone })).collect()
 }
 
 /// Adds fields to a customer; what is not sent stays.

@@ -14,6 +14,7 @@ use super::act::{self, Written};
 use super::client::judge;
 use super::*;
 use crate::connectors::http::Response;
+use crate::domain::Input;
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -172,7 +173,9 @@ fn every_offered_input_is_sent_and_every_output_given() {
     // What chats send is built elsewhere and tested there.
     let all = offer::OFFER.operations.iter();
     for operation in all.filter(|operation| !operation.name.starts_with("message.")) {
-        for input in operation.input {
+        // Whom we remember is not told to the CRM.
+        let told = |input: &&Input| (operation.name, input.name) != ("customer.fill", "person");
+        for input in operation.input.iter().filter(told) {
             let mut given: serde_json::Map<String, Value> = operation
                 .input
                 .iter()
