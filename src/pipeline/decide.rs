@@ -6,11 +6,7 @@ use super::{Pipeline, leads, perform, remember};
 use crate::clock::plus;
 use crate::connectors::http::in_background;
 use crate::connectors::port::Completion;
-use crate::domain::offer::Kind;
-use crate::domain::{
-    Answer, Asked, Decision, Delay, Event, From, KnownId, Link, Query, Verdict,
-    contact::contact_key,
-};
+use crate::domain::{Answer, Asked, Decision, Delay, Event, From, Query, Verdict};
 use crate::mapping::Bound;
 use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
 use crate::store::{self, Begun, Claimed, Fenced, NewDecision};
@@ -238,24 +234,7 @@ pub async fn ask(pipeline: &Pipeline, query: &Query) -> Result<Answer, Stop> {
         return Ok(Answer::Refused(format!("nobody offers {}", query.name)));
     };
     let mut query = query.clone();
-    if let Some(kind) = offer.known {
-        let contacts = offer
-            .input
-            .iter()
-            .filter(|field| matches!(field.kind, Kind::Phone | Kind::Email))
-            .filter_map(|field| contact_key(query.input.get(field.name)?.as_str()?));
-        let mut from = vec![("contact", contacts.collect::<Vec<_>>())];
-        let owner = offer.owner.map(|name| (name, query.input.get(name)));
-        from.extend(
-            owner.map(|(name, id)| (name, id.and_then(remember::text_of).into_iter().collect())),
-        );
-        for (from, ids) in from {
-            let links = pipeline.store.links(&query.connection, kind, from, &ids).await?;
-            let known =
-                |link: Link| KnownId { id: link.to_id, made: link.made, from: link.from_kind };
-            query.known.extend(links.into_iter().map(known));
-        }
-    }
+    query.known = remember::known(pipeline, offer, &query).await?;
     let answer = match offer.from {
         From::FarSide => connector.ask(&query, pipeline.clock.now()).await,
         From::Memory(kind) => leads::remembered(pipeline, kind, &query).await?,

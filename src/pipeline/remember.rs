@@ -4,8 +4,8 @@
 use super::Pipeline;
 use crate::domain::contact::contact_key;
 use crate::domain::event::is_empty;
-use crate::domain::{Effect, Event, Kept, Link, OperationOffer};
-use crate::store::Claimed;
+use crate::domain::{Effect, Event, Kept, Kind, KnownId, Link, OperationOffer, Query, QueryOffer};
+use crate::store::{self, Claimed};
 use serde_json::Value;
 
 /// The kind under which marks are remembered, and the field with the job that left it.
@@ -57,6 +57,34 @@ pub fn links(pipeline: &Pipeline, event: &Event, effect: &Effect, output: &Value
         }
     }
     links
+}
+
+/// What our own links know for a question: from the contacts and the owner that it names.
+///
+/// # Errors
+/// The store's.
+pub async fn known(
+    pipeline: &Pipeline,
+    offer: &QueryOffer,
+    query: &Query,
+) -> Result<Vec<KnownId>, store::Error> {
+    let Some(kind) = offer.known else { return Ok(Vec::new()) };
+    let contacts = offer
+        .input
+        .iter()
+        .filter(|field| matches!(field.kind, Kind::Phone | Kind::Email))
+        .filter_map(|field| contact_key(query.input.get(field.name)?.as_str()?));
+    let mut from = vec![("contact", contacts.collect::<Vec<_>>())];
+    if let Some(owner) = offer.owner {
+        from.push((owner, query.input.get(owner).and_then(text_of).into_iter().collect()));
+    }
+    let mut known = Vec::new();
+    for (from, ids) in from {
+        let links = pipeline.store.links(&query.connection, kind, from, &ids).await?;
+        let links = links.into_iter();
+        known.extend(links.map(|l| KnownId { id: l.to_id, made: l.made, from: l.from_kind }));
+    }
+    Ok(known)
 }
 
 /// What a done effect tells of its entity: the inputs and outputs that the offer says are kept.

@@ -197,7 +197,7 @@ mod tests {
         let chats = json!([{ "id": 5, "externalId": 501, "mgChannel": { "externalId": "bot" } }]);
         let two = customer(json!({ "id": 2, "mgCustomers": chats }));
         assert_eq!(judge(&[], "phone", None), None);
-        let shown = judge(&[one.clone()], "phone", Some("bot:501")).unwrap();
+        let shown = judge(std::slice::from_ref(&one), "phone", Some("bot:501")).unwrap();
         assert_eq!((&shown["id"], &shown["found"]), (&json!(1), &json!("phone")));
         let several = judge(&[one.clone(), two.clone()], "phone", Some("bot:7")).unwrap();
         assert_eq!((&several["id"], &several["several"]), (&Value::Null, &json!(true)));
