@@ -43,11 +43,22 @@ fn shipped() -> App {
 fn every_case_of_every_shipped_flow_passes() {
     let app = shipped();
     let names: Vec<&str> = app.book.flows().iter().map(|bound| bound.name.as_str()).collect();
-    let all =
-        ["call-to-order", "chat-to-order", "deal-update", "order-to-deal", "request-to-order"];
+    let all = [
+        "call-to-order",
+        "chat-to-order",
+        "deal-update",
+        "dialog-assign",
+        "dialog-close",
+        "dialog-end",
+        "order-to-deal",
+        "request-to-order",
+    ];
     assert_eq!(names, all);
+    // What is the CRM's own to do is done from here only where a person says so.
+    let asked_for = ["dialog-assign", "dialog-close", "dialog-end"];
     for bound in app.book.flows() {
-        assert!(bound.running, "{} is off in the shipped config", bound.name);
+        let on = !asked_for.contains(&&*bound.name);
+        assert_eq!(bound.running, on, "{} in the shipped config", bound.name);
         let report = cases::run(&app.book, bound);
         assert!(report.problems.is_empty(), "{}", render(&report.problems, false));
         assert_eq!(report.passed, bound.flow.cases.len());

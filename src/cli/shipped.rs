@@ -14,6 +14,9 @@ pub const FLOWS: &[(&str, &str)] = &[
     ("crm-edit-to-message.toml", include_str!("../../mappings/crm-edit-to-message.toml")),
     ("crm-removal-to-message.toml", include_str!("../../mappings/crm-removal-to-message.toml")),
     ("delivery-to-crm.toml", include_str!("../../mappings/delivery-to-crm.toml")),
+    ("dialog-assign.toml", include_str!("../../mappings/dialog-assign.toml")),
+    ("dialog-close.toml", include_str!("../../mappings/dialog-close.toml")),
+    ("dialog-end.toml", include_str!("../../mappings/dialog-end.toml")),
     ("samples/call-finished.json", include_str!("../../mappings/samples/call-finished.json")),
     ("samples/request-phone.json", include_str!("../../mappings/samples/request-phone.json")),
     (
@@ -24,6 +27,8 @@ pub const FLOWS: &[(&str, &str)] = &[
     ("samples/chat-phone.json", include_str!("../../mappings/samples/chat-phone.json")),
     ("samples/chat-phone-email.json", include_str!("../../mappings/samples/chat-phone-email.json")),
     ("samples/chat-email.json", include_str!("../../mappings/samples/chat-email.json")),
+    ("samples/dialog-assigned.json", include_str!("../../mappings/samples/dialog-assigned.json")),
+    ("samples/dialog-opened.json", include_str!("../../mappings/samples/dialog-opened.json")),
     ("samples/order-created.json", include_str!("../../mappings/samples/order-created.json")),
     ("samples/order-status.json", include_str!("../../mappings/samples/order-status.json")),
     ("samples/order-sum.json", include_str!("../../mappings/samples/order-sum.json")),

@@ -16,6 +16,7 @@ mod section;
 pub use cron::Cron;
 pub use load::{DEFAULT_FILE, load, load_text};
 pub use origin::Origins;
+pub use read::untold;
 pub use reconcile::Reconcile;
 pub use retention::Retention;
 pub use section::Section;

@@ -114,6 +114,14 @@ fn wrong_level(text: &str) -> Option<&str> {
 
 /// Returns the names of all connections. One without a connector is reported and left out: nobody
 /// could read its settings.
+/// What is wrong with what people call a connection (ID-6).
+#[must_use]
+pub fn untold(title: &str) -> Option<Problem> {
+    let short = title.trim().chars().count() < SHORTEST_TITLE;
+    let problem = || Problem::error(format!("`{title}` is too short for people to know it"));
+    short.then(|| problem().mend("write 5 characters or more: \"Main shop\""))
+}
+
 fn connections(mut all: Section, config: &mut Config, problems: &mut Vec<Problem>) -> Vec<String> {
     let names = all.names();
     for name in &names {
@@ -125,9 +133,10 @@ fn connections(mut all: Section, config: &mut Config, problems: &mut Vec<Problem
             all.problem_at(&path, Part::Key, problem);
         }
         let title = section.text("name").unwrap_or_else(|| name.clone());
-        if title != *name && title.trim().chars().count() < SHORTEST_TITLE {
-            let problem = Problem::error(format!("`{title}` is too short for people to know it"));
-            section.problem("name", problem.mend("write 5 characters or more: \"Main shop\""));
+        if title != *name
+            && let Some(problem) = untold(&title)
+        {
+            section.problem("name", problem);
         }
         let connector = if config.origins.is_written(&path) {
             section.required_text("connector", "what kind of far side this is")

@@ -23,7 +23,7 @@ pub mod webhook;
 pub use port::Connector;
 
 use crate::config::keys::Key;
-use crate::config::{Connection, Section};
+use crate::config::{Connection, Section, untold};
 use crate::diagnosis::{Problem, suggest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ pub struct Built {
 /// Makes every connection's connector.
 pub fn build(connections: Vec<Connection>, shared: &Shared) -> Built {
     let mut built = Built::default();
-    for Connection { name, connector, mut section, .. } in connections {
+    for Connection { name, title, connector, mut section } in connections {
         let Some((_, build, _)) = LIST.iter().find(|(known, ..)| *known == connector) else {
             let known: Vec<&str> = LIST.iter().map(|(known, ..)| *known).collect();
             let title = format!("there is no connector `{connector}`");
@@ -105,6 +105,11 @@ pub fn build(connections: Vec<Connection>, shared: &Shared) -> Built {
             continue;
         };
         if let Some(connector) = build(&name, &mut section, shared) {
+            // Managers and the persons that they write to know a messenger by its name (ID-6); a short
+            // one that was written is told of already.
+            if title == name && connector.offer().messenger.is_some() {
+                untold(&title).into_iter().for_each(|problem| section.problem("name", problem));
+            }
             built.connectors.insert(name, connector);
         }
         built.problems.extend(section.finish());
@@ -112,4 +117,24 @@ pub fn build(connections: Vec<Connection>, shared: &Shared) -> Built {
     shared.files.tell(&built.connectors);
     shared.messengers.tell(&built.connectors);
     built
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_know_a_messenger_by_five_characters_or_more() {
+        let of = |name: &str, title: &str| {
+            let section = Section::from_toml(name, "token = \"123456:abc\"\nname = \"…\"\n");
+            let connector = "telegram".to_owned();
+            let connection =
+                Connection { name: name.to_owned(), title: title.to_owned(), connector, section };
+            let problems = build(vec![connection], &Shared::default()).problems;
+            problems.iter().filter(|found| found.title.contains("too short")).count()
+        };
+        assert_eq!((of("bots", "bots"), of("бот-1", "бот-1")), (1, 0));
+        // A title that was written is judged where it is read.
+        assert_eq!(of("bot", "Our bot"), 0);
+    }
 }

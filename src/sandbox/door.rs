@@ -119,7 +119,7 @@ async fn receive(hub: &Arc<Hub>, side: Side, line: &Line, request: HttpRequest) 
         body: Params::body(&text(header::CONTENT_TYPE), &bytes),
         content_type: text(header::CONTENT_TYPE),
         bytes,
-        header_key: header(key_name(side)),
+        header_key: header(key_name(side)).or_else(|| header("x-bot-token")),
         header_site: header("siteid"),
         fields,
         cut,

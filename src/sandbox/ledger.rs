@@ -7,6 +7,7 @@ use crate::sandbox::chatapi::message as whatsapp;
 use crate::sandbox::crm::account::{Customer, Object, Order, Origin, Write};
 use crate::sandbox::digits::canonical;
 use crate::sandbox::mg::channels::Channel;
+use crate::sandbox::mg::dialogs::Dialog;
 use crate::sandbox::mg::messages::Message;
 use crate::sandbox::telegram::sending as telegram;
 use crate::sandbox::telegram::updates::Delivered;
@@ -84,6 +85,7 @@ pub struct Ledger {
     pub refused_deals: Vec<DealWrite>,
     /// Of the CRM's chats, in the order in which they began.
     pub conversations: Vec<Conversation>,
+    pub dialogs: Vec<Dialog>,
     pub channels: Vec<Channel>,
     pub chats: Counters,
     /// What was written on WhatsApp, by people and by us; what stands in the queue is not.

@@ -226,6 +226,11 @@ impl Sandbox {
         acted
     }
 
+    /// Somebody does something with the open dialog of a conversation; its id.
+    pub fn dialog(&self, act: &mg::dialogs::Act) -> Result<u64, String> {
+        self.hub.world().account.mg.act_on_dialog(act, self.hub.clock.now())
+    }
+
     /// Somebody switches a module of chats on or off; the status that the module answered.
     pub async fn switch_module(&self, code: &str, active: bool) -> Result<u16, String> {
         mg::hooks::switch(&self.hub, code, active, false).await

@@ -320,7 +320,8 @@ mod tests {
         assert!(text.contains(&own.api_key) && text.contains(&own.token));
         let running = app.book.flows().iter().filter(|bound| bound.running);
         let running: BTreeSet<&str> = running.map(|bound| bound.flow.name.as_str()).collect();
+        // Dialogs are the CRM's own to close.
         let flows = FLOWS.iter().filter_map(|(name, _)| name.strip_suffix(".toml"));
-        assert_eq!(running, flows.collect());
+        assert_eq!(running, flows.filter(|name| !name.starts_with("dialog-")).collect());
     }
 }

@@ -45,12 +45,14 @@ token = "0123456789abcdef"
 profile = "1msg"
 [connections.bot]
 connector = "telegram"
+name = "Our bot"
 token = "123456:abc"
 mode = "webhook"
 hook_secret = "0123456789abcdef"
 public = "https://hooks.example.com"
 [connections.chat]
 connector = "webhook"
+name = "Chat of the site"
 url = "https://chat.example.com"
 send_path = "/chats/{chat}"
 when = { event = "message_created", kind = ["a", "b"] }

@@ -1,10 +1,10 @@
-//! A change of an order as an event: from an entry of the history, from a list that a person asked
+//! A change of an order (or a customer) as an event: from an entry of the history, from a list that a person asked
 //! for, from a trigger at the door. Invariant: reading is pure; what says no order's id is refused
 //! with the reason, and everything else may be missing.
 
 use super::trigger;
 use super::wire;
-use super::{history, offer};
+use super::{history, history_customers, offer};
 use crate::connectors::port::Unreadable;
 use crate::domain::{Event, Raw};
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ const STATUS: &str = "status";
 pub fn read(raw: &Raw) -> Result<Vec<Event>, Unreadable> {
     let event = match raw.channel.as_str() {
         history::ORDERS => kept_entry(raw),
+        history::CUSTOMERS => history_customers::read(raw),
         LISTED => listed(raw),
         "hook" => trigger::read(raw),
         other => Err(Unreadable(format!("retailcrm reads no channel `{other}`"))),
@@ -29,12 +30,12 @@ pub fn read(raw: &Raw) -> Result<Vec<Event>, Unreadable> {
     Ok(vec![event])
 }
 
-fn body(raw: &Raw) -> Result<Value, Unreadable> {
+pub fn body(raw: &Raw) -> Result<Value, Unreadable> {
     serde_json::from_slice(&raw.body)
         .map_err(|fault| Unreadable(format!("the row is no JSON (column {})", fault.column())))
 }
 
-fn time(value: Option<&Value>) -> Option<Timestamp> {
+pub fn time(value: Option<&Value>) -> Option<Timestamp> {
     value?.as_str()?.parse().ok()
 }
 
@@ -97,11 +98,11 @@ fn status(entry: &Value, field: Option<&str>, order: &Map<String, Value>) -> Opt
 }
 
 /// A reference: its code, or the table with the code.
-fn coded(value: Option<&Value>) -> Option<String> {
+pub fn coded(value: Option<&Value>) -> Option<String> {
     wire::text(value).or_else(|| wire::text(value?.get("code")))
 }
 
-fn is(value: &Value, flag: &str) -> bool {
+pub fn is(value: &Value, flag: &str) -> bool {
     let held = value.get(flag);
     held == Some(&Value::Bool(true)) || wire::number(held) == Some(1)
 }

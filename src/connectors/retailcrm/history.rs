@@ -1,4 +1,4 @@
-//! The history of orders as a feed. Invariant: the cursor is the highest id that was seen and never
+//! The histories of orders and of customers as feeds. Invariant: the cursor is the highest id that was seen and never
 //! goes back; ids may become visible out of order, so every poll begins some ids before it, and the
 //! rows' keys sort out what is read twice.
 
@@ -14,9 +14,13 @@ use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-/// Name of the feed and channel of its rows.
+/// Names of the feeds and channels of their rows.
 pub const ORDERS: &str = "orders";
+pub const CUSTOMERS: &str = "customers";
 pub const TEMPLATE: &str = "/api/v5/orders/history";
+const OF_CUSTOMERS: &str = "/api/v5/customers/history";
+/// The CRM sorts customers into segments by itself, all the time: nothing happened (2.2).
+const NOISE: &str = "segments";
 
 /// Version of the cursor's shape.
 const VERSION: i64 = 1;
@@ -109,9 +113,11 @@ impl Cursor {
 /// # Errors
 /// Why not now; no entry makes one.
 pub async fn poll(account: &Account, poll: &Poll<'_>) -> Result<Page, Delay> {
-    if poll.feed != ORDERS {
-        return Err(Delay::setup(format!("the CRM has no feed `{}`", poll.feed)));
-    }
+    let path = match poll.feed {
+        ORDERS => TEMPLATE,
+        CUSTOMERS => OF_CUSTOMERS,
+        other => return Err(Delay::setup(format!("the CRM has no feed `{other}`"))),
+    };
     let zone = account.zone_at(poll.now).await?;
     let cursor = Cursor::read(poll.cursor);
     let place = cursor.place(poll.now);
@@ -119,12 +125,13 @@ pub async fn poll(account: &Account, poll: &Poll<'_>) -> Result<Page, Delay> {
         Some(id) => ("filter[sinceId]", id.to_string()),
         None => ("filter[startDate]", account.ahead.wall_clock(poll.first_start, &zone)),
     };
-    let read = read(account, &[from], &zone, poll.now).await?;
+    let read = read(account, path, &[from], &zone, poll.now).await?;
     let last = read.entries.iter().filter_map(|entry| wire::number(entry.get("id"))).max();
     let next = cursor.advanced(place, last, read.more, poll.now);
-    let row = |entry: &Value| row(entry, &read, &account.config.name, &zone, poll.now);
+    let row = |entry: &Value| row(entry, &read, account, poll, &zone);
+    let told = |entry: &&Value| entry.get("field").and_then(Value::as_str) != Some(NOISE);
     Ok(Page {
-        rows: read.entries.iter().map(row).collect(),
+        rows: read.entries.iter().filter(told).map(row).collect(),
         cursor: next.store(),
         more: next.next.is_some(),
         covered: None,
@@ -151,6 +158,7 @@ impl Entries {
 /// Why not now.
 pub async fn read(
     account: &Account,
+    path: &'static str,
     filter: &[(&str, String)],
     zone: &TimeZone,
     now: Timestamp,
@@ -159,11 +167,12 @@ pub async fn read(
         filter.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
     query.push(("limit".to_owned(), PAGE.to_string()));
     let begun = Instant::now();
-    let asked = account.client.get(TEMPLATE, TEMPLATE.to_owned(), query).await;
+    let asked = account.client.get(path, path.to_owned(), query).await;
+    let of = if path == TEMPLATE { "orders" } else { "customers" };
     let mut answer = asked.map_err(|stop| match stop {
         // Where there is no history, leads and orders may go on all the same.
-        Stop::NotFound(_) => Delay::item("the CRM knows no history of orders"),
-        stop => stop.delay("the history of orders"),
+        Stop::NotFound(_) => Delay::item(format!("the CRM knows no history of {of}")),
+        stop => stop.delay(&format!("the history of {of}")),
     })?;
     // It may have waited long for its turn.
     let now = SignedDuration::try_from(begun.elapsed())
@@ -185,21 +194,22 @@ fn more(answer: &Map<String, Value>, count: usize) -> bool {
 }
 
 /// The row of an entry; one without an id is kept under its digest.
-fn row(entry: &Value, read: &Entries, connection: &str, zone: &TimeZone, now: Timestamp) -> Raw {
-    let registered = read.made(entry, zone).unwrap_or(now);
+fn row(entry: &Value, read: &Entries, account: &Account, poll: &Poll<'_>, zone: &TimeZone) -> Raw {
+    let registered = read.made(entry, zone).unwrap_or(poll.now);
+    let book = if poll.feed == ORDERS { "history" } else { CUSTOMERS };
     let key = match wire::number(entry.get("id")) {
-        Some(id) => format!("history:{id}"),
-        None => format!("history:?{}", digest(entry.to_string().as_bytes())),
+        Some(id) => format!("{book}:{id}"),
+        None => format!("{book}:?{}", digest(entry.to_string().as_bytes())),
     };
     let body = json!({ "registered": registered.to_string(), "entry": entry });
     Raw {
         id: 0,
-        connection: connection.to_owned(),
-        channel: ORDERS.to_owned(),
+        connection: account.config.name.clone(),
+        channel: poll.feed.to_owned(),
         content_type: "application/json".to_owned(),
         body: body.to_string().into_bytes(),
         dedupe_key: key,
-        received: now,
+        received: poll.now,
     }
 }
 

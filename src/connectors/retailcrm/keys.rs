@@ -100,6 +100,12 @@ pub const KEYS: &[Key] = &[
     )
     .by_default("2000"),
     Key::may(
+        "dialogs",
+        Shape::Flag,
+        "Dialogs of the CRM's chats are watched (and may be assigned and closed), by its Bot API",
+    )
+    .by_default("true"),
+    Key::may(
         "channels",
         Shape::Tables(CHANNEL_KEYS),
         "One table for each messenger of the chats, named after the messenger's connection",

@@ -14,6 +14,7 @@ mod contacts;
 mod drift;
 mod fields;
 mod history;
+mod history_customers;
 mod keys;
 mod lists;
 mod look;
@@ -166,13 +167,27 @@ impl Account {
 
     /// The chats, if this effect is theirs.
     fn chats_for(&self, effect: &Effect) -> Result<Option<&Chats>, String> {
-        match (effect.operation.starts_with("message."), &self.chats) {
+        match (chats::does(effect), &self.chats) {
             (false, _) => Ok(None),
             (true, Some(chats)) => Ok(Some(chats)),
             (true, None) => Err(format!(
                 "{} has no chats: write [connections.{}.channels.MESSENGER]",
                 self.config.name, self.config.name
             )),
+        }
+    }
+
+    /// Answers a question, of the chats or of the CRM.
+    async fn asked(&self, query: &Query, now: Timestamp) -> Result<Value, Stop> {
+        let id = wire::text(query.input.get("id")).unwrap_or_default();
+        match (&self.chats, query.name.as_str()) {
+            (None, "channel" | "dialog") => Ok(Value::Null),
+            (Some(chats), "channel") => Ok(chats.channel(&id)),
+            (Some(chats), "dialog") => {
+                let zone = self.zone_at(now).await.map_err(Stop::Later)?;
+                chats::ask(chats, &id, &zone).await
+            }
+            _ => ask::ask(self, query, now).await,
         }
     }
 
@@ -207,6 +222,9 @@ impl Connector for Account {
     }
 
     fn parse(&self, raw: &Raw) -> Result<Vec<Event>, Unreadable> {
+        if raw.channel == chats::DIALOGS {
+            return chats::events_of_dialog(raw);
+        }
         match self.chats_of(&raw.body).filter(|_| raw.channel == "hook") {
             Some(chats) => chats::read(chats, raw),
             None => change::read(raw),
@@ -233,12 +251,19 @@ impl Connector for Account {
     }
 
     fn feeds(&self) -> Vec<Feed> {
-        vec![Feed { name: history::ORDERS, every: self.config.poll_every }]
+        let every = self.config.poll_every;
+        let watched = self.chats.as_ref().filter(|chats| chats.config.dialogs);
+        let dialogs = watched.map(|_| chats::DIALOGS);
+        let names = [history::ORDERS, history::CUSTOMERS].into_iter().chain(dialogs);
+        names.map(|name| Feed { name, every }).collect()
     }
 
     async fn poll(&self, poll: &Poll<'_>) -> Result<Page, Delay> {
         if let Some(chats) = &self.chats {
-            chats.warm().await;
+            chats.warm().await?;
+            if poll.feed == chats::DIALOGS {
+                return chats::poll(chats, poll).await;
+            }
         }
         history::poll(self, poll).await
     }
@@ -274,12 +299,7 @@ impl Connector for Account {
     }
 
     async fn ask(&self, query: &Query, now: Timestamp) -> Answer {
-        if query.name == chats::offer::CHANNEL.name {
-            let name = query.input.get("id").and_then(Value::as_str).unwrap_or_default();
-            let chats = self.chats.as_ref();
-            return Answer::Known(chats.map(|chats| chats.channel(name)).unwrap_or_default());
-        }
-        match ask::ask(self, query, now).await {
+        match self.asked(query, now).await {
             Ok(fact) => Answer::Known(fact),
             Err(Stop::Later(delay)) => Answer::Later(delay),
             Err(Stop::Refused(why)) => Answer::Refused(why),
@@ -301,7 +321,7 @@ impl Connector for Account {
 
     async fn look(&self, effect: &Effect, since: Timestamp, now: Timestamp) -> Look {
         // The gateway itself refuses a second one: the repeat is the look.
-        if effect.operation.starts_with("message.") {
+        if chats::does(effect) {
             return Look::Absent;
         }
         look::look(self, effect, since, now).await
@@ -314,12 +334,12 @@ impl Connector for Account {
             // The same values once more change nothing.
             "order.edit" | contacts::FILL => true,
             // The gateway refuses a second message with our id (5.4).
-            other => other.starts_with("message."),
+            _ => chats::does(effect),
         }
     }
 
     fn preview(&self, effect: &Effect) -> Preview {
-        if effect.operation.starts_with("message.") {
+        if chats::does(effect) {
             return chats::preview(self.chats.as_ref(), effect);
         }
         let held = self.cache.held();

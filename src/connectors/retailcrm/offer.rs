@@ -1,7 +1,7 @@
 //! What a RetailCRM account offers to flows. Invariant: the shapes here are those that `ask` and
 //! `act` give out; a test of theirs compares them.
 
-use super::chats::offer as chats;
+use super::chats::{offer as chats, offer_dialogs as dialogs};
 use super::contacts;
 use crate::domain::{
     EventOffer, FateOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat,
@@ -48,13 +48,17 @@ pub static OFFER: Offer = Offer {
     messenger: None,
     events: &[
         ORDER_CHANGES,
+        CUSTOMER_CHANGES,
         chats::MESSAGE_SENT,
         chats::MESSAGE_UPDATED,
         chats::MESSAGE_REMOVED,
         chats::MESSAGE_READ,
         chats::MODULE_SWITCHED,
+        dialogs::DIALOG_OPENED,
+        dialogs::DIALOG_ASSIGNED,
+        dialogs::DIALOG_CLOSED,
     ],
-    queries: &[CUSTOMER, CONTACT, ORDER, chats::CHANNEL],
+    queries: &[CUSTOMER, CONTACT, ORDER, chats::CHANNEL, dialogs::DIALOG_NOW],
     operations: &[
         CUSTOMER_CREATE,
         CUSTOMER_FILL,
@@ -65,6 +69,8 @@ pub static OFFER: Offer = Offer {
         chats::REMOVE,
         chats::ACK,
         chats::MARK_READ,
+        dialogs::ASSIGN,
+        dialogs::CLOSE,
     ],
 };
 
@@ -88,6 +94,26 @@ const ORDER_CHANGES: EventOffer = EventOffer {
         field("changed", Kind::Time, "when it changed, by our clock"),
     ],
     fate: Some(FateOffer { entity: "order", id: "id", gone: "deleted", became: "combined_to" }),
+    ..EventOffer::BASE
+};
+
+pub const CUSTOMER_CHANGED: &str = "customer.changed";
+
+const CUSTOMER_CHANGES: EventOffer = EventOffer {
+    kind: CUSTOMER_CHANGED,
+    about: "something of a customer changed: one entry of the customers' history",
+    fields: &[
+        field("id", Kind::Text, "internal id of the customer"),
+        field("site", Kind::Text, "code of the store").of("sites"),
+        field("field", Kind::Text, "what changed, by its name in the history"),
+        field("source", Kind::Text, "user, api, rule, code, combine"),
+        field("created", Kind::Flag, "the customer was made"),
+        field("own", Kind::Flag, "we wrote it ourselves, with this key"),
+        field("deleted", Kind::Flag, "the customer is gone: deleted, or merged into another"),
+        field("combined_to", Kind::Text, "internal id of the customer that it was merged into"),
+        field("changed", Kind::Time, "when it changed, by our clock"),
+    ],
+    fate: Some(FateOffer { entity: "customer", id: "id", gone: "deleted", became: "combined_to" }),
     ..EventOffer::BASE
 };
 

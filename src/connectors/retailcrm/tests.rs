@@ -4,6 +4,8 @@
 mod changes;
 mod contacts;
 mod conversations;
+mod customers;
+mod dialogs;
 mod double;
 mod drift;
 mod journeys;
@@ -171,8 +173,9 @@ fn marked(kind: &crate::domain::Kind, mark: &str) -> Value {
 fn every_offered_input_is_sent_and_every_output_given() {
     let account = account("");
     // What chats send is built elsewhere and tested there.
+    let of_chats = |name: &str| name.starts_with("message.") || name.starts_with("dialog.");
     let all = offer::OFFER.operations.iter();
-    for operation in all.filter(|operation| !operation.name.starts_with("message.")) {
+    for operation in all.filter(|operation| !of_chats(operation.name)) {
         // Whom we remember is not told to the CRM.
         let told = |input: &&Input| (operation.name, input.name) != ("customer.fill", "person");
         for input in operation.input.iter().filter(told) {

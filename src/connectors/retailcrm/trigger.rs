@@ -147,7 +147,7 @@ pub async fn complete(
     let mut newest = None;
     for _ in 0..MOST_PAGES {
         let filter = [("filter[orderId]", id.to_owned()), place];
-        let read = history::read(account, &filter, &zone, now).await?;
+        let read = history::read(account, history::TEMPLATE, &filter, &zone, now).await?;
         let last = read.entries.iter().filter_map(|entry| wire::number(entry.get("id"))).max();
         let told = read.entries.iter().filter_map(|entry| {
             let made = read.made(entry, &zone).unwrap_or(now);

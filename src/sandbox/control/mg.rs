@@ -2,8 +2,8 @@
 //! module of its channel, on the side.
 
 use super::{Shared, done, one_or_many, wrong};
-use crate::sandbox::mg::hooks;
 use crate::sandbox::mg::people::Writing;
+use crate::sandbox::mg::{dialogs, hooks};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -40,6 +40,13 @@ pub async fn act(State(hub): Shared, Path(id): Path<u64>, Json(body): Json<Act>)
     let acted = hub.world().account.mg.act_as_manager(id, &body.act, body.text.as_deref(), now);
     hooks::pump(&hub);
     acted.map_or_else(wrong, |()| done())
+}
+
+/// Somebody assigns or closes a dialog.
+pub async fn dialog(State(hub): Shared, Json(body): Json<dialogs::Act>) -> Response {
+    let now = hub.clock.now();
+    let acted = hub.world().account.mg.act_on_dialog(&body, now);
+    acted.map_or_else(wrong, |id| Json(json!({ "dialog": id })).into_response())
 }
 
 #[derive(Deserialize)]

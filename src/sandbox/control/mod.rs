@@ -33,7 +33,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("GET /_sandbox", "addresses, keys and this list"),
     (
         "GET /_sandbox/ledger?parts=deals,faults",
-        "customers, orders, gone_orders, leads, deals, refused_deals, conversations, channels, whatsapp, messages (of bots), presses, updates, retailcrm, calltouch, chats, chatapi and telegram (counters), faults (struck), duplicates; without parts all of them",
+        "customers, orders, gone_orders, leads, deals, refused_deals, conversations, dialogs, channels, whatsapp, messages (of bots), presses, updates, retailcrm, calltouch, chats, chatapi and telegram (counters), faults (struck), duplicates; without parts all of them",
     ),
     ("GET /_sandbox/requests?limit=100", "counters and the last requests of all far sides"),
     ("POST /_sandbox/reset", "everything as at the start"),
@@ -104,6 +104,10 @@ pub const HELP: &[(&str, &str)] = &[
         r#"{"code", "active", "freeze"}: switches a module of chats on or off and tells it"#,
     ),
     (
+        "POST /_sandbox/chats/dialogs",
+        r#"{"channel", "chat", "act": "assign|unassign|close", "user": 1}; {"distributor": true}: a bot hands dialogs out"#,
+    ),
+    (
         "POST /_sandbox/sites",
         r#"{"site_id": 4343, "token": "…"}: one more Calltouch site; without token that of the first"#,
     ),
@@ -157,6 +161,7 @@ pub fn routes(door: Router, hub: Arc<Hub>) -> Router {
         .route("/_sandbox/crowd", post(crm::crowd))
         .route("/_sandbox/chats", post(mg::write))
         .route("/_sandbox/chats/module", post(mg::switch))
+        .route("/_sandbox/chats/dialogs", post(mg::dialog))
         .route("/_sandbox/chats/{id}", post(mg::act))
         .route("/_sandbox/sites", post(calltouch::sites))
         .route("/_sandbox/hook", post(calltouch::set_hook))

@@ -1,6 +1,7 @@
 //! The RetailCRM account: what it holds and how its stamps are written. Invariant: rows are
 //! written by `customer_write` and `order_write` alone, each with its origin.
 
+use crate::sandbox::crm::customer_write::add_phone;
 use crate::sandbox::crm::factory::{self, References};
 use crate::sandbox::crm::history::{Actor, Book, Change, Step, Subject};
 use crate::sandbox::crm::lists::Away;
@@ -311,15 +312,17 @@ impl Account {
 
     /// The source is gone, its orders are the survivor's.
     fn merge_customer(&mut self, source: u64, result: u64, now: Timestamp) {
-        let site = self.customers.change(source, |customer| {
+        let gone = self.customers.change(source, |customer| {
             customer.combined_to = Some(result);
-            customer.site.clone()
+            customer.clone()
         });
-        let Some(site) = site else { return };
+        let Some(gone) = gone else { return };
+        let site = gone.site.clone();
         let (actor, at) = (Actor::Combine, whole_second(now));
         let subject = Subject { row: source, site, actor, at, stored_at: now };
         let change = Change::new("id", json!(source), Value::Null);
         self.customer_history.write(&subject, Step::Deleted(Some(result)), change);
+        self.inherit(&gone, result, &subject);
         for order in self.orders.with_owner(source) {
             let site = self.orders.change(order, |order| {
                 for owner in [&mut order.customer, &mut order.contact] {
@@ -333,6 +336,21 @@ impl Account {
             let change = Change::new("customer", json!({ "id": source }), json!({ "id": result }));
             self.history.write(&subject, Step::Changed, change);
         }
+    }
+
+    /// The survivor has the phones of both, and the e-mail that it lacked.
+    fn inherit(&mut self, gone: &Customer, result: u64, subject: &Subject) {
+        let Some(before) = self.customers.get(result).cloned() else { return };
+        self.customers.change(result, |survivor| {
+            gone.phones.iter().for_each(|phone| add_phone(survivor, phone));
+            if survivor.email.is_empty() {
+                survivor.email.clone_from(&gone.email);
+            }
+        });
+        let Some(after) = self.customers.get(result) else { return };
+        let subject = Subject { row: result, site: after.site.clone(), ..subject.clone() };
+        let changes = super::history::customer_changes(&before, after);
+        self.customer_history.write_all(&subject, changes);
     }
 }
 

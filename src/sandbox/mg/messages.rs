@@ -137,6 +137,7 @@ impl Mg {
         if let Some(external) = &message.external_id {
             self.by_external.insert((message.channel, external.clone()), self.messages.len());
         }
+        self.joins(id, message.channel, &message.chat.clone(), message.at);
         self.messages.push(Message { id, ..message });
         id
     }

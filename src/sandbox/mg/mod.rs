@@ -3,6 +3,7 @@
 //! down before anybody is told of it, and told in the order in which it was written.
 
 pub mod channels;
+pub mod dialogs;
 pub mod files;
 pub mod hooks;
 pub mod messages;
@@ -30,6 +31,11 @@ pub struct Mg {
     pub modules: BTreeMap<String, module::Module>,
     pub channels: Vec<channels::Channel>,
     pub messages: Vec<messages::Message>,
+    pub dialogs: Vec<dialogs::Dialog>,
+    /// Position of the newest dialog of a conversation.
+    last_dialog: HashMap<(u64, String), usize>,
+    /// A bot that hands dialogs out works.
+    pub distributor: bool,
     pub files: BTreeMap<String, files::File>,
     /// Position of a message by channel and external id.
     by_external: HashMap<(u64, String), usize>,
@@ -51,6 +57,8 @@ pub struct Incoming<'a> {
     pub content_type: &'a str,
     pub token: Option<&'a str>,
     pub now: Timestamp,
+    /// The CRM's users.
+    pub users: &'a [Value],
     /// Of the gateway, for addresses of files.
     pub url: &'a str,
 }
@@ -65,12 +73,12 @@ pub fn refused(text: impl Into<String>) -> Refused {
 
 /// Is this path the gateway's?
 pub fn is_of(path: &str) -> bool {
-    path.starts_with(TRANSPORT) || path.starts_with(FILES)
+    path.starts_with(TRANSPORT) || path.starts_with(dialogs::BOT) || path.starts_with(FILES)
 }
 
 /// The route's path for logs and counters.
 pub fn template(path: &str) -> &'static str {
-    const PLAIN: [&str; 7] = [
+    const PLAIN: [&str; 11] = [
         "/api/transport/v1/channels",
         "/api/transport/v1/messages",
         "/api/transport/v1/messages/ack",
@@ -78,6 +86,10 @@ pub fn template(path: &str) -> &'static str {
         "/api/transport/v1/messages/history",
         "/api/transport/v1/files/upload",
         "/api/transport/v1/templates",
+        "/api/bot/v1/dialogs",
+        "/api/bot/v1/chats",
+        "/api/bot/v1/bots",
+        "/api/bot/v1/users",
     ];
     if let Some(plain) = PLAIN.into_iter().find(|plain| *plain == path) {
         return plain;
@@ -85,6 +97,7 @@ pub fn template(path: &str) -> &'static str {
     match path {
         _ if path.starts_with("/api/transport/v1/channels/") => "/api/transport/v1/channels/{}",
         _ if path.starts_with("/api/transport/v1/files/") => "/api/transport/v1/files/{}",
+        _ if path.starts_with("/api/bot/v1/dialogs/") => "/api/bot/v1/dialogs/{}",
         _ if path.starts_with(FILES) => "/mg-files/{}",
         _ => "(unknown)",
     }
@@ -94,6 +107,8 @@ pub fn template(path: &str) -> &'static str {
 pub fn answer(mg: &mut Mg, incoming: &Incoming) -> Answer {
     let done = if let Some(id) = incoming.path.strip_prefix("/mg-files/") {
         mg.content(id)
+    } else if incoming.path.starts_with(dialogs::BOT) {
+        dialogs::answer(mg, incoming)
     } else {
         route(mg, incoming)
     };

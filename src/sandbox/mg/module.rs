@@ -7,6 +7,9 @@ use crate::sandbox::crm::account::{Account, Object, text_of};
 use crate::sandbox::crm::call::Call;
 use serde_json::{Value, json};
 
+/// What makes a module's token that of the Bot API.
+const BOT_TOKEN: &str = "-bot";
+
 #[derive(Debug, Clone)]
 pub struct Module {
     pub body: Object,
@@ -33,6 +36,14 @@ impl Module {
 }
 
 impl Mg {
+    /// The code of the module with this token of the Bot API.
+    pub fn bot_of(&self, token: Option<&str>) -> Option<String> {
+        let code = self.module_of(token?.strip_suffix(BOT_TOKEN))?;
+        let body = &self.modules.get(&code)?.body;
+        body.get("integrations")?.get("mgBot")?.as_object()?;
+        Some(code)
+    }
+
     /// The code of the module with this token.
     pub fn module_of(&self, token: Option<&str>) -> Option<String> {
         let held = self.modules.iter();
@@ -76,7 +87,11 @@ pub fn edit(account: &mut Account, call: &Call) -> Result<Answer, Refusal> {
         None => format!("sandbox-mg-token-{number:04}"),
     };
     body.insert("code".to_owned(), code.clone().into());
-    let info = json!({ "mgTransport": { "endpointUrl": account.url, "token": token } });
+    let mut info = json!({ "mgTransport": { "endpointUrl": account.url, "token": token } });
+    if body.get("integrations").is_some_and(|held| held["mgBot"].is_object()) {
+        let token = format!("{token}{BOT_TOKEN}");
+        info["mgBot"] = json!({ "endpointUrl": account.url, "token": token });
+    }
     account.mg.modules.insert(code, Module { body, token, active, freeze: false });
     let info = if wants && active { info } else { json!([]) };
     Ok(Answer::json(200, &json!({ "success": true, "info": info })))
@@ -94,6 +109,10 @@ pub fn get(account: &mut Account, call: &Call) -> Result<Answer, Refusal> {
     });
     if account.switches.module_tells_address {
         transport["endpointUrl"] = account.url.clone().into();
+    }
+    if body["integrations"]["mgBot"].is_object() {
+        let token = format!("{}{BOT_TOKEN}", module.token);
+        body["integrations"]["mgBot"] = json!({ "token": token, "isActive": module.active });
     }
     body["integrations"]["mgTransport"] = transport;
     Ok(Answer::json(200, &json!({ "success": true, "integrationModule": body })))

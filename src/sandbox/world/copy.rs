@@ -30,6 +30,7 @@ impl World {
                 .flat_map(|site| site.deals.refused().iter().cloned())
                 .collect(),
             conversations: if wanted("conversations") { self.conversations() } else { Vec::new() },
+            dialogs: if wanted("dialogs") { account.mg.dialogs.clone() } else { Vec::new() },
             channels: if wanted("channels") { account.mg.channels.clone() } else { Vec::new() },
             chats: self.chat_traffic.counters(),
             messages: bots("messages").iter().flat_map(|bot| bot.sent.iter().cloned()).collect(),

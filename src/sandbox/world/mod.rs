@@ -241,6 +241,7 @@ impl World {
             content_type: &request.content_type,
             token: request.header_key.as_deref(),
             now: self.crm_time(now),
+            users: &self.account.references.users,
             url: &url,
         };
         mg::answer(&mut self.account.mg, &incoming)

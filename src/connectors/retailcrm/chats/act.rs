@@ -4,7 +4,7 @@
 use super::client::{Judged, UPLOAD};
 use super::config::LONGEST_TEXT;
 use super::post::{self, Item, Place, build, text};
-use super::{Chats, Link, files};
+use super::{Chats, Link, bot, files};
 use crate::connectors::http::{Method, Sent};
 use crate::connectors::port::Preview;
 use crate::connectors::retailcrm::wire;
@@ -12,6 +12,11 @@ use crate::domain::event::is_empty;
 use crate::domain::{Delay, Effect, Outcome, plan};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+
+/// Is this effect one of the chats?
+pub fn does(effect: &Effect) -> bool {
+    ["message.", "dialog."].iter().any(|family| effect.operation.starts_with(family))
+}
 
 /// Performs an effect whose holes are filled.
 pub async fn perform(chats: &Chats, effect: &Effect) -> Outcome {
@@ -125,6 +130,9 @@ const NOTHING: Preview = Preview { method: "POST", path: String::new(), fields: 
 
 /// The request that [`perform`] would send; also of an account that has no chats yet.
 pub fn preview(chats: Option<&Chats>, effect: &Effect) -> Preview {
+    if effect.operation.starts_with("dialog.") {
+        return bot::preview(effect);
+    }
     let input: Map<String, Value> =
         effect.input.iter().map(|(name, value)| (name.clone(), plan::shown(value))).collect();
     let channel = text(&input, "channel").unwrap_or_default();

@@ -29,8 +29,8 @@ pub async fn check(chats: &Chats, rights: &Map<String, Value>) -> Vec<Problem> {
         }
         // Without an address nothing more can be read without an effect.
         Ok((State::On, access)) => {
-            if let Some(gateway) = access.and_then(|access| chats.gateway(&access).ok()) {
-                problems.extend(made(chats, channels::read(&gateway).await));
+            if let Some(gateway) = access.and_then(|access| chats.doors(&access).ok()) {
+                problems.extend(made(chats, channels::read(&gateway.0).await));
             }
         }
     }
@@ -87,10 +87,10 @@ fn standing(chats: &Chats, rights: &Map<String, Value>) -> Vec<Problem> {
     problems
 }
 
-/// Refuses to set up what could not run.
+/// Refuses to set up, and to run, what could not: the connection then waits and says why.
 ///
 /// # Errors
-/// The first reason.
+/// The first reason; or why the CRM does not tell.
 pub async fn may_be(chats: &Chats) -> Result<(), Delay> {
     let path = "/api/credentials";
     let rights = chats.crm.get(path, path.to_owned(), Vec::new()).await;

@@ -1,4 +1,4 @@
-//! The gateway's Transport API: requests with the token, answers judged. Invariant: success is a
+//! The gateway's APIs: requests with the token, answers judged. Invariant: success is a
 //! status below 300; what a broken answer may have done is said; no text holds the token.
 
 use crate::connectors::http::{self, Body, Method, Request, Response, Sent, Verdict};
@@ -19,6 +19,7 @@ pub const FILE: &str = "/api/transport/v1/files/{id}";
 #[derive(Clone)]
 pub struct Gateway {
     http: http::Client,
+    header: &'static str,
     token: SecretString,
 }
 
@@ -37,8 +38,8 @@ pub enum Judged {
 }
 
 impl Gateway {
-    pub fn new(http: http::Client, token: SecretString) -> Self {
-        Self { http, token }
+    pub fn new(http: http::Client, header: &'static str, token: SecretString) -> Self {
+        Self { http, header, token }
     }
 
     pub fn request(&self, method: Method, template: &'static str, path: String) -> Request {
@@ -47,7 +48,7 @@ impl Gateway {
             template,
             path,
             query: Vec::new(),
-            headers: vec![("X-Transport-Token", self.token.clone())],
+            headers: vec![(self.header, self.token.clone())],
             body: Body::Empty,
         }
     }

@@ -1,8 +1,8 @@
 //! The settings of the chats of a connection: `[connections.NAME.channels.MESSENGER]` and what the
 //! CRM must know to reach us. Invariant: a channel without a store or without a name is none.
 
-use crate::config::Section;
 use crate::config::keys::{Key, Shape};
+use crate::config::{Section, untold};
 use crate::connectors::http;
 use crate::diagnosis::Problem;
 use secrecy::{ExposeSecret, SecretString};
@@ -68,6 +68,8 @@ pub struct Chats {
     pub requests_per_second: f64,
     /// Characters without white space; more from a manager is refused, more from a person split.
     pub longest_text: usize,
+    /// Dialogs are watched, by the Bot API.
+    pub dialogs: bool,
     /// By the name of the messenger's connection.
     pub channels: BTreeMap<String, Channel>,
 }
@@ -94,6 +96,7 @@ pub fn read(
     let module = module(connection, section);
     let rate = rate(section);
     let longest_text = longest_text(section);
+    let dialogs = section.flag("dialogs", true);
     if !wanted {
         return None;
     }
@@ -102,6 +105,11 @@ pub fn read(
         let mend =
             format!("write [connections.{connection}.channels.MESSENGER] with site and name");
         section.problem("chats", problem.mend(mend));
+    }
+    if section.text("name").is_none_or(|title| title == connection)
+        && let Some(problem) = untold(connection)
+    {
+        section.problem("name", problem);
     }
     if hook_secret.is_none_or(|secret| secret.expose_secret().is_empty()) {
         let problem = Problem::error("chats need a hook: the CRM posts its messages there");
@@ -112,6 +120,7 @@ pub fn read(
         module: module?,
         requests_per_second: rate?,
         longest_text,
+        dialogs,
         channels,
     })
 }

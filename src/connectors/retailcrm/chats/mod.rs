@@ -4,22 +4,27 @@
 //! closes no gate, since the CRM's orders go on without it.
 
 mod act;
+mod bot;
 mod cards;
 mod channels;
 mod check;
 mod client;
 pub mod config;
+mod dialogs;
 mod files;
 mod module;
 pub mod offer;
+pub mod offer_dialogs;
 mod parse;
 mod post;
 mod split;
 
-pub use act::preview;
+pub use act::{does, preview};
+pub use bot::ask;
 #[cfg(test)]
 pub use channels::settings as settings_for_test;
 pub use check::check;
+pub use dialogs::{DIALOGS, events as events_of_dialog, poll};
 pub use parse::{dedupe_key, is_ours, read, reply, vouched};
 
 use super::client::Client;
@@ -27,7 +32,7 @@ use crate::connectors::files::Files;
 use crate::connectors::http;
 use crate::connectors::messengers::Messengers;
 use crate::connectors::port::Completion;
-use crate::domain::{Delay, Effect, Event, Outcome};
+use crate::domain::{Delay, Effect, Event, Outcome, Whose};
 use channels::Numbers;
 use client::Gateway;
 use secrecy::{ExposeSecret, SecretString};
@@ -59,6 +64,8 @@ pub struct Chats {
 struct Link {
     gateway: Gateway,
     numbers: Numbers,
+    /// The Bot API, where it was asked for and let us in.
+    bot: Option<Gateway>,
 }
 
 /// What the chats share with the rest of the process.
@@ -123,9 +130,10 @@ impl Chats {
         if let Some(link) = self.held() {
             return Ok(link);
         }
-        let gateway = self.gateway(&module::learn(self).await?)?;
+        check::may_be(self).await?;
+        let (gateway, bot) = self.doors(&module::learn(self).await?)?;
         let numbers = channels::read(&gateway).await?;
-        Ok(self.keep(Link { gateway, numbers }))
+        Ok(self.keep(Link { gateway, numbers, bot }))
     }
 
     fn keep(&self, link: Link) -> Arc<Link> {
@@ -142,26 +150,43 @@ impl Chats {
         }
     }
 
-    fn gateway(&self, access: &module::Access) -> Result<Gateway, Delay> {
+    /// The Transport API and the Bot API; the limit is one of a token, not of the host (5.1).
+    fn doors(&self, access: &module::Access) -> Result<(Gateway, Option<Gateway>), Delay> {
+        let transport = self.gateway(&access.transport, "X-Transport-Token", "chats")?;
+        let bot = access.bot.as_ref().map(|bot| self.gateway(bot, "X-Bot-Token", "dialogs"));
+        Ok((transport, bot.transpose()?))
+    }
+
+    fn gateway(
+        &self,
+        door: &module::Door,
+        header: &'static str,
+        group: &str,
+    ) -> Result<Gateway, Delay> {
         let options = http::Options {
             connection: self.connection.clone(),
-            base: access.endpoint.clone(),
+            base: door.endpoint.clone(),
             requests_per_second: self.config.requests_per_second,
-            // The limit is one of the token, not of the host (5.1).
-            limit_group: Some(format!("{} chats", self.connection)),
+            limit_group: Some(format!("{} {group}", self.connection)),
             timeout: self.timeout,
         };
         let http = http::Client::new(options, &self.limits)
             .map_err(|why| Delay::item(format!("the address of the CRM's chats: {why}")))?;
-        Ok(Gateway::new(http, access.token.clone()))
+        Ok(Gateway::new(http, header, door.token.clone()))
     }
 
     /// Learns the gateway beforehand, so that the first message need not wait for it.
-    pub async fn warm(&self) {
-        if self.held().is_none()
-            && let Err(delay) = self.link().await
-        {
-            tracing::warn!(connection = %self.connection, why = %delay.why, "no chats yet");
+    ///
+    /// # Errors
+    /// What a person must mend before the connection may run; other trouble is that of the messages.
+    pub async fn warm(&self) -> Result<(), Delay> {
+        match self.link().await {
+            Ok(_) => Ok(()),
+            Err(delay) if delay.whose == Whose::Setup => Err(delay),
+            Err(delay) => {
+                tracing::warn!(connection = %self.connection, why = %delay.why, "no chats yet");
+                Ok(())
+            }
         }
     }
 
@@ -171,10 +196,10 @@ impl Chats {
     /// Why it could not be done.
     pub async fn set_up(&self) -> Result<Vec<String>, Delay> {
         check::may_be(self).await?;
-        let gateway = self.gateway(&module::activate(self).await?)?;
+        let (gateway, bot) = self.doors(&module::activate(self).await?)?;
         let mut lines = vec![format!("chats: module {} activated", self.config.module)];
         let numbers = channels::set_up(self, &gateway, &mut lines).await?;
-        self.keep(Link { gateway, numbers });
+        self.keep(Link { gateway, numbers, bot });
         Ok(lines)
     }
 
@@ -236,7 +261,18 @@ impl Chats {
     }
 
     pub async fn perform(&self, effect: &Effect) -> Outcome {
-        act::perform(self, effect).await
+        match effect.operation.starts_with("dialog.") {
+            true => bot::perform(self, effect).await,
+            false => act::perform(self, effect).await,
+        }
+    }
+
+    /// The Bot API.
+    fn bot<'a>(&self, link: &'a Link) -> Result<&'a Gateway, Delay> {
+        link.bot.as_ref().ok_or_else(|| {
+            let why = "does not let the module at the dialogs of its chats";
+            Delay::item(format!("the CRM {why}: run `leadlink setup`, or write dialogs = false"))
+        })
     }
 
     /// Opens a file of a message.
@@ -254,8 +290,9 @@ impl Chats {
     #[cfg(test)]
     pub fn know_for_test(&self, known: &[(&str, i64)]) {
         let (endpoint, token) = ("https://mg.example.test".to_owned(), "token".into());
-        if let Ok(gateway) = self.gateway(&module::Access { endpoint, token }) {
-            self.keep(Link { gateway, numbers: Numbers::of(known) });
+        let access = module::Access { transport: module::Door { endpoint, token }, bot: None };
+        if let Ok((gateway, bot)) = self.doors(&access) {
+            self.keep(Link { gateway, numbers: Numbers::of(known), bot });
         }
     }
 }

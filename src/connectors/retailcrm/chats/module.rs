@@ -14,10 +14,17 @@ const READ: &str = "/api/v5/integration-modules/{code}";
 /// Where chats are switched on (RC-1).
 pub const WHERE: &str = "switch on chats in the CRM: Administration, Integration, retailCRM Chat";
 
-/// What opens the gateway.
-pub struct Access {
+/// What opens one of the gateway's APIs.
+pub struct Door {
     pub endpoint: String,
     pub token: SecretString,
+}
+
+/// What opens the gateway.
+pub struct Access {
+    pub transport: Door,
+    /// None: dialogs are not wanted, or the CRM does not let us at them.
+    pub bot: Option<Door>,
 }
 
 /// What the CRM says of the module.
@@ -33,6 +40,10 @@ pub enum State {
 pub fn body(chats: &Chats) -> Value {
     let hook = chats.hook();
     let public = &chats.config.public;
+    let mut integrations = json!({ "mgTransport": { "webhookUrl": format!("{public}{hook}") } });
+    if chats.config.dialogs {
+        integrations["mgBot"] = json!({});
+    }
     json!({
         "code": chats.config.module,
         "integrationCode": FAMILY,
@@ -42,7 +53,7 @@ pub fn body(chats: &Chats) -> Value {
         "baseUrl": public,
         "actions": { "activity": hook },
         "accountUrl": public,
-        "integrations": { "mgTransport": { "webhookUrl": format!("{public}{hook}") } },
+        "integrations": integrations,
     })
 }
 
@@ -99,18 +110,26 @@ pub async fn learn(chats: &Chats) -> Result<Access, Delay> {
         (State::Off, _) => Err(Delay::item(format!(
             "the module {module} is switched off in the CRM: switch it on there, or run `leadlink setup`"
         ))),
-        (State::On, Some(access)) => Ok(access),
+        (State::On, Some(access)) if access.bot.is_some() || !chats.config.dialogs => Ok(access),
         // The same values once more change nothing, and the answer tells.
-        (State::On, None) => activate(chats).await,
+        (State::On, _) => activate(chats).await,
     }
 }
 
 fn access(answer: &Map<String, Value>, part: &str) -> Option<Access> {
-    let info = answer.get(part)?.get("mgTransport")?;
-    let text = |name: &str| wire::text(info.get(name)).filter(|text| !text.is_empty());
+    let info = answer.get(part)?;
+    let text = |api: &str, name: &str| {
+        wire::text(info.get(api)?.get(name)).filter(|text| !text.is_empty())
+    };
     // Two of the vendor's clients spell it differently.
-    let endpoint = text("endpointUrl").or_else(|| text("endpoint"))?;
-    Some(Access { endpoint, token: text("token")?.into() })
+    let endpoint = |api: &str| text(api, "endpointUrl").or_else(|| text(api, "endpoint"));
+    let transport =
+        Door { endpoint: endpoint("mgTransport")?, token: text("mgTransport", "token")?.into() };
+    let bot = text("mgBot", "token").map(|token| Door {
+        endpoint: endpoint("mgBot").unwrap_or_else(|| transport.endpoint.clone()),
+        token: token.into(),
+    });
+    Some(Access { transport, bot })
 }
 
 /// Trouble with the chats stops no orders.

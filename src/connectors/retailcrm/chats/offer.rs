@@ -4,11 +4,11 @@
 use crate::connectors::files::FILE;
 use crate::domain::{EventOffer, Field, Input, Kind, Need, OperationOffer, QueryOffer, Repeat};
 
-const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
+pub const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, kind, about, codes: None }
 }
 
-const fn must(name: &'static str, kind: Kind, about: &'static str) -> Input {
+pub const fn must(name: &'static str, kind: Kind, about: &'static str) -> Input {
     Input { name, kind, need: Need::Must, about, codes: None }
 }
 
@@ -25,6 +25,9 @@ pub const UPDATED: &str = "message.updated";
 pub const REMOVED: &str = "message.removed";
 pub const READ: &str = "message.read";
 pub const SWITCHED: &str = "module.switched";
+pub const OPENED: &str = "dialog.opened";
+pub const ASSIGNED: &str = "dialog.assigned";
+pub const CLOSED: &str = "dialog.closed";
 
 const FILES: Kind = Kind::List(&FILE);
 const BUTTON: Kind = Kind::Record(&[

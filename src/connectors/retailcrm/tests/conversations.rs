@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const SETTINGS: &str = "public = \"https://leadlink.example.test\"\n\
+const SETTINGS: &str = "name = \"Main shop\"\npublic = \"https://leadlink.example.test\"\n\
     chat_requests_per_second = 1000\n\
     [connections.shop.channels.telegram-main]\nsite = \"main\"\nname = \"Our bot\"\n\
     [connections.shop.channels.whatsapp-main]\nsite = \"main\"\nname = \"Our phone\"\norder_method = \"messenger\"\n";
@@ -109,19 +109,19 @@ impl Connector for Messenger {
     }
 }
 
-fn unlimited() -> Options {
+pub fn unlimited() -> Options {
     Options { crm_rps: None, ..Options::default() }
 }
 
 /// An account with two messengers beside it.
-struct House {
-    shop: Arc<Account>,
+pub struct House {
+    pub shop: Arc<Account>,
     /// Connectors are held weakly by the registry of files.
     _all: BTreeMap<String, Arc<dyn Connector>>,
 }
 
 impl House {
-    fn at(url: &str, key: &str, extra: &str) -> Self {
+    pub fn at(url: &str, key: &str, extra: &str) -> Self {
         let text = format!(
             "url = \"{url}\"\napi_key = \"{key}\"\nhook_secret = \"0123456789abcdef/hook\"\n\
              requests_per_second = 1000\n{extra}{SETTINGS}"
@@ -146,7 +146,7 @@ impl House {
         Self { shop, _all: all }
     }
 
-    fn of(crm: &Sandbox) -> Self {
+    pub fn of(crm: &Sandbox) -> Self {
         Self::at(&crm.crm_url(), crm.api_key(), "")
     }
 }
@@ -369,7 +369,51 @@ async fn what_could_not_run_is_refused_with_the_reason() {
     house.shop.setup().await.unwrap();
 }
 
-fn effect(operation: &str, input: Value) -> Effect {
+#[tokio::test]
+async fn a_connection_that_may_not_run_waits_and_says_why() {
+    // ID-3: one store, one key, at run time too; the whole connection waits for a person.
+    let store =
+        |code: &str| crate::sandbox::Store { code: code.into(), name: code.into(), ordering: 10 };
+    let stores = vec![store("main"), store("second")];
+    let crm = Sandbox::start(Options { stores, ..unlimited() }).await.unwrap();
+    House::at(&crm.crm_url(), &crm.site_key(), "").shop.setup().await.unwrap();
+    let house = House::of(&crm);
+    let outcome = house.shop.perform(&post("m1", json!({})), now()).await;
+    let Outcome::Later(delay) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(delay.whose, crate::domain::Whose::Setup);
+    assert!(delay.why.contains("the key sees several stores: main, second"), "{}", delay.why);
+    let first = now();
+    let poll = Poll { feed: "orders", cursor: None, first_start: first, now: first };
+    let why = house.shop.poll(&poll).await.unwrap_err().why;
+    assert!(why.contains("several stores are several connections"), "{why}");
+    let problems = house.shop.check().await;
+    assert!(problems.iter().any(|found| found.title.contains("several stores")), "{problems:?}");
+
+    // RC-2: a store that the key does not see.
+    let crm = Sandbox::start(Options { stores: vec![store("second")], ..unlimited() });
+    let crm = crm.await.unwrap();
+    let house = House::of(&crm);
+    let why = house.shop.setup().await.unwrap_err().why;
+    assert!(why.contains("telegram-main.site: the key does not see the store `main`"), "{why}");
+    let problems = house.shop.check().await;
+    assert!(problems.iter().any(|found| found.title.contains("does not see")), "{problems:?}");
+
+    // RC-1: chats that nobody has switched on. Messages wait; orders go on.
+    let crm = Sandbox::start(unlimited()).await.unwrap();
+    crm.set_switches(|switches| switches.chats = false);
+    let house = House::of(&crm);
+    let outcome = house.shop.perform(&post("m1", json!({})), now()).await;
+    let Outcome::Later(delay) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(delay.whose, crate::domain::Whose::Item);
+    assert!(delay.why.contains("the CRM has no module leadlink-shop"), "{}", delay.why);
+    let problems = house.shop.check().await;
+    assert!(
+        problems.iter().any(|found| found.mend.starts_with("switch on chats in the CRM")),
+        "{problems:?}"
+    );
+}
+
+pub fn effect(operation: &str, input: Value) -> Effect {
     Effect {
         connection: "shop".into(),
         operation: operation.into(),
@@ -378,7 +422,7 @@ fn effect(operation: &str, input: Value) -> Effect {
     }
 }
 
-fn post(id: &str, more: Value) -> Effect {
+pub fn post(id: &str, more: Value) -> Effect {
     let mut input = json!({
         "channel": "telegram-main", "chat": "4711", "id": id, "text": "Здравствуйте",
         "person": { "id": "4711", "nickname": "anna" },
@@ -389,7 +433,7 @@ fn post(id: &str, more: Value) -> Effect {
     effect("message.post", input)
 }
 
-async fn done(house: &House, effect: &Effect) -> Value {
+pub async fn done(house: &House, effect: &Effect) -> Value {
     match house.shop.perform(effect, now()).await {
         Outcome::Done(output) => output,
         other => panic!("{other:?}"),
