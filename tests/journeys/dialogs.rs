@@ -12,16 +12,20 @@ async fn house(flows: &str) -> House {
     let port = free_port();
     let shop = format!(
         "hook_secret = \"{HOOK_SECRET}\"\npublic = \"http://127.0.0.1:{port}\"\npoll_every = \"60s\"\n\
-         [connections.shop.channels.telegram-main]\nsite = \"main\"\nname = \"Our bot\"\n"
+         [connections.shop.channels.whatsapp-main]\nsite = \"main\"\nname = \"Our phone\"\n"
     );
-    let more = format!(
-        "[connections.telegram-main]\nconnector = \"telegram\"\nname = \"Bot of the shop\"\n\
-         url = \"http://127.0.0.1:9\"\ntoken = \"123456:abc\"\nmode = \"webhook\"\n\
-         hook_secret = \"{HOOK_SECRET}\"\n{flows}"
-    );
-    let plan = Plan { shop, more, port: Some(port), setup: false, leads: false, ..Plan::default() };
+    let plan = Plan { shop, port: Some(port), setup: false, leads: false, ..Plan::default() };
     let mut house = House::build(plan).await;
-    let done = house.command(&["setup", "shop"]);
+    let (url, token) = (house.sandbox.chatapi_url(), house.sandbox.chatapi_token());
+    let instance = house.sandbox.chatapi_instance();
+    let more = format!(
+        "[connections.whatsapp-main]\nconnector = \"chatapi\"\nname = \"WhatsApp, main number\"\n\
+         url = \"{url}\"\ninstance = \"{instance}\"\ntoken = \"{token}\"\n\
+         hook_secret = \"{HOOK_SECRET}\"\npublic = \"http://127.0.0.1:{port}\"\n{flows}"
+    );
+    let text = std::fs::read_to_string(house.config()).expect("the config");
+    std::fs::write(house.config(), text + &more).expect("written");
+    let done = house.command(&["setup"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     house.run().await;
     house.advance(SignedDuration::from_secs(2)).await;
@@ -30,12 +34,12 @@ async fn house(flows: &str) -> House {
 
 /// A manager writes first; that opens a dialog.
 async fn write(house: &House, chat: &str) {
-    let body = json!({ "channel": "telegram-main", "chat": chat, "person": chat, "text": "Да?" });
+    let body = json!({ "channel": "whatsapp-main", "chat": chat, "person": chat, "text": "Да?" });
     house.control("chats", body).await;
 }
 
 async fn act(house: &House, act: &str) {
-    let body = json!({ "channel": "telegram-main", "chat": CHAT, "act": act, "user": 1 });
+    let body = json!({ "channel": "whatsapp-main", "chat": CHAT, "act": act, "user": 1 });
     house.control("chats/dialogs", body).await;
 }
 

@@ -9,7 +9,7 @@ use crate::connectors::retailcrm::client::Stop;
 use crate::connectors::retailcrm::wire;
 use crate::domain::{Delay, Effect, Outcome};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -68,16 +68,18 @@ async fn told(chats: &Chats, link: &Link, id: &str, zone: &TimeZone) -> Result<V
         "channel": channel,
         "open": time(dialog.get("closed_at")).is_none(),
         "last_at": last.map(|at| at.to_string()),
-        "month": opened.and_then(|at| month_after(at, zone)).map(|at| at.to_string()),
+        "month_from": opened.and_then(|at| month_from(at, zone)).map(|at| at.to_string()),
         "distributed": wire::listed(&bots).into_iter().any(distributes),
     });
     fields.extend(more.as_object().cloned().unwrap_or_default());
     Ok(fields.into())
 }
 
-/// A calendar month later, as the account's days go (RC-5).
-fn month_after(at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-    Some(at.to_zoned(zone.clone()).checked_add(1.month()).ok()?.timestamp())
+/// The time from which 28 days make a calendar month after `at`, as the account's days go (RC-5): a
+/// flow's delay is of one length, and months are not.
+fn month_from(at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let later = at.to_zoned(zone.clone()).checked_add(1.month()).ok()?.timestamp();
+    later.checked_sub(SignedDuration::from_hours(28 * 24)).ok()
 }
 
 fn distributes(bot: &Value) -> bool {
@@ -214,10 +216,11 @@ mod tests {
         assert_eq!([of(1), of(2), of(3)], [Some("7"), Some("5"), Some("7")]);
         assert_eq!(whose(&[], 1), None);
         let zone = TimeZone::get("Europe/Moscow").unwrap();
-        let after = |at: &str| month_after(at.parse().unwrap(), &zone).unwrap().to_string();
-        assert_eq!(after("2026-01-31T10:00:00Z"), "2026-02-28T10:00:00Z");
-        // In Moscow it is the first of March already.
-        assert_eq!(after("2026-02-28T22:00:00Z"), "2026-03-31T22:00:00Z");
+        let from = |at: &str| month_from(at.parse().unwrap(), &zone).unwrap().to_string();
+        // The 28th of February, less 28 days.
+        assert_eq!(from("2026-01-31T10:00:00Z"), "2026-01-31T10:00:00Z");
+        // In Moscow it is the first of March already, a month of 31 days.
+        assert_eq!(from("2026-02-28T22:00:00Z"), "2026-03-03T22:00:00Z");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub const DIALOG_NOW: QueryOffer = QueryOffer {
         field("closed", Kind::Time, "when it was closed"),
         field("open", Kind::Flag, "it is not closed"),
         field("last_at", Kind::Time, "the last message, else when it became somebody's or opened"),
-        field("month", Kind::Time, "a calendar month after it was opened"),
+        field("month_from", Kind::Time, "28 days after that it is a calendar month old"),
         field("distributed", Kind::Flag, "a bot that hands dialogs out works in the account"),
     ],
     ..QueryOffer::BASE
