@@ -39,6 +39,6 @@ pub fn read(raw: &Raw) -> Result<Event, Unreadable> {
         "combined_to": combined.map(|id| id.to_string()),
         "changed": registered.to_string(),
     });
-    let event = event(&raw.connection, format!("customer:{id}"), registered, &fields);
+    let event = event(&raw.connection, format!("customers:{id}"), registered, &fields);
     Ok(Event { kind: offer::CUSTOMER_CHANGED.to_owned(), ..event })
 }

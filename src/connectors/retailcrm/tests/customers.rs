@@ -27,7 +27,7 @@ fn entries_become_events() {
         "apiKey": {"current": true}, "field": "phones", "oldValue": null, "newValue": "9515120000",
         "customer": {"id": 982, "externalId": "2", "site": "presta"}}))
     .unwrap();
-    assert_eq!((event.kind.as_str(), event.key.as_str()), ("customer.changed", "customer:2696"));
+    assert_eq!((event.kind.as_str(), event.key.as_str()), ("customer.changed", "customers:2696"));
     let fields = &event.fields;
     assert_eq!((&fields["id"], &fields["own"]), (&json!("982"), &json!(true)));
     assert_eq!((&fields["deleted"], &fields["field"]), (&json!(false), &json!("phones")));
