@@ -55,7 +55,7 @@ async fn the_next_lead_of_a_merged_customer_goes_to_the_survivor() {
     // A person who asks is told.
     let told = house.command(&["why", &format!("customer:{merged}")]);
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told.contains(&format!("it became {survivor}")), "{told}");
+    assert!(told.contains(&format!("link to customer {survivor}")), "{told}");
 
     // Whoever calls next from either number: no new customer, and the order is the survivor's.
     for phone in [SECOND, FIRST] {
