@@ -210,9 +210,9 @@ async fn explain_shows_the_requests_and_writes_nothing() {
     let customer = house.customer(json!({ "firstName": "Иван", "phones": [PHONE] })).await;
     let order = house.order(json!({ "customer": { "id": customer }, "status": "new" })).await;
     let before = house.ledger().await;
-    let told =
+    let count =
         "select cast(count(*) as text) from raw where channel not in ('orders', 'customers')";
-    let rows = house.sql(told).await;
+    let rows = house.sql(count).await;
 
     let file = house.dir.path().join("event.json");
     let event = json!({ "id": "17", "phone": PHONE, "site_id": "4242", "utm_source": "yandex" });
@@ -242,7 +242,7 @@ async fn explain_shows_the_requests_and_writes_nothing() {
     let after = house.ledger().await;
     assert_eq!(after.0["customers"], before.0["customers"]);
     assert_eq!(after.0["orders"], before.0["orders"]);
-    assert_eq!(house.sql(told).await, rows);
+    assert_eq!(house.sql(count).await, rows);
     let others = "select key from event where kind not in ('order.changed', 'customer.changed')";
     assert_eq!(house.sql(others).await.len(), 0);
     // And the same without a daemon, and without a database at all.

@@ -627,9 +627,15 @@ async fn what_a_manager_writes_comes_in_and_its_fate_goes_back() {
     assert_eq!(messages[2].states, ["sending", "failed"]);
     assert_eq!(messages[2].error.as_ref().unwrap().0, "customer_not_exists");
 
+    // A manager read what the person wrote; it has the messenger's own id.
+    crm.act(1, "read", None).unwrap();
+    let read = told(&got, 3).await.pop().unwrap();
+    let event = house.shop.parse(&raw(&read)).unwrap().pop().unwrap();
+    assert_eq!((event.kind.as_str(), &event.fields["external"]), ("message.read", &json!("m1")));
+
     // What is edited names the messenger's id; a process that knows no channel yet asks.
     crm.act(first, "edit", Some("раз")).unwrap();
-    let edited = told(&got, 3).await.pop().unwrap();
+    let edited = told(&got, 4).await.pop().unwrap();
     let stranger = House::of(&crm);
     let event = stranger.shop.parse(&raw(&edited)).unwrap().pop().unwrap();
     assert!(event.provisional && !event.fields.contains_key("channel"));
@@ -643,6 +649,8 @@ async fn what_a_manager_writes_comes_in_and_its_fate_goes_back() {
     let mut merged = event.clone();
     assert!(merged.fill_from(&fuller));
     assert!(!merged.provisional && merged.aliases.is_empty());
+    // What was told before the channel was known comes in parts all the same.
+    assert_eq!(merged.fields["parts"], json!(["раз"]));
 }
 
 #[tokio::test]
@@ -692,6 +700,37 @@ async fn refusals_and_troubles_are_told_apart() {
     let bare = account("");
     let outcome = bare.perform(&post("m1", json!({})), now()).await;
     assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+}
+
+#[test]
+fn nothing_at_the_door_is_refused_since_nobody_would_say_it_again() {
+    let house = House::at("https://shop.retailcrm.ru", "0123456789abcdef-the-key", "");
+    // Of a word that we cannot use the row stays, and the gateway reads that all is well.
+    for body in [
+        r#"{"type": "something_new", "data": {}}"#,
+        r#"{"type": "message_updated", "data": {"id": 1}}"#,
+        r#"{"type": "message_read", "data": {"channel_id": 101}}"#,
+    ] {
+        assert_eq!(house.shop.reply("", body.as_bytes()), Some(json!({})), "{body}");
+        assert!(house.shop.parse(&raw(body)).is_err(), "{body}");
+        assert!(house.shop.vouched(&[], body.as_bytes()), "{body}");
+    }
+    // On, off and on again: three words of one form; the same word twice within a second is one.
+    let client = house.shop.chats.as_ref().unwrap().client_id();
+    let form = |active: bool| {
+        format!("clientId={client}&activity=%7B%22active%22%3A{active}%2C%22freeze%22%3Afalse%7D")
+    };
+    let key = |active: bool, second: i64| {
+        let at = Timestamp::from_second(second).unwrap();
+        house.shop.dedupe_key("", form(active).as_bytes(), at)
+    };
+    let told = [key(true, 1), key(false, 5), key(true, 9)];
+    assert!(told[0] != told[1] && told[0] != told[2]);
+    assert_eq!(key(true, 1), told[0]);
+    assert_eq!(house.shop.reply("", form(true).as_bytes()), Some(json!({ "success": true })));
+    // Somebody else's module.
+    let other = form(true).replace(&client, "0".repeat(64).as_str());
+    assert!(!house.shop.vouched(&[], other.as_bytes()));
 }
 
 static BARE: std::sync::LazyLock<House> = std::sync::LazyLock::new(|| {
