@@ -52,6 +52,11 @@ impl Clock {
         }
     }
 
+    /// How long it is until then; nothing where that is over.
+    pub fn left(&self, until: Timestamp) -> Duration {
+        Duration::try_from(until.duration_since(self.now())).unwrap_or_default()
+    }
+
     /// Sleeps for `span` of this clock's time.
     pub async fn sleep(&self, span: Duration) {
         self.sleep_until(plus(self.now(), span)).await;

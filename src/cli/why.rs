@@ -5,8 +5,9 @@ mod things;
 
 use super::{out, sound};
 use crate::domain::{Effect, Verdict};
+use crate::pipeline::resolve;
 use crate::rules::Book;
-use crate::store::{Attempt, DecisionStory, JobStory, Mend, Store, Story};
+use crate::store::{Attempt, DecisionStory, JobStory, Mend, StepState, Store, Story};
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
@@ -106,8 +107,20 @@ fn job(book: &Book, job: &JobStory) {
     if let Some(why) = &job.why {
         out::say(&format!("    because {why}"));
     }
+    if let Some([arrived, again]) = choices(job) {
+        out::say(&format!("    if it happened:     {arrived}"));
+        out::say(&format!("    if it did not:      {again}"));
+    }
     job.decisions.iter().for_each(|told| decision(book, &job.flow, told));
     job.mends.iter().for_each(mend);
+}
+
+/// What a person may type about a job that waits for their word on a step.
+fn choices(job: &JobStory) -> Option<[String; 2]> {
+    let why = job.why.as_ref().filter(|why| why.ends_with(resolve::ASKS))?;
+    let steps = job.decisions.iter().flat_map(|decision| &decision.steps);
+    let mut unknown = steps.filter(|step| step.state == StepState::Unknown);
+    unknown.find(|step| why.contains(&step.name)).map(|step| resolve::words(job.id, &step.name))
 }
 
 fn mend(mend: &Mend) {

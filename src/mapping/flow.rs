@@ -251,6 +251,12 @@ impl Bound {
         if chooses { all } else { all.get(..1).unwrap_or_default() }
     }
 
+    /// Has a step a last moment at which it may be sent? Then a job must come up in time to say that
+    /// it was missed, whatever trouble there is.
+    pub fn is_timed(&self) -> bool {
+        self.flow.steps.iter().any(|step| step.within.is_some())
+    }
+
     /// The connections that a role is bound to.
     pub fn connections(&self, role: &str) -> &[String] {
         self.roles.get(role).map_or(&[], Vec::as_slice)

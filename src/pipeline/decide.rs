@@ -1,20 +1,20 @@
 //! A due job is decided: unknowns first, then guards, the event's missing parts, facts, the plan.
 //! Invariant: facts are read when deciding; the decision is stored whole before anything is sent.
 
+use super::later::{put_off, settle, wait};
 use super::resolve::{self, Unknowns};
-use super::{Pipeline, leads, perform, remember};
+use super::{Pipeline, later, leads, perform, remember};
 use crate::clock::plus;
 use crate::connectors::http::in_background;
 use crate::connectors::port::Completion;
-use crate::domain::{Answer, Asked, Decision, Delay, Event, From, Query, Verdict};
+use crate::domain::{Answer, Asked, Decision, Event, From, Query, Step, Verdict};
 use crate::mapping::Bound;
-use crate::rules::{self, Fault, Knowledge, gather, guard, retry};
+use crate::rules::{self, Fault, Knowledge, gather, guard};
 use crate::store::{self, Begun, Claimed, Fenced, NewDecision};
 use crate::telemetry;
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -82,8 +82,8 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     let (done, refused, doubtful) = match resolve::unknowns(pipeline, claimed).await? {
         Unknowns::Clear { done, refused, doubtful } => (done, refused, doubtful),
         Unknowns::Wait { due, why } => return wait(pipeline, claimed, due, &why).await,
-        Unknowns::Later { connection, delay } => {
-            return put_off(pipeline, claimed, &connection, &delay).await;
+        Unknowns::Later { connection, delay, since } => {
+            return later::look(pipeline, claimed, (&connection, &delay), since).await;
         }
         Unknowns::Stuck(why) => return park(pipeline, claimed, &why).await,
     };
@@ -121,6 +121,10 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
         Verdict::Act(plan) => plan.steps.first(),
         Verdict::Skip | Verdict::Incomplete => None,
     };
+    if let Some(first) = first {
+        let needed = std::iter::once(first.effect.connection.as_str());
+        later::while_shut(pipeline, claimed, needed, first.until).await?;
+    }
     let row = NewDecision {
         mark: first.and_then(|step| remember::mark(pipeline, claimed, &step.effect)),
         decision,
@@ -195,6 +199,13 @@ async fn gather_facts(
         if queries.is_empty() {
             return Ok(all);
         }
+        // What is in our own memory is asked first: it may tell which far sides the job needs.
+        if queries.iter().any(|(_, query)| is_remembered(pipeline, query)) {
+            queries.retain(|(_, query)| is_remembered(pipeline, query));
+        } else {
+            let needed = pipeline.book.chosen_by_now(bound, knowledge);
+            later::while_shut(pipeline, claimed, needed, None).await?;
+        }
         all.extend(queries.iter().map(|(fact, query)| (fact.clone(), Asked::from(query))));
         // What was read before it was due is no answer.
         for (_, query) in &mut queries {
@@ -206,7 +217,9 @@ async fn gather_facts(
         for ((fact, query), answer) in queries.iter().zip(answers) {
             match answer? {
                 Answer::Known(value) => {
-                    pipeline.gates.success(&query.connection);
+                    if !is_remembered(pipeline, query) {
+                        pipeline.gates.success(&query.connection);
+                    }
                     knowledge.facts.insert(fact.clone(), value);
                 }
                 Answer::Later(delay) => {
@@ -220,6 +233,12 @@ async fn gather_facts(
             }
         }
     }
+}
+
+fn is_remembered(pipeline: &Pipeline, query: &Query) -> bool {
+    let offer = pipeline.connector(&query.connection).map(|connector| connector.offer());
+    let offer = offer.and_then(|offer| offer.query(&query.name));
+    matches!(offer.map(|offer| offer.from), Some(From::Memory(_)))
 }
 
 /// Asks one query, with what our own links know for its contacts.
@@ -322,56 +341,6 @@ async fn park(pipeline: &Pipeline, claimed: &Claimed, why: &str) -> Result<(), S
     );
     let now = pipeline.clock.now();
     fenced(pipeline.store.park(claimed.fence, why, now).await?)
-}
-
-/// Puts the job off because a far side is in trouble.
-pub async fn put_off(
-    pipeline: &Pipeline,
-    claimed: &Claimed,
-    connection: &str,
-    delay: &Delay,
-) -> Result<(), Stop> {
-    let due = due_after(pipeline, claimed, connection, delay);
-    wait(pipeline, claimed, due, &format!("{connection}: {}", delay.why)).await
-}
-
-/// When to try again after trouble with a connection; tells its gate.
-pub fn due_after(
-    pipeline: &Pipeline,
-    claimed: &Claimed,
-    connection: &str,
-    delay: &Delay,
-) -> Timestamp {
-    let now = pipeline.clock.now();
-    pipeline.gates.failure(connection, delay, now);
-    let seed =
-        claimed.fence.job.unsigned_abs().wrapping_mul(31).wrapping_add(u64::from(claimed.tries));
-    let due = plus(now, retry::after(claimed.tries, seed, delay.after));
-    pipeline.gates.shut_until(connection, now).map_or(due, |shut| due.max(shut))
-}
-
-async fn wait(
-    pipeline: &Pipeline,
-    claimed: &Claimed,
-    due: Timestamp,
-    why: &str,
-) -> Result<(), Stop> {
-    tracing::info!(job = claimed.fence.job, flow = %claimed.flow, %due, why, "put off");
-    let now = pipeline.clock.now();
-    fenced(pipeline.store.put_off(claimed.fence, due, why, true, now).await?)
-}
-
-/// Puts the job off because the facts know of a later change than the events did. That is no trouble:
-/// its lanes are let go.
-async fn settle(
-    pipeline: &Pipeline,
-    claimed: &Claimed,
-    due: Timestamp,
-    why: &str,
-) -> Result<(), Stop> {
-    tracing::info!(job = claimed.fence.job, flow = %claimed.flow, %due, why, "put off");
-    let now = pipeline.clock.now();
-    fenced(pipeline.store.put_off(claimed.fence, due, why, false, now).await?)
 }
 
 /// What the fence lets through.

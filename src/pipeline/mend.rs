@@ -3,7 +3,7 @@
 //! with the reason in the answer; what only a person can know is never assumed.
 
 use super::Pipeline;
-use super::remember::links;
+use super::remember::{kept, links};
 use crate::domain::{Repeat, offer::OperationOffer};
 use crate::rules::{self, Book, Knowledge, replay};
 use crate::store::{Brief, Doubtful, Error, JobState, LanesOf, Mended, Word};
@@ -185,7 +185,8 @@ async fn words(
             Err(why) => return Ok(Err(why)),
         };
         let links = links(pipeline, &event, &step.effect, &output);
-        words.push((name.clone(), Word::Arrived { output, links }));
+        let kept = kept(pipeline, &step.effect, &output).map(Box::new);
+        words.push((name.clone(), Word::Arrived { output, links, kept }));
     }
     words.extend(asked.again.iter().map(|name| (name.clone(), Word::Again)));
     // Safe and checked operations are looked for by the daemon itself.
@@ -215,7 +216,8 @@ fn output(asked: &Retry, name: &str, offer: Option<&OperationOffer>) -> Result<V
         ));
     }
     let has_id = given.get("id").is_some_and(|id| id.is_number() || id.is_string());
-    if offer.makes && !has_id {
+    // A person sees that a message is there, but not what the messenger calls it.
+    if offer.makes && !has_id && offer.repeat != Repeat::Once {
         return Err(format!(
             "step {name} makes something: say what it made, e.g. `--output '{{\"id\": 17}}'`"
         ));

@@ -9,6 +9,7 @@ pub mod decide;
 pub mod drift;
 pub mod explain;
 pub mod gate;
+pub mod later;
 pub mod leads;
 pub mod mend;
 pub mod obey;

@@ -2,9 +2,11 @@
 //! sent and its outcome is committed with what follows; what an answer means the connector has said.
 
 use super::Pipeline;
-use super::decide::{Stop, due_after, fenced};
+use super::decide::{Stop, fenced};
+use super::later::{due_after, in_time, is_over, shut};
 use super::remember::{kept, linked_to, links, mark};
 use crate::clock::plus;
+use crate::connectors::http::no_later_than;
 use crate::domain::plan::{REFUSED, fill, is_of, refusal};
 use crate::domain::{Delay, Effect, Event, Outcome, Plan, Step};
 use crate::rules::retry::SETTLE;
@@ -109,12 +111,9 @@ pub async fn plan(
     let mut input = run.plan.steps.first().map(|step| step.effect.input.clone());
     while let Some(filled) = input.take() {
         let step = &run.plan.steps[index];
-        let (name, id) = (step.name.clone(), run.ids[index]);
+        let (name, id, until) = (step.name.clone(), run.ids[index], step.until);
         let effect = Effect { input: filled, ..step.effect.clone() };
-        let outcome = match too_late(pipeline, step) {
-            Some(why) => Outcome::Refused(why),
-            None => perform(pipeline, &effect).await,
-        };
+        let outcome = perform(pipeline, claimed, &effect, until).await;
         tell(pipeline, claimed, &name, (&effect, &outcome));
         let mut finished = finished(pipeline, event, &effect, id, &outcome);
         let next = match outcome {
@@ -128,6 +127,7 @@ pub async fn plan(
             }
             Outcome::Later(delay) => {
                 let due = due_after(pipeline, claimed, &effect.connection, &delay);
+                let due = in_time(due, until);
                 Some(Next::Again { due, why: format!("step {name}: {}", delay.why) })
             }
             Outcome::Unknown(delay) => {
@@ -150,12 +150,6 @@ pub async fn plan(
         finish(pipeline, claimed, finished, next).await?;
     }
     Ok(())
-}
-
-/// Why a step may not be sent any more.
-fn too_late(pipeline: &Pipeline, step: &Step) -> Option<String> {
-    let until = step.until.filter(|until| *until < pipeline.clock.now())?;
-    Some(format!("it could not be sent until {until}, and it is not sent later"))
 }
 
 /// What is kept of a step's outcome.
@@ -193,11 +187,30 @@ fn due_of_look(
     if guarded { soon } else { soon.max(settled) }
 }
 
-async fn perform(pipeline: &Pipeline, effect: &Effect) -> Outcome {
+/// Sends an effect, unless its time is over or its connection gets no requests. What waits for its
+/// turn is sent in time or not at all.
+async fn perform(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    effect: &Effect,
+    until: Option<Timestamp>,
+) -> Outcome {
     let Some(connector) = pipeline.connector(&effect.connection) else {
         return Outcome::Refused(format!("there is no connection {}", effect.connection));
     };
-    let outcome = connector.perform(effect, pipeline.clock.now()).await;
+    if let Some(until) = until.filter(|_| is_over(pipeline, until)) {
+        return Outcome::Refused(format!(
+            "it could not be sent until {until}, and it is not sent later"
+        ));
+    }
+    if let Some(why) = shut(pipeline, claimed, &effect.connection) {
+        return Outcome::Later(Delay::item(format!("{}: {why}", effect.connection)));
+    }
+    let sending = connector.perform(effect, pipeline.clock.now());
+    let outcome = match until {
+        Some(until) => no_later_than(pipeline.clock.left(until), sending).await,
+        None => sending.await,
+    };
     match outcome {
         Outcome::Done(_) => pipeline.gates.performed(&effect.connection),
         Outcome::Refused(_) => drop(pipeline.gates.success(&effect.connection)),

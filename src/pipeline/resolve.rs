@@ -12,6 +12,18 @@ use crate::store::{Claimed, Resolution, StepRow, StepState};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How the reason of a job ends whose step only a person knows about.
+pub const ASKS: &str = "a person must say";
+/// What a person may type then: it happened, or it did not.
+pub fn words(job: i64, step: &str) -> [String; 2] {
+    ["arrived", "again"].map(|word| format!("leadlink retry {job} --{word} {step}"))
+}
+
+/// A job that looks for a step lets others of its lanes go first when the far side could not be asked
+/// for so long.
+const HELD: Duration = Duration::from_secs(120);
 
 /// What is to be done about the unknown steps of a job.
 #[derive(Debug)]
@@ -26,8 +38,8 @@ pub enum Unknowns {
     },
     /// Look (again) then.
     Wait { due: Timestamp, why: String },
-    /// The look did not get through.
-    Later { connection: String, delay: Delay },
+    /// The look did not get through. `since`: the step began then.
+    Later { connection: String, delay: Delay, since: Timestamp },
     /// Only a person can say.
     Stuck(String),
 }
@@ -83,7 +95,7 @@ async fn one(pipeline: &Pipeline, claimed: &Claimed, row: &StepRow) -> Result<On
         Some(Repeat::Check) => {}
         Some(Repeat::Once) if connector.looks(effect) => {}
         Some(Repeat::Once) | None => {
-            return Ok(stuck(format!("step {} may have happened: a person must say", row.name)));
+            return Ok(stuck(format!("step {} may have happened: {ASKS}", row.name)));
         }
     }
     let once = repeat == Some(Repeat::Once);
@@ -105,8 +117,8 @@ async fn one(pipeline: &Pipeline, claimed: &Claimed, row: &StepRow) -> Result<On
         return Ok(One::Doubtful);
     }
     if once && look == Look::Absent && row.looks > 0 {
-        let why = "left no trace, and may have happened: a person must say";
-        return Ok(stuck(format!("step {} {why}", row.name)));
+        let why = "left no trace, and may have happened";
+        return Ok(stuck(format!("step {} {why}: {ASKS}", row.name)));
     }
     resolved(pipeline, claimed, row, look).await
 }
@@ -122,7 +134,8 @@ async fn resolved(
     let (found, one) = match look {
         Look::Later(delay) => {
             let connection = row.effect.connection.clone();
-            return Ok(One::Not(Unknowns::Later { connection, delay }));
+            let since = row.started.unwrap_or(now);
+            return Ok(One::Not(Unknowns::Later { connection, delay, since }));
         }
         Look::Done(output) => {
             let links = links(pipeline, &claimed.event, &row.effect, &output);
@@ -138,6 +151,11 @@ async fn resolved(
     };
     fenced(pipeline.store.resolve(claimed.fence, row.id, found, now).await?)?;
     Ok(one)
+}
+
+/// Has a job looked in vain for so long that others of its lanes need not wait for it any more?
+pub fn lets_go(since: Timestamp, now: Timestamp) -> bool {
+    plus(since, HELD) < now
 }
 
 fn stuck(why: String) -> One {

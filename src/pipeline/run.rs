@@ -266,14 +266,14 @@ fn needs(pipeline: &Pipeline, track: &Track, closed: &[String]) -> Vec<String> {
     needs.into_iter().map(str::to_owned).collect()
 }
 
-/// Is all that the flow needs ours, and answers?
+/// Is all that the flow needs ours, and does that answer without which none of its jobs can be done?
 fn may_begin(pipeline: &Pipeline, bound: &Bound, now: Timestamp) -> bool {
     pipeline.book.needs(bound).all(|name| pipeline.owners.works(name))
         && shut(pipeline, bound, now).is_none()
 }
 
 fn shut(pipeline: &Pipeline, bound: &Bound, now: Timestamp) -> Option<Timestamp> {
-    pipeline.book.needs(bound).filter_map(|name| pipeline.gates.shut_until(name, now)).max()
+    pipeline.book.waits_for(bound).filter_map(|name| pipeline.gates.shut_until(name, now)).max()
 }
 
 /// Leases are kept until all that was under way has ended.

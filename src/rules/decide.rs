@@ -24,6 +24,9 @@ pub fn decide(
     let mut scope = knowledge.scope(bound);
     let mut reasons = Vec::new();
     let mut steps: Vec<Step> = Vec::new();
+    // What was refused before: nothing behind it is performed but what deals with that, or what needs
+    // other steps alone.
+    let mut refused: Option<String> = None;
     for rule in &bound.flow.steps {
         let runs = repeat::runs(bound, rule, &scope)?;
         if runs.is_empty() {
@@ -32,7 +35,15 @@ pub fn decide(
         let mut state = StepState::Skipped;
         for run in runs {
             scope.item = run.item;
-            let (reason, found) = weigh(bound, rule, (&run.name, knowledge), &scope)?;
+            let (mut reason, mut found) = weigh(bound, rule, (&run.name, knowledge), &scope)?;
+            match (&refused, &found) {
+                (Some(before), StepState::Planned) if repeat::is_behind(rule, &scope) => {
+                    reason = repeat::behind(&run.name, before);
+                    found = StepState::Skipped;
+                }
+                (None, StepState::Refused(_)) => refused = Some(run.name.clone()),
+                _ => {}
+            }
             reasons.push(reason);
             if found == StepState::Planned {
                 let effect = effect(book, bound, (rule, &run.name), (event, knowledge), &scope)?;

@@ -16,7 +16,9 @@ pub mod route;
 
 use crate::domain::offer::From;
 use crate::domain::{Event, Field, Offer, OperationOffer, QueryOffer};
-use crate::mapping::{Bound, EvalError, FactState, Phrase, Roles, Scope, StepState, shape};
+use crate::mapping::{
+    Bound, EvalError, FactRule, FactState, Phrase, Roles, Scope, StepState, shape,
+};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -87,6 +89,38 @@ impl Book {
         let steps = bound.flow.steps.iter();
         let steps = steps.map(|step| bound.reaches(&step.role, step.of.as_ref()));
         facts.collect::<Vec<_>>().into_iter().chain(steps).flatten().map(String::as_str)
+    }
+
+    /// The connections without which no job of the flow can be decided or performed: while one of them
+    /// is in trouble, none is begun. What a job chooses among several, and what a step with a last
+    /// moment is sent to, is asked job by job.
+    pub fn waits_for<'a>(&self, bound: &'a Bound) -> impl Iterator<Item = &'a str> {
+        let all = self.asked_and_sent(bound);
+        let reached = all.into_iter().map(|(role, of)| bound.reaches(role, of));
+        reached.filter(|reached| reached.len() == 1).flatten().map(String::as_str)
+    }
+
+    /// Of what a job chooses among several, the connections that it is known by now to need.
+    pub fn chosen_by_now<'a>(
+        &self,
+        bound: &'a Bound,
+        knowledge: &Knowledge,
+    ) -> impl Iterator<Item = &'a str> {
+        let all = self.asked_and_sent(bound).into_iter();
+        let several = all.filter(|(role, of)| bound.reaches(role, *of).len() > 1);
+        several.filter_map(|(role, of)| self.chosen(bound, role, of, knowledge).ok())
+    }
+
+    /// Role and choice of all that is asked of a far side, and of all steps without a last moment.
+    fn asked_and_sent<'a>(&self, bound: &'a Bound) -> Vec<(&'a str, Option<&'a Phrase>)> {
+        let far = |fact: &&FactRule| {
+            let offer = self.query(bound, &fact.role, &fact.query);
+            !matches!(offer.map(|offer| offer.from), Some(From::Memory(_)))
+        };
+        let facts = bound.flow.facts.iter().filter(far);
+        let facts = facts.map(|fact| (fact.role.as_str(), fact.of.as_ref()));
+        let steps = bound.flow.steps.iter().filter(|_| !bound.is_timed());
+        facts.chain(steps.map(|step| (step.role.as_str(), step.of.as_ref()))).collect()
     }
 
     /// Which of a role's connections a fact or step goes to: that of the account that `of` names, or

@@ -76,6 +76,23 @@ pub fn refused<'a>(
     Some(why.as_str())
 }
 
+/// After a refusal: is the step not performed? It is if it deals with the refusal, or if all that it
+/// needs is done or planned.
+pub fn is_behind(rule: &StepRule, scope: &Scope) -> bool {
+    let is_there = |need: &String| {
+        let state = scope.steps.get(need);
+        matches!(state, Some(StepState::Done(_) | StepState::Planned | StepState::Last(_)))
+    };
+    let needs = rule.needs.as_ref();
+    rule.if_refused.is_none() && !needs.is_some_and(|needs| needs.iter().all(is_there))
+}
+
+/// The reason of such a step.
+pub fn behind(name: &str, refused: &str) -> Reason {
+    let (about, word) = (name.to_owned(), format!("{refused} was refused"));
+    Reason { about, why: Why::Refused, word, saw: Vec::new() }
+}
+
 /// May the step still be refused, or was it?
 pub fn may_be_refused(step: &str, scope: &Scope) -> bool {
     let state = scope.steps.iter().find(|(name, _)| is_of(name, step)).map(|(_, state)| state);
@@ -262,16 +279,22 @@ expect = { steps = ["send.2", "done", "failed"], because = ["send.1: item == 'no
             [
                 "send.1: chat.message.send",
                 "send.2: refused: blocked",
-                "done: chat.message.tell",
+                "done: send.2 was refused",
                 "failed: chat.message.tell",
             ]
         );
-        let failed = steps(&decision)[1];
+        let failed = steps(&decision)[0];
         assert_eq!(
             (failed.name.as_str(), &failed.effect.input["why"]),
             ("failed", &json!("blocked"))
         );
         assert_eq!(refusal("blocked"), json!({ "refused": "blocked" }));
+        // What comes behind a refused one is not sent in a later decision either.
+        let decision = decided(&[], &[("send.1", "blocked")]);
+        let reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
+        assert_eq!(reasons[1], "send.2: send.1 was refused");
+        let planned: Vec<&str> = steps(&decision).iter().map(|step| step.name.as_str()).collect();
+        assert_eq!(planned, ["failed"]);
         // Everything was sent: nobody is told of a failure.
         let all = [("send.1", json!({ "id": "7" })), ("send.2", json!({ "id": "8" }))];
         let decision = decided(&all, &[]);

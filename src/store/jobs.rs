@@ -125,6 +125,26 @@ impl Store {
         })
         .await
     }
+
+    /// The same, with all its lanes let go, tried or not: others go first until it is due.
+    pub async fn put_aside(
+        &self,
+        fence: Fence,
+        due: Timestamp,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Fenced, Error> {
+        let why = why.to_owned();
+        self.write(move |db| {
+            Box::pin(async move {
+                let Some(job) = held(db, fence).await? else { return Ok(Fenced::Lost) };
+                tried(db, job.id, now).await?;
+                lanes::put_back(db, job.id, due, Holds::LetGo, (&why, now)).await?;
+                Ok(Fenced::Yes(()))
+            })
+        })
+        .await
+    }
 }
 
 pub(super) async fn renew(

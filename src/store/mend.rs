@@ -5,8 +5,8 @@
 
 use super::lanes::{self, Holds};
 use super::sql::{Connection, Row, args, statements};
-use super::{Error, JobState, StepState, Store, claim, events, links};
-use crate::domain::{Effect, Event, Link};
+use super::{Error, JobState, StepState, Store, claim, entities, events, links};
+use crate::domain::{Effect, Event, Kept, Link};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -72,8 +72,8 @@ pub struct Doubtful {
 /// A person's word on a step of unknown outcome.
 #[derive(Debug, Clone)]
 pub enum Word {
-    /// It happened: the output, and the links that it makes.
-    Arrived { output: Value, links: Vec<Link> },
+    /// It happened: the output, the links that it makes, and what is kept of its entity.
+    Arrived { output: Value, links: Vec<Link>, kept: Option<Box<Kept>> },
     /// It did not: it may be sent again.
     Again,
 }
@@ -205,8 +205,9 @@ async fn say(
         };
         db.execute(SAY, args![step.id, job, state.word(), output]).await?;
         db.execute(TELL, args![step.id, now, told, why]).await?;
-        if let (Word::Arrived { links, .. }, 0) = (word, at) {
+        if let (Word::Arrived { links, kept, .. }, 0) = (word, at) {
             links::insert(db, step.id, links).await?;
+            entities::keep(db, kept.as_deref()).await?;
         }
         if at == 0 {
             db.execute(KEEP, args![job, now, what, &step.name, why]).await?;

@@ -22,6 +22,7 @@ mod kit;
 mod matrix;
 mod mend;
 mod outages;
+mod outgoing;
 mod reload;
 mod replicas;
 mod restart;

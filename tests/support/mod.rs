@@ -304,6 +304,30 @@ running = {leads}
         self.daemon.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
+    /// The daemon's memory now, in KiB.
+    pub fn memory(&self) -> u64 {
+        self.of_process("VmRSS:")
+    }
+
+    /// The most that it was since [`House::forget_peak`], in KiB.
+    pub fn peak(&self) -> u64 {
+        self.of_process("VmHWM:")
+    }
+
+    pub fn forget_peak(&self) {
+        let daemon = self.daemon.as_ref().expect("a daemon");
+        std::fs::write(format!("/proc/{}/clear_refs", daemon.id()), "5")
+            .expect("the peak is reset");
+    }
+
+    fn of_process(&self, line: &str) -> u64 {
+        let daemon = self.daemon.as_ref().expect("a daemon");
+        let path = format!("/proc/{}/status", daemon.id());
+        let status = std::fs::read_to_string(path).expect("the daemon's status");
+        let found = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line");
+        found.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Moves the clock of daemon and sandbox.
     pub async fn advance(&mut self, by: SignedDuration) {
         let ms = i64::try_from(by.as_millis()).expect("a span");

@@ -3,8 +3,9 @@
 
 use crate::app::App;
 use crate::app::bind::unbound;
+use crate::pipeline::resolve;
 use crate::store::Replica;
-use crate::store::status::{ChoreRow, FlowCounts, House, SHOWN};
+use crate::store::status::{ChoreRow, FlowCounts, House, SHOWN, UnknownStep};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -217,8 +218,11 @@ fn waiting(house: &House) -> Vec<Group> {
     let cut = house.stuck.len() >= SHOWN;
     for job in &house.stuck {
         let why = job.why.as_deref().unwrap_or("no reason was kept");
-        let commands =
-            || vec![format!("leadlink why {}", job.event), format!("leadlink retry {}", job.id)];
+        let commands = || {
+            let mut commands = vec![format!("leadlink why {}", job.event)];
+            commands.extend(choices(house, job.id, why));
+            commands
+        };
         add(&mut groups, ("job", &job.flow, why), job.id, cut, commands);
     }
     let cut = house.unreadable.len() >= SHOWN;
@@ -237,6 +241,15 @@ fn waiting(house: &House) -> Vec<Group> {
     let mut groups: Vec<Group> = groups.into_values().collect();
     groups.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| b.ids.cmp(&a.ids)));
     groups
+}
+
+/// What a person may type about a parked job: of a step that only a person knows about, both words.
+fn choices(house: &House, job: i64, why: &str) -> Vec<String> {
+    let of_job = |step: &&UnknownStep| step.job == job && why.contains(&step.name);
+    match house.unknown.iter().find(of_job).filter(|_| why.ends_with(resolve::ASKS)) {
+        Some(step) => resolve::words(job, &step.name).to_vec(),
+        None => vec![format!("leadlink retry {job}")],
+    }
 }
 
 fn add<'a>(

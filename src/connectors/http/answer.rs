@@ -127,8 +127,11 @@ impl Failure {
         Self::maybe(format!("the exchange broke: {}", root_cause(&error)))
     }
 
-    /// The same as a delay of the connection.
+    /// The same as a delay of the connection; what waited for its turn for too long is its own matter.
     pub fn delay(&self) -> Delay {
+        if self.why == super::TOO_LATE {
+            return Delay::item(self.why.clone());
+        }
         Delay::connection(self.why.clone())
     }
 }

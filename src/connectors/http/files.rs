@@ -2,7 +2,7 @@
 //! Invariant: a file is never held whole; one that grows beyond what was agreed breaks its exchange,
 //! and so does a process that lost its leave to send.
 
-use super::{Body, Client, Failure, NOT_OURS, Request, Response, Sent, Turn};
+use super::{Body, Client, Failure, NOT_OURS, Request, Response, Sent, Turn, no_turn};
 use axum::body::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
@@ -72,7 +72,7 @@ impl Client {
         request: Request,
         name: &str,
     ) -> Result<Result<FileStream, Response>, Failure> {
-        let Some(Turn(pass)) = self.turn().await else { return Err(Failure::unsent(NOT_OURS)) };
+        let Some(Turn(pass)) = self.turn().await else { return Err(no_turn()) };
         let mut prepared = self.prepare(request)?;
         *prepared.timeout_mut() = Some(WHOLE);
         let answer = self.begin(prepared, &pass).await?;
@@ -112,7 +112,7 @@ impl Client {
         upload: Upload,
         file: FileStream,
     ) -> Result<Response, Failure> {
-        let Some(Turn(pass)) = self.turn().await else { return Err(Failure::unsent(NOT_OURS)) };
+        let Some(Turn(pass)) = self.turn().await else { return Err(no_turn()) };
         let mut prepared = self.prepare(Request { body: Body::Empty, ..request })?;
         *prepared.timeout_mut() = Some(WHOLE);
         let broken = std::sync::Arc::new(std::sync::OnceLock::new());

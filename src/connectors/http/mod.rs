@@ -5,12 +5,14 @@
 mod answer;
 mod background;
 mod files;
+mod in_time;
 mod leave;
 mod limits;
 
 pub use answer::{Failure, Response, Sent, Verdict};
 pub use background::{in_background, is_background};
 pub use files::{Broken, FileStream, MOST as LARGEST_FILE, Upload};
+pub use in_time::{is_over_by, no_later_than};
 pub use leave::{Leave, Pass};
 pub use limits::Limits;
 
@@ -31,6 +33,8 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 /// A request must have ended before the lease of its step (15 s) can.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(14);
+/// Why a request is not sent that waited for its turn until its time was over.
+pub const TOO_LATE: &str = "its time was over before its turn came";
 /// Why a request is not sent where several processes share the database.
 pub const NOT_OURS: &str = "this process does not own the connection now";
 /// How long an idle connection is kept; shorter than what far sides keep theirs.
@@ -146,8 +150,9 @@ impl Client {
         self.answer(Some(turn), request).await
     }
 
-    /// Waits until a request may be sent; `None` where this process may send none. Work that was
-    /// asked for [`in_background`] waits for its part of the rate too.
+    /// Waits until a request may be sent; `None` where this process may send none, or where the time
+    /// of the work is over ([`no_later_than`]). Work that was asked for [`in_background`] waits for
+    /// its part of the rate too.
     pub async fn turn(&self) -> Option<Turn> {
         let waited = Instant::now();
         let pass = self.waited().await;
@@ -172,7 +177,11 @@ impl Client {
         if let Some(first) = pass.first() {
             tokio::time::sleep_until(first.into()).await;
         }
-        self.bucket.turn(is_background()).await;
+        let turn = self.bucket.turn(is_background());
+        match in_time::until() {
+            Some(until) => tokio::time::timeout_at(until.into(), turn).await.ok()?,
+            None => turn.await,
+        }
         self.holds(&pass).then_some(pass)
     }
 
@@ -189,7 +198,7 @@ impl Client {
         let begun = Instant::now();
         let answer = match turn {
             Some(Turn(pass)) => self.exchange(request, pass).instrument(span.clone()).await,
-            None => Err(Failure::unsent(NOT_OURS)),
+            None => Err(no_turn()),
         };
         let took = begun.elapsed();
 
@@ -280,6 +289,12 @@ impl Client {
         *prepared.body_mut() = Some(body.into());
         Ok(prepared)
     }
+}
+
+/// Why there was no turn.
+fn no_turn() -> Failure {
+    let over = in_time::until().is_some_and(|until| until <= Instant::now());
+    Failure::unsent(if over { TOO_LATE } else { NOT_OURS })
 }
 
 fn encoded(fields: &[(String, String)]) -> String {

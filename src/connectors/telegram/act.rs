@@ -7,6 +7,7 @@ use super::content::{id_of, text_of};
 use super::judge::{Judged, Refusal};
 use super::offer;
 use super::upload;
+use crate::connectors::http::TOO_LATE;
 use crate::connectors::port::Preview;
 use crate::domain::plan::{has_hole, shown};
 use crate::domain::{Delay, Effect, Outcome};
@@ -24,8 +25,9 @@ pub async fn perform(own: &Telegram, effect: &Effect) -> Outcome {
         return Outcome::Refused("an input still waits for an earlier step".into());
     }
     match effect.operation.as_str() {
-        offer::SEND => send(own, input).await,
-        offer::SEND_FILE => match to(input) {
+        offer::SEND | offer::SEND_FILE => match to(input) {
+            Ok(chat) if !own.chats.turn(&chat).await => Outcome::Later(Delay::item(TOO_LATE)),
+            Ok(chat) if effect.operation == offer::SEND => send(own, input, &chat).await,
             Ok(chat) => upload::send(own, input, &chat).await,
             Err(why) => Outcome::Refused(why),
         },
@@ -44,12 +46,11 @@ fn to(input: &Input) -> Result<String, String> {
     })
 }
 
-async fn send(own: &Telegram, input: &Input) -> Outcome {
-    let (chat, body) = match to(input).and_then(|chat| Ok((chat.clone(), message(input, &chat)?))) {
-        Ok(made) => made,
-        Err(why) => return Outcome::Refused(why),
-    };
-    sent(own.api.call(SEND_MESSAGE, body).await, &chat)
+async fn send(own: &Telegram, input: &Input, chat: &str) -> Outcome {
+    match message(input, chat) {
+        Ok(body) => sent(own.api.call(SEND_MESSAGE, body).await, chat),
+        Err(why) => Outcome::Refused(why),
+    }
 }
 
 /// The body of a message.

@@ -12,6 +12,8 @@ use std::time::Duration;
 const URL: &str = "https://api.telegram.org";
 /// The documented limit for one bot is about 30 a second, "deliberately unspecified".
 const RATE: f64 = 25.0;
+/// From one message in a chat to the next: about so much is allowed.
+const CHAT_PAUSE: Duration = Duration::from_secs(1);
 const POLL_EVERY: Duration = Duration::from_secs(1);
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
 const SHORT_SECRET: usize = 16;
@@ -43,6 +45,8 @@ pub struct Settings {
     /// Where the door is reached from outside, without a trailing slash.
     pub public: Option<String>,
     pub poll_every: Duration,
+    /// From one message in a chat to the next.
+    pub chat_pause: Duration,
     /// How long the far side holds back the answer to a poll, in seconds.
     pub poll_wait: u64,
 }
@@ -60,6 +64,7 @@ impl Settings {
         let public = public(section, base.as_deref().is_ok_and(|base| base == URL));
         let poll_every = poll_every(section);
         let rate = rate(section);
+        let chat_pause = section.duration("chat_pause", CHAT_PAUSE);
         let limit_group = section.text("limit_group");
         let timeout = section.duration("timeout", http::TIMEOUT);
         let token = token?;
@@ -79,6 +84,7 @@ impl Settings {
             secret_token: secret_token?.unwrap_or_else(derived),
             public: public?,
             poll_every: poll_every?,
+            chat_pause,
             poll_wait: timeout.saturating_sub(SLACK).as_secs().min(LONGEST_POLL),
             bot,
             hook_secret,

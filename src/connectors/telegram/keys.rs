@@ -44,6 +44,13 @@ pub const KEYS: &[Key] = &[
     )
     .by_default("25"),
     Key::may(
+        "chat_pause",
+        Shape::Duration,
+        "From one message to the next in one chat; in a group thrice as long. Telegram allows about one \
+         a second, and 20 a minute in a group",
+    )
+    .by_default("1s"),
+    Key::may(
         "limit_group",
         Shape::Text,
         "Connections of one group share one rate; by default each bot has its own",

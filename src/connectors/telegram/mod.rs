@@ -8,6 +8,7 @@ mod content;
 mod judge;
 mod keys;
 mod offer;
+mod pace;
 mod poll;
 mod setup;
 mod update;
@@ -51,6 +52,7 @@ pub struct Telegram {
     /// Held while a poll is under way.
     polling: tokio::sync::Mutex<()>,
     pace: f64,
+    chats: pace::Chats,
     files: Files,
 }
 
@@ -94,6 +96,7 @@ impl Telegram {
             poll_wait: settings.poll_wait,
             polling: tokio::sync::Mutex::new(()),
             pace,
+            chats: pace::Chats::new(settings.chat_pause),
             files: files.clone(),
         })
     }

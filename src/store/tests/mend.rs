@@ -114,7 +114,8 @@ async fn a_step_that_arrived_is_done_with_its_links() -> Tested {
         to_id: "17".to_owned(),
         made: at(9),
     };
-    let arrived = || Word::Arrived { output: json!({ "id": 17 }), links: vec![link.clone()] };
+    let arrived =
+        || Word::Arrived { output: json!({ "id": 17 }), links: vec![link.clone()], kept: None };
     // A word on a step that is not in doubt changes nothing.
     let words = vec![("create".to_owned(), arrived()), ("note".to_owned(), Word::Again)];
     let refused = db.store.retry(job, words, None, at(9)).await?;

@@ -18,7 +18,7 @@ const NOW: &str = "2025-11-20T13:00:00Z";
 
 fn toml(url: &str) -> String {
     format!(
-        "url = \"{url}\"\ntoken = \"{TOKEN}\"\nhook_secret = \"{DOOR}\"\nrequests_per_second = 1000\n"
+        "url = \"{url}\"\ntoken = \"{TOKEN}\"\nhook_secret = \"{DOOR}\"\nrequests_per_second = 1000\nchat_pause = \"0s\"\n"
     )
 }
 

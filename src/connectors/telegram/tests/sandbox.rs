@@ -14,7 +14,7 @@ async fn sandbox() -> Sandbox {
 /// A bot of the sandbox, with its files.
 fn bot(sandbox: &Sandbox, more: &str) -> (Arc<dyn Connector>, Files) {
     let text = format!(
-        "url = \"{}\"\ntoken = \"{}\"\nrequests_per_second = 1000\ntimeout = \"4s\"\n{more}",
+        "url = \"{}\"\ntoken = \"{}\"\nrequests_per_second = 1000\nchat_pause = \"0s\"\ntimeout = \"4s\"\n{more}",
         sandbox.telegram_url(),
         sandbox.telegram_token()
     );
