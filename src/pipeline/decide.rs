@@ -1,6 +1,7 @@
 //! A due job is decided: unknowns first, then guards, the event's missing parts, facts, the plan.
 //! Invariant: facts are read when deciding; the decision is stored whole before anything is sent.
 
+use super::gate::Place;
 use super::later::{put_off, settle, wait};
 use super::resolve::{self, Unknowns};
 use super::{Pipeline, later, leads, perform, remember};
@@ -37,9 +38,9 @@ pub enum Stop {
 const CALM: Duration = Duration::from_secs(30);
 
 /// Decides a claimed job and performs its plan. Whatever breaks off under it, the job is given back.
-pub async fn job(pipeline: &Pipeline, claimed: Claimed) {
+pub async fn job(pipeline: &Pipeline, claimed: Claimed, place: &mut Place) {
     let job = claimed.fence.job;
-    let work = AssertUnwindSafe(work(pipeline, &claimed)).catch_unwind();
+    let work = AssertUnwindSafe(work(pipeline, &claimed, place)).catch_unwind();
     // What a person asked for leaves half of the rate to what is live.
     let done = match claimed.event.asked {
         true => in_background(work).await,
@@ -74,7 +75,7 @@ pub async fn job(pipeline: &Pipeline, claimed: Claimed) {
     }
 }
 
-async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
+async fn work(pipeline: &Pipeline, claimed: &Claimed, place: &mut Place) -> Result<(), Stop> {
     let book = &pipeline.book;
     let Some(bound) = book.flow(&claimed.flow) else {
         return end(pipeline, claimed, &claimed.event, guard::gone(&claimed.flow)).await;
@@ -118,13 +119,12 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed) -> Result<(), Stop> {
     }
     let facts = knowledge.facts.into_iter().collect::<Map<String, Value>>();
     let first = match &decision.verdict {
-        Verdict::Act(plan) => plan.steps.first(),
+        Verdict::Act(plan) => {
+            later::until_it_may_begin(pipeline, claimed, plan, place).await?;
+            plan.steps.first()
+        }
         Verdict::Skip | Verdict::Incomplete => None,
     };
-    if let Some(first) = first {
-        let needed = std::iter::once(first.effect.connection.as_str());
-        later::while_shut(pipeline, claimed, needed, first.until).await?;
-    }
     let row = NewDecision {
         mark: first.and_then(|step| remember::mark(pipeline, claimed, &step.effect)),
         decision,

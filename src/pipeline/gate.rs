@@ -7,7 +7,7 @@ use crate::rules::retry;
 use crate::telemetry;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// So many failures without a success between them close the gate: one lost request is the item's
@@ -51,6 +51,44 @@ pub enum Lot {
     Batches,
     /// The same, of events that a person asked for.
     Asked,
+}
+
+/// A place among the jobs that are under way on a connection; given back when it is dropped.
+pub struct Place {
+    gates: Arc<Gates>,
+    connection: String,
+    lot: Lot,
+}
+
+impl Place {
+    pub fn take(gates: &Arc<Gates>, connection: &str, lot: Lot) -> Self {
+        gates.enter(connection, lot);
+        Self { gates: Arc::clone(gates), connection: connection.to_owned(), lot }
+    }
+
+    /// Goes over to another connection, if fewer than `most` are under way there.
+    pub fn go_to(&mut self, connection: &str, most: usize) -> bool {
+        if self.connection == connection || self.lot != Lot::Items {
+            return true;
+        }
+        let entered = self.gates.with(connection, |gate| {
+            let held = &mut gate.under_way[Lot::Items as usize];
+            let enters = *held < most;
+            *held += usize::from(enters);
+            enters
+        });
+        if entered == Some(true) {
+            self.gates.leave(&self.connection, self.lot);
+            connection.clone_into(&mut self.connection);
+        }
+        entered.unwrap_or(true)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gates.leave(&self.connection, self.lot);
+    }
 }
 
 /// How a connection does, for people.
@@ -210,11 +248,11 @@ impl Gates {
         self.with(connection, |gate| gate.under_way[lot as usize]).unwrap_or_default()
     }
 
-    pub fn enter(&self, connection: &str, lot: Lot) {
+    fn enter(&self, connection: &str, lot: Lot) {
         self.with(connection, |gate| gate.under_way[lot as usize] += 1);
     }
 
-    pub fn leave(&self, connection: &str, lot: Lot) {
+    fn leave(&self, connection: &str, lot: Lot) {
         self.with(connection, |gate| {
             let held = &mut gate.under_way[lot as usize];
             *held = held.saturating_sub(1);
@@ -282,6 +320,22 @@ mod tests {
 
     fn gates() -> (Gates, Timestamp) {
         (Gates::new(["shop".to_owned()].into_iter()), Clock::default().now())
+    }
+
+    #[test]
+    fn a_job_goes_over_to_where_it_sends_if_there_is_room() {
+        let names = ["shop", "whatsapp"].map(str::to_owned);
+        let gates = Arc::new(Gates::new(names.into_iter()));
+        let items = |connection: &str| gates.under_way(connection, Lot::Items);
+        let take = || Place::take(&gates, "shop", Lot::Items);
+        let (mut first, mut second) = (take(), take());
+        assert!(first.go_to("whatsapp", 1) && first.go_to("whatsapp", 1));
+        assert!(!second.go_to("whatsapp", 1), "there is room for one");
+        assert_eq!((items("shop"), items("whatsapp")), (1, 1));
+        drop(first);
+        assert!(second.go_to("whatsapp", 1));
+        drop(second);
+        assert_eq!((items("shop"), items("whatsapp")), (0, 0));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! again no later than that, so that it is said in time that it was missed.
 
 use super::decide::{Stop, fenced};
-use super::{Pipeline, resolve};
+use super::gate::Place;
+use super::{Pipeline, resolve, run};
 use crate::clock::plus;
-use crate::domain::Delay;
+use crate::domain::{Delay, Plan};
 use crate::rules::retry;
 use crate::store::Claimed;
 use jiff::Timestamp;
@@ -90,6 +91,32 @@ pub async fn while_shut<'a>(
         }
     }
     Ok(())
+}
+
+/// Puts the job off where its plan cannot begin yet: the connection of the first step gets no requests,
+/// or so many wait already for their turn on the connection that it will write to. A job waits for a
+/// slow messenger here, and not in the room of those that write elsewhere.
+///
+/// # Errors
+/// The job was put off, or the store's.
+pub async fn until_it_may_begin(
+    pipeline: &Pipeline,
+    claimed: &Claimed,
+    plan: &Plan,
+    place: &mut Place,
+) -> Result<(), Stop> {
+    let Some(first) = plan.steps.first() else { return Ok(()) };
+    let connection = first.effect.connection.as_str();
+    while_shut(pipeline, claimed, std::iter::once(connection), first.until).await?;
+    let most = usize::try_from(run::most(pipeline, connection)).unwrap_or(usize::MAX);
+    if is_over(pipeline, first.until) || place.go_to(connection, most) {
+        pipeline.wake.decide.notify_one();
+        return Ok(());
+    }
+    let due = in_time(due(pipeline, claimed, connection, None), first.until);
+    wait(pipeline, claimed, due, &format!("{connection}: others wait for their turn there"))
+        .await?;
+    Err(Stop::Written)
 }
 
 /// Puts off to look for a step of unknown outcome: others of its lanes, whose time would run out, wait

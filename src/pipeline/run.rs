@@ -1,7 +1,7 @@
 //! The loops of the daemon. Invariant: a loop never ends by itself — it logs, waits and goes on —
 //! and at a stop nothing new is begun while what is under way comes to its end.
 
-use super::gate::Lot;
+use super::gate::{Lot, Place};
 use super::owners::{self, Sign, Work};
 use super::{Pipeline, decide, obey, route, sweep, tend};
 use crate::clock::plus;
@@ -177,14 +177,14 @@ fn begin(
     (job, work): (Claimed, Arc<Work>),
 ) {
     let (id, lot) = (job.fence.job, track.lot(job.event.asked));
-    pipeline.gates.enter(&track.connection, lot);
+    let mut place = Place::take(&pipeline.gates, &track.connection, lot);
     pipeline.owners.enter(id);
-    let (pipeline, connection) = (pipeline.clone(), track.connection.clone());
+    let pipeline = pipeline.clone();
     tracker.spawn(async move {
-        decide::job(&pipeline, job).await;
+        decide::job(&pipeline, job, &mut place).await;
         drop(work);
         pipeline.owners.leave(id);
-        pipeline.gates.leave(&connection, lot);
+        drop(place);
         pipeline.wake.decide.notify_one();
     });
 }
@@ -242,14 +242,19 @@ fn room(pipeline: &Pipeline, track: &Track) -> u32 {
         let beyond = under_way(Lot::Asked).saturating_sub(ASKED.saturating_mul(2));
         return most.saturating_sub(under_way(Lot::Batches)).saturating_sub(beyond);
     }
-    let pace = pipeline.connector(&track.connection).map_or(0.0, |connector| connector.pace());
+    most(pipeline, &track.connection).saturating_sub(under_way(Lot::Items))
+}
+
+/// How many jobs may be under way on a connection, where each effect is a request.
+pub fn most(pipeline: &Pipeline, connection: &str) -> u32 {
+    let pace = pipeline.connector(connection).map_or(0.0, |connector| connector.pace());
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "clamped to 4..=64"
     )]
     let most = (pace * 0.6).ceil().clamp(4.0, 64.0) as u32;
-    most.saturating_sub(under_way(Lot::Items))
+    most
 }
 
 /// The flows that may not be claimed for this track now.
