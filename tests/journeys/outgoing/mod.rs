@@ -10,11 +10,15 @@ mod times;
 use crate::support::{HOOK_SECRET, House, Plan};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Somebody who has written to the bot.
 pub const BORIS: i64 = 700_000_001;
 pub const ANNA: &str = "79990000001";
+
+/// The flows that carry what managers do.
+const FLOWS: [&str; 3] = ["crm-to-message", "crm-edit-to-message", "crm-removal-to-message"];
 
 pub const TELEGRAM: &str = "telegram-main";
 pub const WHATSAPP: &str = "whatsapp-main";
@@ -158,6 +162,17 @@ impl Talk {
         said
     }
 
+    /// How many jobs about what managers do are in each state.
+    pub async fn jobs(&self) -> BTreeMap<String, usize> {
+        let mut held = BTreeMap::new();
+        let states = "select state from job where flow like 'crm-%'";
+        for state in self.house.sql(states).await {
+            *held.entry(state).or_default() += 1;
+        }
+        held.remove("skipped");
+        held
+    }
+
     /// Numbers of the jobs that wait for a person.
     pub async fn stuck(&self) -> Vec<String> {
         let jobs = "select cast(id as text) from job where state = 'stuck' order by id";
@@ -168,6 +183,11 @@ impl Talk {
 pub fn texts(messages: &[Value], field: &str) -> Vec<String> {
     let text = |held: &Value| held[field].as_str().unwrap_or_default().to_owned();
     messages.iter().map(text).collect()
+}
+
+/// So many jobs acted, and nothing is left.
+pub fn acted(jobs: usize) -> BTreeMap<String, usize> {
+    BTreeMap::from([("acted".to_owned(), jobs)])
 }
 
 /// One fault of a messenger.
@@ -184,11 +204,21 @@ fn config(house: &House, text: &str, telegram: &str) -> String {
     let (chatapi, instance) = (sandbox.chatapi_url(), sandbox.chatapi_instance());
     let (bot, token) = (sandbox.telegram_url(), sandbox.telegram_token());
     let key = sandbox.chatapi_token();
+    // One instance of each flow for each messenger.
+    let flows = FLOWS.map(|flow| {
+        let roles = "roles = { chat = \"whatsapp-main\" }";
+        format!(
+            "[flows.{flow}]\nrunning = true\n[flows.{flow}-2]\nuse = \"{flow}\"\nrunning = true\n{roles}\n"
+        )
+    });
+    // Telegram tells of no delivery.
+    let flows = flows.concat()
+        + "[flows.delivery-to-crm]\nrunning = true\nroles = { chat = \"whatsapp-main\" }\n";
     format!(
         r#"{head}
 [roles]
 crm = "shop"
-chat = ["telegram-main", "whatsapp-main"]
+chat = "telegram-main"
 [connections.shop]
 {shop}
 hook_secret = "{HOOK_SECRET}"
@@ -209,14 +239,7 @@ token = "{key}"
 hook_secret = "{HOOK_SECRET}"
 public = "http://127.0.0.1:{port}"
 requests_per_second = 2000
-[flows.crm-to-message]
-running = true
-[flows.delivery-to-crm]
-running = true
-[flows.crm-edit-to-message]
-running = true
-[flows.crm-removal-to-message]
-running = true
+{flows}
 [connections.telegram-main]
 connector = "telegram"
 name = "Telegram, our bot"

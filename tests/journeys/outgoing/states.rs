@@ -135,9 +135,9 @@ async fn a_wrong_token_pauses_the_bot_and_its_messages_go_out_when_it_is_mended(
     talk.pass(30).await;
     assert_eq!(talk.states(id).await, ["sending"]);
     assert_eq!(talk.states(other).await[..2], ["sending", "sent"], "WhatsApp goes on");
-    let status = talk.house.command(&["status"]);
-    let told = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(told.contains("knows no bot with this token"), "{told}");
+    let why = "select why from job where state = 'waiting' and flow = 'crm-to-message'";
+    let why = talk.house.sql(why).await;
+    assert!(why[0].contains("knows no bot with this token"), "{why:?}");
     std::fs::write(talk.house.config(), config).expect("written");
     talk.house.stop();
     talk.house.run().await;

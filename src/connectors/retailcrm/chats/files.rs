@@ -5,7 +5,7 @@ use super::Chats;
 use super::client::{FILE, Gateway, Judged};
 use super::post::Item;
 use crate::connectors::files::{FileRef, NoFile};
-use crate::connectors::http::{self, Body, FileStream, LARGEST_FILE, Method, Request};
+use crate::connectors::http::{self, Body, FileStream, LARGEST_FILE, Method, Request, Sent};
 use crate::connectors::retailcrm::wire;
 use crate::domain::Delay;
 use crate::domain::event::is_empty;
@@ -93,6 +93,10 @@ pub async fn open(chats: &Chats, file: &FileRef) -> Result<FileStream, NoFile> {
     if file.id.is_empty() || !file.id.chars().all(known) {
         return Err(NoFile::Never("this is no id of a file".to_owned()));
     }
+    let too_large = || NoFile::Never("the file is larger than 20 MiB".to_owned());
+    if file.size.is_some_and(|size| size > LARGEST_FILE) {
+        return Err(too_large());
+    }
     let body = told(chats, file).await?;
     let url = wire::text(body.get("url")).or_else(|| wire::text(body.get("Url")));
     let Some(url) = url.filter(|url| !url.is_empty()) else {
@@ -116,6 +120,10 @@ pub async fn open(chats: &Chats, file: &FileRef) -> Result<FileStream, NoFile> {
         Ok(Err(answer)) => {
             let why = format!("the CRM's file cannot be read (HTTP {})", answer.status);
             return Err(NoFile::Later(Delay::item(why)));
+        }
+        // What is too large is known before it begins, and never gets smaller.
+        Err(failure) if failure.sent == Sent::No && failure.why.contains("larger") => {
+            return Err(too_large());
         }
         Err(failure) => return Err(NoFile::Later(Delay::item(failure.why))),
     };
