@@ -118,13 +118,8 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed, place: &mut Place) -> Resu
         return wait(pipeline, claimed, now, "a look found what an answer had lost").await;
     }
     let facts = knowledge.facts.into_iter().collect::<Map<String, Value>>();
-    let first = match &decision.verdict {
-        Verdict::Act(plan) => {
-            later::until_it_may_begin(pipeline, claimed, plan, place).await?;
-            plan.steps.first()
-        }
-        Verdict::Skip | Verdict::Incomplete => None,
-    };
+    let first = first_step(&decision);
+    later::until_it_may_begin(pipeline, claimed, first, place).await?;
     let row = NewDecision {
         mark: first.and_then(|step| remember::mark(pipeline, claimed, &step.effect)),
         decision,
@@ -136,6 +131,13 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed, place: &mut Place) -> Resu
         lanes,
     };
     act(pipeline, claimed, &event, knowledge.done, row).await
+}
+
+fn first_step(decision: &Decision) -> Option<&Step> {
+    match &decision.verdict {
+        Verdict::Act(plan) => plan.steps.first(),
+        Verdict::Skip | Verdict::Incomplete => None,
+    }
 }
 
 fn both(

@@ -5,7 +5,7 @@ use super::decide::{Stop, fenced};
 use super::gate::Place;
 use super::{Pipeline, resolve, run};
 use crate::clock::plus;
-use crate::domain::{Delay, Plan};
+use crate::domain::{Delay, Step};
 use crate::rules::retry;
 use crate::store::Claimed;
 use jiff::Timestamp;
@@ -102,10 +102,10 @@ pub async fn while_shut<'a>(
 pub async fn until_it_may_begin(
     pipeline: &Pipeline,
     claimed: &Claimed,
-    plan: &Plan,
+    first: Option<&Step>,
     place: &mut Place,
 ) -> Result<(), Stop> {
-    let Some(first) = plan.steps.first() else { return Ok(()) };
+    let Some(first) = first else { return Ok(()) };
     let connection = first.effect.connection.as_str();
     while_shut(pipeline, claimed, std::iter::once(connection), first.until).await?;
     let most = usize::try_from(run::most(pipeline, connection)).unwrap_or(usize::MAX);

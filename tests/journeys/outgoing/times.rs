@@ -1,7 +1,7 @@
 //! The last moment of a message (`send_within`, 10 minutes). Invariant: whatever was in the way, the
 //! CRM is told in time that it was not sent, and then it is never sent.
 
-use super::{ANNA, BORIS, TELEGRAM, Talk, fault};
+use super::{ANNA, BORIS, TELEGRAM, Talk, acted, fault};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -33,8 +33,7 @@ async fn a_messenger_that_is_logged_out_is_told_of_in_time_and_others_go_on() {
         assert_eq!(code, "general");
         assert!(words.contains(MISSED), "{words}");
     }
-    let counts = talk.house.counts().await;
-    assert_eq!((counts.waiting, counts.stuck, counts.acted), (0, 0, 3), "{counts:?}");
+    assert_eq!(talk.jobs().await, acted(3));
     talk.house.control("chatapi", json!({ "status": "authenticated" })).await;
     talk.pass(3600).await;
     assert!(talk.anna_got().await.is_empty(), "what was missed is never sent");
@@ -65,8 +64,7 @@ async fn a_messenger_that_comes_back_in_time_gets_all_in_order() {
         talk.house.ended().await;
         let got = if side == "chatapi" { talk.anna_got().await } else { talk.boris_got().await };
         assert_eq!(got, ["one", "two", "three"], "{trouble}");
-        let counts = talk.house.counts().await;
-        assert_eq!((counts.acted, counts.stuck), (3, 0), "{trouble}: {counts:?}");
+        assert_eq!(talk.jobs().await, acted(3), "{trouble}");
     }
 }
 
@@ -195,7 +193,6 @@ async fn the_crm_that_is_down_is_told_when_it_answers_again_and_the_message_is_n
     talk.house.ended().await;
     assert_eq!(talk.boris_got().await, ["hello"]);
     assert_eq!(talk.states(1).await[..], ["sending", "sent"]);
-    let counts = talk.house.counts().await;
-    assert_eq!((counts.acted, counts.stuck), (1, 0), "{counts:?}");
+    assert_eq!(talk.jobs().await, acted(1));
     assert!(talk.on_whatsapp(ANNA).await.is_empty());
 }
