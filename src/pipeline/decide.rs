@@ -83,8 +83,8 @@ async fn work(pipeline: &Pipeline, claimed: &Claimed, place: &mut Place) -> Resu
     let (done, refused, doubtful) = match resolve::unknowns(pipeline, claimed).await? {
         Unknowns::Clear { done, refused, doubtful } => (done, refused, doubtful),
         Unknowns::Wait { due, why } => return wait(pipeline, claimed, due, &why).await,
-        Unknowns::Later { connection, delay, since } => {
-            return later::look(pipeline, claimed, (&connection, &delay), since).await;
+        Unknowns::Later { connection, delay, patient } => {
+            return later::look(pipeline, claimed, (&connection, &delay), patient).await;
         }
         Unknowns::Stuck(why) => return park(pipeline, claimed, &why).await,
     };

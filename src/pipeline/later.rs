@@ -3,7 +3,7 @@
 
 use super::decide::{Stop, fenced};
 use super::gate::Place;
-use super::{Pipeline, resolve, run};
+use super::{Pipeline, run};
 use crate::clock::plus;
 use crate::domain::{Delay, Step};
 use crate::rules::retry;
@@ -119,18 +119,18 @@ pub async fn until_it_may_begin(
     Err(Stop::Written)
 }
 
-/// Puts off to look for a step of unknown outcome: others of its lanes, whose time would run out, wait
-/// for that no longer than a while.
+/// Puts off to look for a step of unknown outcome; who is patient lets others of its lanes go first,
+/// whose time would run out.
 pub async fn look(
     pipeline: &Pipeline,
     claimed: &Claimed,
     (connection, delay): (&str, &Delay),
-    since: Timestamp,
+    patient: bool,
 ) -> Result<(), Stop> {
-    let now = pipeline.clock.now();
-    if !resolve::lets_go(since, now) {
+    if !patient {
         return put_off(pipeline, claimed, connection, delay).await;
     }
+    let now = pipeline.clock.now();
     let due = due_after(pipeline, claimed, connection, delay);
     let why = format!("{connection}: {}", delay.why);
     tell(claimed, due, &why);

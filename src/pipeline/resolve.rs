@@ -21,8 +21,8 @@ pub fn words(job: i64, step: &str) -> [String; 2] {
     ["arrived", "again"].map(|word| format!("leadlink retry {job} --{word} {step}"))
 }
 
-/// A job that looks for a step lets others of its lanes go first when the far side could not be asked
-/// for so long.
+/// A job that looks for what nobody repeats lets others of its lanes go first when the far side could
+/// not be asked for so long.
 const HELD: Duration = Duration::from_secs(120);
 
 /// What is to be done about the unknown steps of a job.
@@ -38,8 +38,9 @@ pub enum Unknowns {
     },
     /// Look (again) then.
     Wait { due: Timestamp, why: String },
-    /// The look did not get through. `since`: the step began then.
-    Later { connection: String, delay: Delay, since: Timestamp },
+    /// The look did not get through. `patient`: it has not for long, of what is not repeated anyway, so
+    /// that others need not wait for it.
+    Later { connection: String, delay: Delay, patient: bool },
     /// Only a person can say.
     Stuck(String),
 }
@@ -91,7 +92,7 @@ async fn one(pipeline: &Pipeline, claimed: &Claimed, row: &StepRow) -> Result<On
     };
     let repeat = connector.offer().operation(&effect.operation).map(|offer| offer.repeat);
     match repeat {
-        Some(Repeat::Safe) => return resolved(pipeline, claimed, row, Look::Absent).await,
+        Some(Repeat::Safe) => return resolved(pipeline, claimed, row, (Look::Absent, false)).await,
         Some(Repeat::Check) => {}
         Some(Repeat::Once) if connector.looks(effect) => {}
         Some(Repeat::Once) | None => {
@@ -120,22 +121,22 @@ async fn one(pipeline: &Pipeline, claimed: &Claimed, row: &StepRow) -> Result<On
         let why = "left no trace, and may have happened";
         return Ok(stuck(format!("step {} {why}: {ASKS}", row.name)));
     }
-    resolved(pipeline, claimed, row, look).await
+    resolved(pipeline, claimed, row, (look, once)).await
 }
 
 async fn resolved(
     pipeline: &Pipeline,
     claimed: &Claimed,
     row: &StepRow,
-    look: Look,
+    (look, once): (Look, bool),
 ) -> Result<One, Stop> {
     let now = pipeline.clock.now();
     let last = row.looks > 0;
     let (found, one) = match look {
         Look::Later(delay) => {
             let connection = row.effect.connection.clone();
-            let since = row.started.unwrap_or(now);
-            return Ok(One::Not(Unknowns::Later { connection, delay, since }));
+            let patient = once && plus(row.started.unwrap_or(now), HELD) < now;
+            return Ok(One::Not(Unknowns::Later { connection, delay, patient }));
         }
         Look::Done(output) => {
             let links = links(pipeline, &claimed.event, &row.effect, &output);
@@ -151,11 +152,6 @@ async fn resolved(
     };
     fenced(pipeline.store.resolve(claimed.fence, row.id, found, now).await?)?;
     Ok(one)
-}
-
-/// Has a job looked in vain for so long that others of its lanes need not wait for it any more?
-pub fn lets_go(since: Timestamp, now: Timestamp) -> bool {
-    plus(since, HELD) < now
 }
 
 fn stuck(why: String) -> One {

@@ -13,6 +13,7 @@ pub mod judge;
 pub mod leads;
 mod lives;
 mod past;
+mod talks;
 
 use dice::Dice;
 use std::hash::{BuildHasher, RandomState};
@@ -54,6 +55,13 @@ async fn killed_while_deals_are_made_and_updated() {
 async fn killed_during_a_backfill() {
     let kills = number("LEADLINK_KILLS").unwrap_or(20).div_ceil(2);
     past::run(kills, dice("backfill")).await;
+}
+
+/// Messages to people go out once, or are on a person's list.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_messages_go_both_ways() {
+    let kills = number("LEADLINK_KILLS").unwrap_or(20);
+    talks::run(kills, dice("talks")).await;
 }
 
 pub fn dice(what: &str) -> Dice {

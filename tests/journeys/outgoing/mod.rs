@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 pub const BORIS: i64 = 700_000_001;
 pub const ANNA: &str = "79990000001";
 
-/// The flows that carry what managers do.
-const FLOWS: [&str; 3] = ["crm-to-message", "crm-edit-to-message", "crm-removal-to-message"];
+/// The flows that run.
+const FLOWS: [&str; 4] =
+    ["crm-to-message", "crm-edit-to-message", "crm-removal-to-message", "message-to-crm"];
 
 pub const TELEGRAM: &str = "telegram-main";
 pub const WHATSAPP: &str = "whatsapp-main";
@@ -49,7 +50,11 @@ impl Talk {
         house.advance(SignedDuration::from_secs(2)).await;
         let chat = |chat: i64| json!({ "chat": chat, "text": "/start" });
         house.control("telegram", json!([chat(BORIS), chat(BORIS + 1)])).await;
-        house.routed().await;
+        let heard = "select kind from event where kind = 'message.received'";
+        while house.sql(heard).await.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        house.ended().await;
         Self { house, words: 0 }
     }
 
@@ -122,6 +127,17 @@ impl Talk {
         let error = self.message(id).await["error"].clone();
         let text = |at: usize| error[at].as_str().unwrap_or_default().to_owned();
         (text(0), text(1))
+    }
+
+    /// What stands in a conversation of the CRM: by whom, and the words.
+    pub async fn conversation(&self, channel: &str, chat: &str) -> Vec<(String, String)> {
+        let ledger = self.house.ask("ledger?parts=conversations").await;
+        let mut held = ledger["conversations"].as_array().expect("conversations").iter();
+        let is_it = |held: &&Value| held["channel"] == channel && held["chat"] == chat;
+        let messages = held.find(is_it).map(|held| held["messages"].clone()).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let messages = messages.as_array().cloned().unwrap_or_default();
+        messages.iter().map(|one| (text(&one["from"]), text(&one["text"]))).collect()
     }
 
     /// What the bot wrote to a chat, in order.

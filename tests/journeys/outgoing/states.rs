@@ -1,7 +1,7 @@
 //! What became of a message, as the CRM shows it. Invariant: a state goes forward alone, and what
 //! cannot arrive is shown with its reason.
 
-use super::{ANNA, BORIS, Talk, fault};
+use super::{ANNA, BORIS, Talk, acted, fault};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -69,8 +69,7 @@ async fn a_person_who_cannot_be_reached_by_telegram_is_told_of(
     let error = talk.error(id).await;
     assert!(error.0 == code && error.1.contains(words), "{error:?}");
     // It is this person's matter: nobody has to mend it, and others go on.
-    let counts = talk.house.counts().await;
-    assert_eq!((counts.acted, counts.stuck), (1, 0), "{counts:?}");
+    assert_eq!(talk.jobs().await, acted(1));
     let chat = (BORIS + 1).to_string();
     talk.write(json!({ "channel": "telegram-main", "chat": chat, "text": "you" })).await;
     talk.house.ended().await;
