@@ -212,7 +212,9 @@ impl Talks {
         }
         let counts = self.house.counts().await;
         if counts.stuck != listed.len() as u64 || counts.unreadable > 0 {
-            complaints.push(format!("left over: {counts:?}, {listed:?}"));
+            let whys = "select e.key || ': ' || coalesce(j.why, '') from job j \
+                join event e on e.id = j.event_id where j.state = 'stuck'";
+            complaints.push(format!("left over: {:?}", self.house.sql(whys).await));
         }
         for complaint in complaints.iter().filter(|one| one.starts_with("mg:")).take(3) {
             let key = complaint.split(' ').next().unwrap_or_default();

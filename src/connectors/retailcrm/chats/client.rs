@@ -113,11 +113,19 @@ pub fn judge(response: &Response) -> Judged {
             Err(_) if response.body.trim_ascii().is_empty() => Judged::Success(Value::Null),
             Err(_) => later("the answer of the CRM's chats cannot be read".into(), Sent::Maybe),
         },
+        // A refusal that broke off may have been "already exists".
+        (Verdict::Readable, 400..=499) if is_broken(&response.body) => {
+            later("a refusal of the CRM's chats cannot be read".into(), Sent::Maybe)
+        }
         (Verdict::Readable, 400..=499) => Judged::Refused(status, said(&response.body)),
         (Verdict::Readable, _) => {
             later(format!("the CRM's chats answer from elsewhere (HTTP {status})"), Sent::No)
         }
     }
+}
+
+fn is_broken(body: &[u8]) -> bool {
+    body.trim_ascii().starts_with(b"{") && serde_json::from_slice::<Value>(body).is_err()
 }
 
 fn said(body: &[u8]) -> String {
