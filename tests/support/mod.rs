@@ -229,7 +229,6 @@ running = {leads}
     /// which may be before its doors open.
     pub async fn healthy(&self) {
         let began = Instant::now();
-        let stopped = self.plan.env.iter().find(|(name, _)| name == "LEADLINK_STOP_FILE");
         loop {
             let request = self.http.get(self.url("/healthz")).timeout(Duration::from_millis(500));
             if let Ok(answer) = request.send().await
@@ -237,12 +236,18 @@ running = {leads}
             {
                 break;
             }
-            if stopped.is_some_and(|(_, file)| std::path::Path::new(file).exists()) {
+            if self.stands() {
                 break;
             }
             assert!(began.elapsed() < PATIENCE, "the daemon does not answer:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Does the daemon stand at the commit where it was told to stop?
+    fn stands(&self) -> bool {
+        let file = self.plan.env.iter().find(|(name, _)| name == "LEADLINK_STOP_FILE");
+        file.is_some_and(|(_, file)| std::path::Path::new(file).exists())
     }
 
     pub fn set_env(&mut self, env: Vec<(String, String)>) {
@@ -344,6 +349,8 @@ running = {leads}
         let mut stream = loop {
             match UnixStream::connect(self.control_path()) {
                 Ok(stream) => break stream,
+                // It stands at a commit before its socket is there; the next one starts with this hour.
+                Err(_) if self.stands() => return,
                 Err(error) => {
                     assert!(began.elapsed() < PATIENCE, "no control socket: {error}");
                     std::thread::sleep(Duration::from_millis(2));

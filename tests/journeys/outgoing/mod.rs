@@ -107,6 +107,22 @@ impl Talk {
         self.house.calm().await;
     }
 
+    /// Waits until a connection that was in trouble has been probed and answers again.
+    pub async fn answers(&mut self, connection: &str) {
+        let began = Instant::now();
+        loop {
+            let (_, ready) = self.house.get("/readyz").await;
+            let ready: Value = serde_json::from_str(&ready).expect("JSON");
+            if ready["connections"][connection]["state"] == "ready" {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{ready}\n{}", self.house.log());
+            // The next probe is due within seconds at first, then within the minute.
+            self.house.advance(SignedDuration::from_secs(2)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// A message as the CRM holds it.
     pub async fn message(&self, id: u64) -> Value {
         let ledger = self.house.ask("ledger?parts=conversations").await;

@@ -39,6 +39,7 @@ async fn a_messenger_that_is_logged_out_is_told_of_in_time_and_others_go_on() {
     assert!(talk.anna_got().await.is_empty(), "what was missed is never sent");
     assert_eq!(talk.house.ask("chatapi").await["queue"], json!([]), "nor handed over");
     // It answers again: what is written now goes out.
+    talk.answers(WHATSAPP).await;
     let third = talk.tell_anna("three").await;
     talk.house.ended().await;
     assert_eq!(talk.anna_got().await, ["three"]);
@@ -61,6 +62,7 @@ async fn a_messenger_that_comes_back_in_time_gets_all_in_order() {
             talk.pass(60).await;
         }
         talk.faults(json!([])).await;
+        talk.answers(if side == "chatapi" { WHATSAPP } else { TELEGRAM }).await;
         talk.house.ended().await;
         let got = if side == "chatapi" { talk.anna_got().await } else { talk.boris_got().await };
         assert_eq!(got, ["one", "two", "three"], "{trouble}");
