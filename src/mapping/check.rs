@@ -106,18 +106,10 @@ impl<'a> Check<'a> {
     fn event(&mut self) {
         let on = &self.flow.on;
         let Some(offer) = self.offer(&on.role).filter(|_| !on.event.is_empty()) else { return };
-        if offer.event(&on.event).is_some() {
-            return;
+        if offer.event(&on.event).is_none() {
+            let known: Vec<&str> = offer.events.iter().map(|event| event.kind).collect();
+            self.not_on_offer("flow.on.event", "report", &on.event, offer, &known);
         }
-        let known: Vec<&str> = offer.events.iter().map(|event| event.kind).collect();
-        if self.bound.running {
-            return self.not_on_offer("flow.on.event", "report", &on.event, offer, &known);
-        }
-        // Not every messenger tells of all that the flows of messengers are for.
-        let title = format!("flow `{}`: {} does not report it", self.bound.name, offer.connector);
-        let problem = Problem::note(title).label("so the flow is off");
-        let problem = problem.mend(suggest(&on.event, &known));
-        self.put(self.flow.places.value("flow.on.event"), problem);
     }
 
     fn not_on_offer(&mut self, key: &str, verb: &str, word: &str, offer: &Offer, known: &[&str]) {
