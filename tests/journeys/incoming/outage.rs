@@ -32,6 +32,7 @@ async fn assert_whole(house: &House, rounds: usize) {
     }
     let ledger = house.ledger().await;
     assert_eq!(ledger.0["duplicates"], json!([]));
+    assert_eq!(ledger.made_customers().len(), 4, "{:#}", ledger.0["customers"]);
 }
 
 /// Everything of the CRM, or its chats alone.

@@ -48,6 +48,11 @@ async fn texts_files_albums_places_and_shared_phones() {
     assert!(messages.iter().all(|one| one["posts"] == 1), "{messages:#?}");
     let counts = house.counts().await;
     assert_eq!(counts.stuck, 0, "{counts:?}");
+    // One person, whose phone came later.
+    let ledger = house.ledger().await;
+    let made = ledger.made_customers();
+    assert_eq!(made.len(), 1, "{made:#?}");
+    assert_eq!(made[0]["phones"], json!(["+79990000001"]), "{:#}", made[0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

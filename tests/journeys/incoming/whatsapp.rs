@@ -72,6 +72,7 @@ async fn several_who_write_at_once_are_several_and_one_who_does_is_one() {
         assert_eq!(said(&house, WHATSAPP, &chat).await, [image.clone(), image]);
     }
     let ledger = house.ledger().await;
+    assert_eq!(ledger.made_customers().len(), 2, "{:#}", ledger.0["customers"]);
     assert_eq!(ledger.0["duplicates"], json!([]));
 }
 
