@@ -44,6 +44,7 @@ pub struct ChatApi {
     api: Api,
     standing: Standing,
     given: Given,
+    numbers: poll::Numbers,
     media: Media,
     files: Files,
     hook_secret: Option<SecretString>,
@@ -88,6 +89,7 @@ impl ChatApi {
             api: Api { client, token: settings.token },
             standing: Standing::default(),
             given: Given::default(),
+            numbers: poll::Numbers::default(),
             files: files.clone(),
             hook_secret: settings.hook_secret,
             public: settings.public,
@@ -129,6 +131,11 @@ impl Connector for ChatApi {
 
     async fn poll(&self, poll: &Poll<'_>) -> Result<Page, Delay> {
         poll::poll(self, poll).await
+    }
+
+    /// The number of a message is all that tells of a lost hook.
+    fn wakes(&self, raw: &Raw) -> Option<&'static str> {
+        poll::is_missing_one(&self.numbers, raw).then_some(hook::MESSAGES)
     }
 
     fn account(&self) -> Option<String> {

@@ -9,9 +9,47 @@ use crate::connectors::port::{Page, Poll};
 use crate::domain::{Delay, Raw};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Messages of one page.
 const LIMIT: usize = 100;
+/// A jump in the numbers has the list read at most so often: not every gateway tells of what we send.
+const CALLED: Duration = Duration::from_secs(10);
+
+/// The last number that was seen in this process, and when a jump had the list read.
+#[derive(Default)]
+pub struct Numbers(Mutex<(i64, Option<Instant>)>);
+
+impl Numbers {
+    /// The list is read until there.
+    fn read(&self, newest: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = newest;
+    }
+
+    /// A hook brought these: is one missing before them?
+    fn jump(&self, mut numbers: Vec<i64>) -> bool {
+        numbers.sort_unstable();
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = false;
+        for number in numbers {
+            missing |= held.0 > 0 && number > held.0 + 1;
+            held.0 = held.0.max(number);
+        }
+        let missing = missing && held.1.is_none_or(|at| at.elapsed() >= CALLED);
+        if missing {
+            held.1 = Some(Instant::now());
+        }
+        missing
+    }
+}
+
+/// Does a hook show that another one was lost?
+pub fn is_missing_one(numbers: &Numbers, hook: &Raw) -> bool {
+    let body: Value = serde_json::from_slice(&hook.body).unwrap_or_default();
+    let told = list(&body, "messages").iter();
+    numbers.jump(told.filter_map(|told| integer(told, "messageNumber")).collect())
+}
 
 /// Reads what came after the last number; at first what came since the connection's first start.
 ///
@@ -33,6 +71,7 @@ pub async fn poll(own: &ChatApi, poll: &Poll<'_>) -> Result<Page, Delay> {
         return first(own, poll).await;
     }
     let newest = newest.unwrap_or(after);
+    own.numbers.read(newest.max(after));
     Ok(Page {
         rows: rows(own, messages, poll.now),
         cursor: (newest > after).then(|| json!({ "number": newest })),
@@ -48,9 +87,11 @@ async fn first(own: &ChatApi, poll: &Poll<'_>) -> Result<Page, Delay> {
     let of_our_time = |told: &&Value| message::sent(told).is_none_or(|at| at >= poll.first_start);
     let messages: Vec<Value> =
         list(&body, "messages").iter().filter(of_our_time).cloned().collect();
+    let newest = newest(&body).unwrap_or(0);
+    own.numbers.read(newest);
     Ok(Page {
         rows: rows(own, &messages, poll.now),
-        cursor: Some(json!({ "number": newest(&body).unwrap_or(0) })),
+        cursor: Some(json!({ "number": newest })),
         more: false,
         covered: None,
     })
@@ -77,4 +118,20 @@ fn rows(own: &ChatApi, messages: &[Value], now: Timestamp) -> Vec<Raw> {
         })
     };
     messages.iter().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_is_seen_once_in_a_while() {
+        let numbers = Numbers::default();
+        assert!(!numbers.jump(vec![7, 5]), "nobody knows what was before");
+        assert!(!numbers.jump(vec![8]) && !numbers.jump(vec![6]) && !numbers.jump(vec![]));
+        assert!(numbers.jump(vec![10]), "9 is missing");
+        assert!(!numbers.jump(vec![12]), "the list is being read");
+        numbers.read(12);
+        assert!(!numbers.jump(vec![14, 13]));
+    }
 }

@@ -104,6 +104,19 @@ async fn what_no_hook_told_is_found_by_its_number() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_jumps_has_the_list_read_at_once() {
+    let mut house = Desk::default().open().await;
+    whatsapp(&house, from(ANNA, "one")).await;
+    whatsapp(&house, json!({ "messages": [from(ANNA, "two")], "drop": true })).await;
+    heard(&house, RECEIVED, 1).await;
+    // The clock stands: no poll is due for minutes.
+    whatsapp(&house, from("79990000002", "three")).await;
+    heard(&house, RECEIVED, 3).await;
+    house.ended().await;
+    assert_eq!(words(&house, WHATSAPP, &format!("{ANNA}@c.us")).await, ["one", "two"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_of_before_the_first_start_is_none_of_ours() {
     let mut house = Desk::default().build().await;
     whatsapp(&house, json!({ "messages": [from(ANNA, "long ago")], "drop": true })).await;
