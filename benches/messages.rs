@@ -1,11 +1,11 @@
 //! What people write, from the webhook to the CRM's chat: `cargo bench --bench messages`.
 //!
 //! The release binary against the sandbox in this process, with `LEADLINK_CONVERSATIONS` (100 000)
-//! conversations that both know already. Twice for `LEADLINK_SECONDS` (60): `LEADLINK_RATE` (150)
-//! messages a second where the far sides have no limits, then 80 a second with the real ones and the
-//! daemon's defaults, but for the customers, which are left to the managers: who is new to our links costs
-//! requests of the CRM's API, which allows 10 a second. Half of the messages are of few people who write much. Whatever is lost, doubled or out
-//! of its order is an error; the rest are figures, not asserts.
+//! conversations of customers that both know already. Twice for `LEADLINK_SECONDS` (60):
+//! `LEADLINK_RATE` (150) messages a second where the far sides have no limits, then 80 a second with
+//! the real ones and the daemon's defaults. (Who is new costs requests of the CRM's API, which allows
+//! 10 a second.) Half of the messages are of few people who write much. Whatever is lost, doubled or
+//! out of its order is an error; the rest are figures, not asserts.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -146,7 +146,6 @@ secret_token = "{SECRET}"
 public = "http://127.0.0.1:{port}"
 [flows.message-to-crm]
 running = true
-settings = {{ contact = false }}
 "#
         )
     }
