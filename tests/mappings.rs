@@ -103,8 +103,14 @@ fn every_case_of_every_flow_of_conversations_passes() {
     for (connector, more) in [("chatapi", &["delivery-to-crm"][..]), ("telegram", &["edit-to-crm"])]
     {
         let app = with_messenger(connector);
-        let flows =
-            ["crm-edit-to-message", "crm-removal-to-message", "crm-to-message", "message-to-crm"];
+        let flows = [
+            "button-to-crm",
+            "order-status-to-message",
+            "crm-edit-to-message",
+            "crm-removal-to-message",
+            "crm-to-message",
+            "message-to-crm",
+        ];
         for name in flows.iter().chain(more) {
             let bound = app.book.flow(name).unwrap_or_else(|| panic!("{name} is not bound"));
             let report = cases::run(&app.book, bound);
@@ -153,5 +159,21 @@ fn every_case_expects_something() {
             let says = expect.steps.is_some() || expect.incomplete || !expect.with.is_empty();
             assert!(says, "{}: \"{}\" expects nothing", bound.name, case.name);
         }
+    }
+}
+
+/// The requirements that flows of conversations decide (messengers.md 0, 4.1, 6.1).
+#[test]
+fn there_are_cases_for_each_rule_of_conversations() {
+    let app = with_messenger("chatapi");
+    let cases = app.book.flows().iter().flat_map(|bound| &bound.flow.cases);
+    let names: Vec<&str> = cases.map(|case| case.name.as_str()).collect();
+    let rules = [
+        "X-2", "X-4", "X-8", "ID-9", "ID-11", "ID-12", "ID-13", "ID-14", "ID-15", "ID-17", "ID-23",
+        "ID-24", "ID-25", "ID-26", "ID-28", "RC-3", "RC-10", "RC-12", "RC-14", "RC-17",
+    ];
+    for rule in rules {
+        let told = |name: &&str| name.split(' ').any(|word| word == rule);
+        assert!(names.iter().any(told), "no case for {rule}");
     }
 }

@@ -17,6 +17,8 @@ pub const FLOWS: &[(&str, &str)] = &[
     ("dialog-assign.toml", include_str!("../../mappings/dialog-assign.toml")),
     ("dialog-close.toml", include_str!("../../mappings/dialog-close.toml")),
     ("dialog-end.toml", include_str!("../../mappings/dialog-end.toml")),
+    ("order-status-to-message.toml", include_str!("../../mappings/order-status-to-message.toml")),
+    ("button-to-crm.toml", include_str!("../../mappings/button-to-crm.toml")),
     ("samples/call-finished.json", include_str!("../../mappings/samples/call-finished.json")),
     ("samples/request-phone.json", include_str!("../../mappings/samples/request-phone.json")),
     (
@@ -40,6 +42,7 @@ pub const FLOWS: &[(&str, &str)] = &[
         "samples/crm-message-files.json",
         include_str!("../../mappings/samples/crm-message-files.json"),
     ),
+    ("samples/button-pressed.json", include_str!("../../mappings/samples/button-pressed.json")),
     ("samples/delivery-read.json", include_str!("../../mappings/samples/delivery-read.json")),
 ];
 

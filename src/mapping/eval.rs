@@ -360,6 +360,12 @@ mod tests {
     #[case("{{ event.duration }}", json!(42))]
     #[case("{{ settings.nouns }}", json!(["call"]))]
     #[case("by {{ settings.link }}", json!("by marker"))]
+    #[case("{{ 'Заказ {id}{number}: {totalSumm} {customFields.calltouch_site_id} {' | fill(facts.order) }}",
+        json!("Заказ 7: 1290.50 1 {"))]
+    #[case("{{ 'Нет {id} { }' | fill(facts.gone) }}", json!("Нет  { }"))]
+    #[case("{{ event.list | buttons('flow|7') }}",
+        json!([{ "text": "a", "data": "flow|7|a" }, { "text": "b", "data": "flow|7|b" }]))]
+    #[case("{{ settings.link | string | length }}", json!(6))]
     #[case("{{ connection }}", json!("calltouch-b"))]
     #[case("{{ roles.crm }}", json!(["shop"]))]
     #[case("{{ connection in roles.calls }}", json!(true))]

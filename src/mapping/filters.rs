@@ -46,6 +46,8 @@ pub const FILTERS: &[&str] = &[
     "date",
     "cut",
     "table",
+    "fill",
+    "buttons",
     "clean",
     "default",
     "upper",
@@ -103,6 +105,8 @@ fn engine() -> Environment<'static> {
         text(value).map(|text| text.chars().take(length).collect::<String>())
     });
     engine.add_filter("table", table);
+    engine.add_filter("fill", fill);
+    engine.add_filter("buttons", buttons);
     engine.add_filter("clean", |value: &Value| text(value).map(|text| clean(&text)));
     engine.add_filter(
         "default",
@@ -217,6 +221,58 @@ fn table(state: &State, value: &Value, name: &str, other: Option<Value>) -> Resu
         .ok_or_else(|| wrong("there is no table of this name".to_owned()))?;
     let found = text(value).and_then(|key| table.get(&key)).map(super::context::to_engine);
     Ok(found.or(other).unwrap_or(Value::UNDEFINED))
+}
+
+/// `settings.text | fill(facts.order)`: `{number}`, `{customer.email}` become what the table has there;
+/// what is empty is left out. For texts that are settings, which hold no expressions.
+fn fill(value: &Value, table: &Value) -> Result<Option<String>, Error> {
+    let Some(given) = text(value) else { return Ok(None) };
+    let mut made = String::with_capacity(given.len());
+    let mut rest = given.as_str();
+    while let Some((before, behind)) = rest.split_once('{') {
+        let name = behind.split_once('}').filter(|(name, _)| is_name(name));
+        made.push_str(before);
+        let Some((name, after)) = name else {
+            made.push('{');
+            rest = behind;
+            continue;
+        };
+        let mut held = table.clone();
+        for key in name.split('.') {
+            held = if is_none(&held) { Value::UNDEFINED } else { held.get_attr(key)? };
+        }
+        if held.kind() == ValueKind::Invalid {
+            return Err(wrong(format!("fill: `{{{name}}}` is not known")));
+        }
+        made.push_str(&text(&held).unwrap_or_default());
+        rest = after;
+    }
+    made.push_str(rest);
+    Ok(Some(made))
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    !name.is_empty() && name.chars().all(plain)
+}
+
+/// Bytes that the data of a button may have (Telegram's limit).
+const BUTTON: usize = 64;
+
+/// `settings.buttons | buttons('flow|123')`: for each text a button whose data are `flow|123|text`.
+fn buttons(value: &Value, about: &str) -> Result<Vec<BTreeMap<&'static str, String>>, Error> {
+    if is_none(value) {
+        return Ok(Vec::new());
+    }
+    let mut made = Vec::new();
+    for label in value.try_iter()?.filter_map(|label| text(&label)) {
+        let mut data = format!("{about}|{label}");
+        while data.len() > BUTTON {
+            data.pop();
+        }
+        made.push(BTreeMap::from([("text", label), ("data", data)]));
+    }
+    Ok(made)
 }
 
 /// Arguments may be made of a lead's fields: no message repeats one.

@@ -322,6 +322,9 @@ mod tests {
         let running: BTreeSet<&str> = running.map(|bound| bound.flow.name.as_str()).collect();
         // Dialogs are the CRM's own to close.
         let flows = FLOWS.iter().filter_map(|(name, _)| name.strip_suffix(".toml"));
-        assert_eq!(running, flows.filter(|name| !name.starts_with("dialog-")).collect());
+        // And nobody is told of a status: its orders come by the score.
+        let left = ["order-status-to-message", "button-to-crm"];
+        let left = |name: &&str| name.starts_with("dialog-") || left.contains(name);
+        assert_eq!(running, flows.filter(|name| !left(name)).collect());
     }
 }

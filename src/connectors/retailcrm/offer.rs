@@ -196,6 +196,8 @@ const ORDER: QueryOffer = QueryOffer {
         ),
         field("totalSumm", Kind::Money, "goods and delivery less discounts"),
         field("currency", Kind::Text, "code of the currency of its sums"),
+        field("firstName", Kind::Text, "the order's own first name"),
+        field("lastName", Kind::Text, "the order's own last name"),
         field("phone", Kind::Phone, "the order's own phone"),
         field("additionalPhone", Kind::Phone, "the order's second phone"),
         field("email", Kind::Email, "the order's own e-mail"),

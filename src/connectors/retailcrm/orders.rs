@@ -230,6 +230,8 @@ fn fact(order: Order, named: &Named) -> Value {
         "manager": named.manager,
         "totalSumm": order.total.map(|sum| sum.to_string()),
         "currency": order.currency,
+        "firstName": order.first_name,
+        "lastName": order.last_name,
         "phone": order.phone,
         "additionalPhone": order.additional_phone,
         "email": order.email,
