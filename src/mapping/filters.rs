@@ -105,8 +105,7 @@ fn engine() -> Environment<'static> {
         text(value).map(|text| text.chars().take(length).collect::<String>())
     });
     engine.add_filter("table", table);
-    engine.add_filter("fill", fill);
-    engine.add_filter("buttons", buttons);
+    composing(&mut engine);
     engine.add_filter("clean", |value: &Value| text(value).map(|text| clean(&text)));
     engine.add_filter(
         "default",
@@ -221,6 +220,12 @@ fn table(state: &State, value: &Value, name: &str, other: Option<Value>) -> Resu
         .ok_or_else(|| wrong("there is no table of this name".to_owned()))?;
     let found = text(value).and_then(|key| table.get(&key)).map(super::context::to_engine);
     Ok(found.or(other).unwrap_or(Value::UNDEFINED))
+}
+
+/// What makes messages of settings.
+fn composing(engine: &mut Environment<'static>) {
+    engine.add_filter("fill", fill);
+    engine.add_filter("buttons", buttons);
 }
 
 /// `settings.text | fill(facts.order)`: `{number}`, `{customer.email}` become what the table has there;

@@ -31,7 +31,7 @@ async fn by_id(account: &Account, id: i64, since: Option<Timestamp>, now: Timest
 fn order(id: i64) -> Value {
     json!({"id": id, "number": format!("{id}A"), "createdAt": "2026-11-20 12:00:00",
         "statusUpdatedAt": "2026-11-20 12:30:00", "status": "new", "site": "main", "managerId": 24,
-        "totalSumm": 1290.55, "currency": "RUB", "phone": "8 999 000-00-01", "email": "",
+        "totalSumm": 1290.55, "currency": "RUB", "firstName": "Анна", "phone": "8 999 000-00-01", "email": "",
         "additionalPhone": "79990000002", "customFields": [], "payments": [],
         "source": {"source": "google", "medium": "cpc"},
         "customer": {"id": 5, "type": "customer", "email": "a@example.test",
@@ -85,7 +85,7 @@ async fn an_order_by_id_has_the_shape_of_the_offer() {
         "createdAt": "2026-11-20T09:00:00Z", "status": "new", "status_group": "new",
         "statusUpdatedAt": "2026-11-20T09:30:00Z", "site": "main", "orderMethod": null,
         "orderType": null, "managerId": 24, "manager": "Иванова Анна", "totalSumm": "1290.55",
-        "currency": "RUB", "phone": "8 999 000-00-01", "additionalPhone": "79990000002",
+        "currency": "RUB", "firstName": "Анна", "lastName": null, "phone": "8 999 000-00-01", "additionalPhone": "79990000002",
         "email": null, "customer": {"id": 5, "phones": ["79990000003"], "email": "a@example.test"},
         "source": {"source": "google", "medium": "cpc"}, "customFields": {}, "count": null});
     assert_eq!(fact, wanted);
