@@ -104,7 +104,6 @@ fn engine() -> Environment<'static> {
     engine.add_filter("cut", |value: &Value, length: usize| {
         text(value).map(|text| text.chars().take(length).collect::<String>())
     });
-    engine.add_filter("table", table);
     composing(&mut engine);
     engine.add_filter("clean", |value: &Value| text(value).map(|text| clean(&text)));
     engine.add_filter(
@@ -222,8 +221,9 @@ fn table(state: &State, value: &Value, name: &str, other: Option<Value>) -> Resu
     Ok(found.or(other).unwrap_or(Value::UNDEFINED))
 }
 
-/// What makes messages of settings.
+/// What makes texts of tables, and messages of settings.
 fn composing(engine: &mut Environment<'static>) {
+    engine.add_filter("table", table);
     engine.add_filter("fill", fill);
     engine.add_filter("buttons", buttons);
 }
