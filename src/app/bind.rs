@@ -117,15 +117,17 @@ fn choices(book: &Book, bound: &Bound) -> Vec<Problem> {
     let mut told: Vec<&str> = Vec::new();
     for (role, of, path, key) in facts.chain(steps) {
         let reached = bound.reaches(role, of);
-        let kinds: BTreeSet<_> =
-            reached.iter().filter_map(|name| Some(book.offer(name)?.connector)).collect();
-        let known = reached.iter().filter(|name| book.account(name).is_some()).count();
-        let problem = if kinds.len() > 1 {
+        let offers: Vec<_> = reached.iter().filter_map(|name| book.offer(name)).collect();
+        let alike = offers.iter().zip(offers.iter().skip(1)).all(|(one, two)| one.speaks_as(two));
+        // A messenger is chosen by the name of its connection.
+        let known = reached.iter().any(|name| book.account(name).is_some())
+            || offers.iter().any(|offer| offer.messenger.is_some());
+        let problem = if !alike {
             Problem::error(format!("flow `{}`: the role `{role}` mixes connectors", bound.name))
                 .label("goes to one of several connections")
-                .mend("bind the role to connections of one connector")
-        } else if of.is_some() && reached.len() > 1 && known == 0 {
-            let connector = kinds.first().copied().unwrap_or_default();
+                .mend("bind the role to connections of one connector, or to messengers alone")
+        } else if of.is_some() && reached.len() > 1 && !known {
+            let connector = offers.first().map(|offer| offer.connector).unwrap_or_default();
             let title = format!("{path}.of: {connector} does not name its accounts");
             Problem::warning(title).mend("leave `of` out: it would always be the first connection")
         } else {
@@ -176,7 +178,7 @@ mod tests {
     use super::*;
     use crate::config::load_text;
     use crate::diagnosis::{Source, render};
-    use crate::domain::Offer;
+    use crate::domain::{EventOffer, Offer};
     use crate::mapping::grammar::{Shelf, read};
     use serde_json::json;
 
@@ -238,9 +240,11 @@ do   = "ads.deal.create"
 
     #[test]
     fn a_choice_among_connections_must_be_possible() {
-        static CRM: Offer =
-            Offer { connector: "crm", events: &[], queries: &[], operations: &[], messenger: None };
-        static ADS: Offer = Offer { connector: "ads", ..CRM };
+        static ADS: Offer =
+            Offer { connector: "ads", events: &[], queries: &[], operations: &[], messenger: None };
+        const WORDS: &[EventOffer] = &[EventOffer { kind: "order.changed", ..EventOffer::BASE }];
+        static CRM: Offer = Offer { connector: "crm", events: WORDS, ..ADS };
+        static MORE_ADS: Offer = Offer { connector: "more-ads", ..ADS };
         let (flows, _) = bound("", &[]);
         let told = |names: [(&str, &'static Offer); 2], accounts: &[(&str, &str)]| {
             let offers = names.map(|(name, offer)| (name.to_owned(), offer));
@@ -252,6 +256,8 @@ do   = "ads.deal.create"
         let two = [("ads-a", &ADS), ("ads-b", &ADS)];
         assert_eq!(told(two, &[("ads-a", "1"), ("ads-b", "2")]), "");
         assert!(told(two, &[]).contains("ads does not name its accounts"));
+        // Another connector with the same words is as good.
+        assert_eq!(told([("ads-a", &ADS), ("ads-b", &MORE_ADS)], &[("ads-a", "1")]), "");
         let mixed = told([("ads-a", &ADS), ("ads-b", &CRM)], &[("ads-a", "1")]);
         assert!(mixed.contains("the role `ads` mixes connectors"), "{mixed}");
         assert!(mixed.contains("a.toml:10:16"), "{mixed}");

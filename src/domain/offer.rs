@@ -221,6 +221,27 @@ impl Offer {
     pub fn operation(&self, name: &str) -> Option<&'static OperationOffer> {
         self.operations.iter().find(|offer| offer.name == name)
     }
+
+    /// Do both use the same words, so that one flow serves either? A connector that shares its words
+    /// with others (messengers do) may be bound to one role beside them.
+    pub fn speaks_as(&self, other: &Self) -> bool {
+        let named = |fields: &[Field]| fields.iter().map(|field| field.name).collect::<Vec<_>>();
+        let given = |inputs: &[Input]| inputs.iter().map(|input| input.name).collect::<Vec<_>>();
+        let words = |offer: &Self| {
+            let events = offer.events.iter().map(|event| (event.kind, named(event.fields)));
+            let queries = offer.queries.iter();
+            let queries =
+                queries.map(|query| (query.name, given(query.input), named(query.output)));
+            let operations = offer.operations.iter();
+            let operations = operations.map(|op| (op.name, given(op.input), named(op.output)));
+            (
+                events.collect::<Vec<_>>(),
+                queries.collect::<Vec<_>>(),
+                operations.collect::<Vec<_>>(),
+            )
+        };
+        self.connector == other.connector || words(self) == words(other)
+    }
 }
 
 impl EventOffer {

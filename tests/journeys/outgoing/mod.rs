@@ -2,6 +2,7 @@
 //! nobody gets a message twice, and the CRM shows of each what became of it.
 
 mod once;
+mod orders;
 mod pace;
 mod sending;
 mod states;
@@ -18,8 +19,13 @@ pub const BORIS: i64 = 700_000_001;
 pub const ANNA: &str = "79990000001";
 
 /// The flows that run.
-const FLOWS: [&str; 4] =
-    ["crm-to-message", "crm-edit-to-message", "crm-removal-to-message", "message-to-crm"];
+const FLOWS: [&str; 5] = [
+    "crm-to-message",
+    "crm-edit-to-message",
+    "crm-removal-to-message",
+    "message-to-crm",
+    "delivery-to-crm",
+];
 
 pub const TELEGRAM: &str = "telegram-main";
 pub const WHATSAPP: &str = "whatsapp-main";
@@ -236,21 +242,13 @@ fn config(house: &House, text: &str, telegram: &str) -> String {
     let (chatapi, instance) = (sandbox.chatapi_url(), sandbox.chatapi_instance());
     let (bot, token) = (sandbox.telegram_url(), sandbox.telegram_token());
     let key = sandbox.chatapi_token();
-    // One instance of each flow for each messenger.
-    let flows = FLOWS.map(|flow| {
-        let roles = "roles = { chat = \"whatsapp-main\" }";
-        format!(
-            "[flows.{flow}]\nrunning = true\n[flows.{flow}-2]\nuse = \"{flow}\"\nrunning = true\n{roles}\n"
-        )
-    });
-    // Telegram tells of no delivery.
-    let flows = flows.concat()
-        + "[flows.delivery-to-crm]\nrunning = true\nroles = { chat = \"whatsapp-main\" }\n";
+    // One role, both messengers.
+    let flows = FLOWS.map(|flow| format!("[flows.{flow}]\nrunning = true\n")).concat();
     format!(
         r#"{head}
 [roles]
 crm = "shop"
-chat = "telegram-main"
+chat = ["telegram-main", "whatsapp-main"]
 [connections.shop]
 {shop}
 hook_secret = "{HOOK_SECRET}"

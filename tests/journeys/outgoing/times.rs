@@ -105,7 +105,7 @@ async fn a_daemon_that_was_down_over_the_whole_time_tells_it_when_it_starts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_its_turn_is_sent_in_time_or_not_at_all() {
     // One message in ten seconds: the sixth of them would go after the last moment.
-    let mut talk = Talk::with("[flows.crm-to-message-2.settings]\nsend_within = \"4s\"").await;
+    let mut talk = Talk::with("[flows.crm-to-message.settings]\nsend_within = \"4s\"").await;
     let config = std::fs::read_to_string(talk.house.config()).expect("the config");
     let slow = config
         .replace("requests_per_second = 2000\n[flows.crm", "requests_per_second = 0.7\n[flows.crm");
