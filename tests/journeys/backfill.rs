@@ -115,6 +115,8 @@ impl Running {
             .args(arguments)
             .arg("--config")
             .arg(house.config())
+            // It asks for the rest of the day, as the daemon beside it does.
+            .env("LEADLINK_CONTROL_SHIFT", house.shifted().to_string())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("the same file"))
             .stderr(file)
