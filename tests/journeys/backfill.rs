@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 pub const FLOWS: &str =
     "[flows.order-to-deal]\nrunning = true\n[flows.deal-update]\nrunning = true\n";
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 const CALLS: &str = "GET /calls-service/RestAPI/{siteId}/calls-diary/calls";
 const REQUESTS: &str = "GET /calls-service/RestAPI/requests";
 const ORDERS: &str = "GET /api/v5/orders";
@@ -115,6 +115,8 @@ impl Running {
             .args(arguments)
             .arg("--config")
             .arg(house.config())
+            // It asks for the rest of the day, as the daemon beside it does.
+            .env("LEADLINK_CONTROL_SHIFT", house.shifted().to_string())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("the same file"))
             .stderr(file)
