@@ -4,7 +4,7 @@
 
 use leadlink::config::{self, Config};
 use leadlink::connectors::Shared;
-use leadlink::diagnosis::{duration_of, render};
+use leadlink::diagnosis::{Severity, duration_of, render};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -96,9 +96,12 @@ fn runs(name: &str, config: &str, variables: Vec<(String, String)>) -> Config {
     let (read, problems) = config::load_text(name, config, variables.clone().into_iter());
     assert!(problems.is_empty(), "{}", render(&problems, false));
     let assembled = leadlink::app::assemble(read.expect("a configuration"), &Shared::default());
-    assert!(assembled.problems.is_empty(), "{}", render(&assembled.problems, false));
+    // There is no messenger, so the flows of conversations are off: a note.
+    let wrong = assembled.problems.iter().any(|problem| problem.severity > Severity::Note);
+    assert!(!wrong, "{}", render(&assembled.problems, false));
     let app = assembled.app.expect("an app");
-    assert_eq!((app.connectors.len(), app.book.flows().len()), (2, 5), "{name}");
+    let running = app.book.flows().iter().filter(|bound| bound.running).count();
+    assert_eq!((app.connectors.len(), running), (2, 5), "{name}");
     config::load_text(name, config, variables.into_iter()).0.expect("a configuration")
 }
 

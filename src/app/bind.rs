@@ -2,7 +2,7 @@
 //! so, and never with a role that is bound to nothing.
 
 use crate::config::{FlowSettings, Origins, Plain};
-use crate::diagnosis::{Problem, nearest};
+use crate::diagnosis::{Problem, Severity, nearest};
 use crate::mapping::{self, Bound, Flow, Roles};
 use crate::rules::{Book, cases};
 use serde_json::{Map, Value};
@@ -147,6 +147,7 @@ fn choices(book: &Book, bound: &Bound) -> Vec<Problem> {
 pub fn check(book: &Book, off: &[Bound]) -> cases::Report {
     let mut report = cases::Report::default();
     let mut seen = BTreeSet::new();
+    let mut idle: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for bound in book.flows().iter().chain(off) {
         report.problems.extend(choices(book, bound));
         let offer = |role: &str| book.offer(bound.connection(role)?);
@@ -159,7 +160,14 @@ pub fn check(book: &Book, off: &[Bound]) -> cases::Report {
         if whole && !seen.insert((bound.flow.name.clone(), connectors)) {
             continue;
         }
-        let faults = mapping::check(bound, &offer);
+        let mut faults = mapping::check(bound, &offer);
+        if !whole && !bound.running {
+            // Told together, by role: who has no messenger reads one line, not one for each flow.
+            faults.retain(|problem| problem.severity != Severity::Note);
+            for role in unbound(bound) {
+                idle.entry(role).or_default().push(&bound.name);
+            }
+        }
         let on = &bound.flow.on;
         let told = offer(&on.role).is_some_and(|offer| offer.event(&on.event).is_some());
         let sound = whole && told && !bound.flow.broken && !crate::diagnosis::has_errors(&faults);
@@ -170,6 +178,11 @@ pub fn check(book: &Book, off: &[Bound]) -> cases::Report {
             report.problems.extend(played.problems);
         }
     }
+    report.problems.extend(idle.into_iter().map(|(role, flows)| {
+        let flows = flows.join(", ");
+        Problem::note(format!("off, since the role `{role}` is not bound: {flows}"))
+            .mend(format!("write `{role} = \"CONNECTION\"` under [roles] if they shall run"))
+    }));
     report
 }
 

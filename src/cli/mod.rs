@@ -32,7 +32,7 @@ mod trigger;
 mod why;
 
 use crate::app::{self, App};
-use crate::diagnosis::{Problem, has_errors, render};
+use crate::diagnosis::{Problem, Severity, has_errors, render};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -150,7 +150,9 @@ pub fn main() -> ExitCode {
 /// Reads everything; prints the problems. `None` where there are errors, for then nothing may run.
 fn sound(config: Option<PathBuf>) -> Option<App> {
     let read = app::read(config.as_deref(), std::env::vars());
-    show(&read.problems);
+    // Notes are for `check`.
+    let told = read.problems.iter().filter(|problem| problem.severity > Severity::Note);
+    show(&told.cloned().collect::<Vec<_>>());
     if has_errors(&read.problems) { None } else { read.app }
 }
 

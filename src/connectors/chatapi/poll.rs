@@ -31,9 +31,9 @@ impl Numbers {
     fn jump(&self, mut numbers: Vec<i64>) -> bool {
         numbers.sort_unstable();
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut missing = false;
+        let (known, mut missing) = (held.0 > 0, false);
         for number in numbers {
-            missing |= held.0 > 0 && number > held.0 + 1;
+            missing |= known && number > held.0 + 1;
             held.0 = held.0.max(number);
         }
         let missing = missing && held.1.is_none_or(|at| at.elapsed() >= CALLED);

@@ -7,7 +7,7 @@ use crate::connectors::http::{Body, Method, Sent};
 use crate::connectors::port::Preview;
 use crate::connectors::retailcrm::client::Stop;
 use crate::connectors::retailcrm::wire;
-use crate::domain::{Delay, Effect, Outcome};
+use crate::domain::{Delay, Effect, Outcome, plan};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde_json::{Value, json};
@@ -195,7 +195,8 @@ async fn user(bot: &Gateway, managers: &[String], dialog: i64) -> Option<Result<
 
 /// The request that [`perform`] would send.
 pub fn preview(effect: &Effect) -> Preview {
-    let id = effect.input.get("id").map(wire::stringified).unwrap_or_default();
+    let id = effect.input.get("id").map(plan::shown);
+    let id = id.as_ref().map(wire::stringified).unwrap_or_default();
     if effect.operation == "dialog.close" {
         return Preview { method: "DELETE", path: CLOSE.replace("{id}", &id), fields: Vec::new() };
     }
