@@ -53,7 +53,12 @@ impl Hub {
             let mut world = self.world();
             let gateway = &mut world.gateway;
             let waits = gateway.is_authenticated() && !gateway.queue.is_empty();
-            let held = waits.then_some(gateway.manner.send_delay_ms);
+            let delay = gateway.manner.send_delay_ms;
+            if waits && delay == 0 {
+                // What is asked for is done before it is answered.
+                gateway.release(usize::MAX, self.clock.now());
+            }
+            let held = (waits && delay > 0).then_some(delay);
             (std::mem::take(&mut gateway.hooks), gateway.way(), held)
         };
         if let Some(way) = way.filter(|_| !hooks.is_empty()) {
