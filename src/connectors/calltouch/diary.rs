@@ -50,10 +50,23 @@ pub async fn look(diary: &Diary, api: &Api, zone: &TimeZone, effect: &Effect) ->
     let mut output = json!({ "id": id, "calltouch_id": id_of(&found) });
     match way {
         Way::Create => output["existed"] = false.into(),
-        Way::Update if deal::status(&effect.input) != status_of(&found) => return Look::Absent,
+        Way::Update if !shows(&found, effect, zone) => return Look::Absent,
         Way::Update => {}
     }
     Look::Done(output)
+}
+
+/// Is the deal as this update leaves it? A status that went and came back is the same word, so the
+/// time of the change that the update carries has to be there too. Where the journal does not tell
+/// it, the update is sent again: it says what it said before.
+fn shows(found: &Value, effect: &Effect, zone: &TimeZone) -> bool {
+    if deal::status(&effect.input) != status_of(found) {
+        return false;
+    }
+    let Some(sent) = deal::text(&effect.input, "updateDate") else { return true };
+    let sent = sent.parse().ok().map(Timestamp::as_second);
+    let told = text(found, "updatedDate").and_then(|text| fields::time(&text, zone));
+    sent.is_some() && sent == told.map(Timestamp::as_second)
 }
 
 /// A page of the deals that were made on a day.

@@ -156,6 +156,25 @@ async fn a_lost_answer_is_looked_up_in_the_journal_of_deals() {
     shop.house.assert_replays_the_same();
 }
 
+/// The status went and came back, and the update that tells it never arrives: the journal shows the
+/// right word all the same. It is the word of before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_update_is_not_taken_for_done_by_the_word_of_before() {
+    let mut shop = Shop::made(plan()).await;
+    shop.change_all(json!({ "status": "delivering" })).await;
+    shop.wait(minutes(10)).await;
+    shop.change_all(json!({ "status": "new", "totalSumm": "5" })).await;
+    shop.house.faults(once_each(&shop, "reset_before", UPDATE)).await;
+    shop.wait(minutes(31)).await;
+    let counts = shop.house.ended().await;
+    assert_eq!((counts.stuck, counts.unknown_steps), (0, 0), "{counts:?}");
+    let after = Wanted { updates: 1, statuses: &["new", "new"], ..Wanted::default() };
+    let ledger = shop.judge("updated", &after).await;
+    ledger.assert_deals_once();
+    assert!(struck(&ledger, "reset_before") > 0, "{:#}", ledger.0["faults"]);
+    shop.house.assert_replays_the_same();
+}
+
 /// Calltouch's journal of deals shows a deal late. Within half a minute we wait for it; later than
 /// that the deal is sent once more, and Calltouch knows the number.
 #[rstest]

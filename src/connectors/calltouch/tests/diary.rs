@@ -15,6 +15,12 @@ fn page(records: &[Value], page: u32, of: u32) -> Said {
     (200, JSON, body.to_string())
 }
 
+fn dated_update() -> Effect {
+    let mut effect = update("2", "new");
+    effect.input.insert("updateDate".into(), NOW.into());
+    effect
+}
+
 #[tokio::test]
 async fn a_lost_deal_is_looked_for_on_the_day_of_its_order() {
     let double = double(|heard| {
@@ -38,6 +44,18 @@ async fn a_lost_deal_is_looked_for_on_the_day_of_its_order() {
     assert_eq!(look(&update("2", "new")).await, Look::Done(there));
     assert_eq!(look(&update("2", "paid")).await, Look::Absent);
     assert_eq!(look(&update("3", "new")).await, Look::Absent);
+    // A status that went and came back has the same word: the time of its change decides.
+    assert_eq!(look(&dated_update()).await, Look::Absent);
+    let shown = |time: &'static str| {
+        let mut found = record("2", "new", "14/05/2025 12:05:00");
+        found["updatedDate"] = time.into();
+        async move {
+            let double = self::double(move |_| page(std::slice::from_ref(&found), 1, 1)).await;
+            connection(&double.url).look(&dated_update(), now(), now()).await
+        }
+    };
+    assert!(matches!(shown("14/05/2025 12:05:00").await, Look::Done(_)));
+    assert_eq!(shown("14/05/2025 11:05:00").await, Look::Absent);
     // One that does not say when its deal was made is sent again.
     let asked = double.heard().len();
     assert_eq!(look(&effect("deal.update", json!({ "id": "2" }))).await, Look::Absent);
