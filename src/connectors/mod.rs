@@ -11,12 +11,14 @@
 pub mod calltouch;
 pub mod chatapi;
 pub mod coalesce;
+pub mod door;
 pub mod files;
 pub mod http;
 pub mod messages;
 pub mod messengers;
 pub mod port;
 pub mod retailcrm;
+pub mod settings;
 pub mod telegram;
 pub mod webhook;
 

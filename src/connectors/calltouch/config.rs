@@ -5,6 +5,7 @@ use super::parse;
 use super::sites::Site;
 use crate::config::Section;
 use crate::connectors::http;
+use crate::connectors::settings;
 use crate::diagnosis::Problem;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,7 +21,6 @@ const UNWISE_POLL: Duration = Duration::from_secs(60);
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
 /// The documented limit, for one address of ours.
 const RATE: f64 = 5.0;
-const SHORT_SECRET: usize = 16;
 /// 365 days. The unit is inferred, and so is whether Calltouch takes as much (calltouch.md §5.2).
 const SEARCH_DEPTH: u32 = 525_600;
 
@@ -48,7 +48,7 @@ impl Settings {
         let options = options(name, section);
         let site_id = site_id(section);
         let token = section.required_secret("token", "the API token of the account");
-        let hook_secret = hook_secret(section);
+        let hook_secret = settings::hook_secret(section);
         let zone = zone(section);
         let poll_every = poll_every(section);
         let search_depth = count(section, "search_depth", "write minutes: 525600 are 365 days");
@@ -77,11 +77,8 @@ impl Settings {
 fn options(name: &str, section: &mut Section) -> Option<http::Options> {
     let url = section.text("url").unwrap_or_else(|| URL.to_owned());
     let base = http::base_url(&url).map_err(|why| section.problem("url", Problem::error(why)));
-    let rate = section.number("requests_per_second", RATE);
-    if rate <= 0.0 {
-        let problem = Problem::error("the rate must be above 0").mend("write 5 or less");
-        section.problem("requests_per_second", problem);
-    } else if rate > RATE {
+    let rate = settings::rate(section, RATE);
+    if rate.is_some_and(|rate| rate > RATE) {
         let problem = Problem::warning("Calltouch documents 5 requests a second for one address")
             .mend("write 5 or less, unless Calltouch raised the limit for you");
         section.problem("requests_per_second", problem);
@@ -91,7 +88,7 @@ fn options(name: &str, section: &mut Section) -> Option<http::Options> {
     Some(http::Options {
         connection: name.to_owned(),
         base: base.ok()?,
-        requests_per_second: Some(rate).filter(|rate| *rate > 0.0)?,
+        requests_per_second: rate?,
         limit_group,
         timeout,
     })
@@ -103,17 +100,6 @@ fn site_id(section: &mut Section) -> Option<i64> {
         section.problem("site_id", Problem::error("a site's id is above 0"));
     }
     Some(id).filter(|id| *id > 0)
-}
-
-fn hook_secret(section: &mut Section) -> Option<SecretString> {
-    let secret = section.secret("hook_secret")?;
-    if secret.expose_secret().chars().count() < SHORT_SECRET {
-        let problem =
-            Problem::warning("a short secret can be guessed, and it is all that guards the door")
-                .mend("write 16 random characters or more");
-        section.problem("hook_secret", problem);
-    }
-    Some(secret)
 }
 
 fn zone(section: &mut Section) -> Option<TimeZone> {

@@ -33,6 +33,7 @@ use super::port::{
     Completion, Connector, Feed, Glance, LeadPage, ListOffer, ListedPage, Listing, Page, Poll,
     Preview, Sight, Unreadable,
 };
+use super::{door, settings};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Covered, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -45,12 +46,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use parse::{Names, Noun};
 use poll::{Cursor, day_of};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use secrecy::SecretString;
 use sites::Site;
 use std::sync::Arc;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 use tally::Tally;
 
 /// One site of one Calltouch account.
@@ -92,14 +91,7 @@ impl Calltouch {
     ) -> Option<Self> {
         let settings = config::Settings::read(name, section)?;
         let pace = settings.options.requests_per_second;
-        let client = match http::Client::new(settings.options, limits) {
-            Ok(client) => client,
-            Err(why) => {
-                let key = if why.contains("time-out") { "timeout" } else { "url" };
-                section.problem(key, Problem::error(why));
-                return None;
-            }
-        };
+        let client = settings::client(section, settings.options, limits)?;
         if let Err(other) = sites.enter(settings.site.clone()) {
             let title = format!("the site is connected already, as `{other}`");
             let mend = "one site is one connection; bind it to several roles instead";
@@ -149,11 +141,7 @@ impl Connector for Calltouch {
     }
 
     fn admits(&self, secret: &str) -> bool {
-        // Digests have one length, so that comparing takes one time.
-        let digest = |text: &str| Sha256::digest(text.as_bytes());
-        self.hook_secret.as_ref().is_some_and(|held| {
-            digest(held.expose_secret()).as_slice().ct_eq(digest(secret).as_slice()).into()
-        })
+        self.hook_secret.as_ref().is_some_and(|held| door::is_same(held, secret))
     }
 
     fn dedupe_key(&self, content_type: &str, body: &[u8], _received: Timestamp) -> String {

@@ -3,6 +3,7 @@
 
 use crate::config::Section;
 use crate::connectors::http;
+use crate::connectors::settings;
 use crate::diagnosis::Problem;
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
@@ -11,7 +12,6 @@ use std::time::Duration;
 const RATE: f64 = 1.0;
 const POLL_EVERY: Duration = Duration::from_secs(60);
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
-const SHORT_SECRET: usize = 16;
 
 /// Whose gateway it is: they speak one wire, but not one set of methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,8 @@ impl Settings {
         let url = url(section);
         let instance = instance(section);
         let token = section.required_secret("token", "the token of the instance");
-        let hook_secret = hook_secret(section);
-        let rate = rate(section);
+        let hook_secret = settings::hook_secret(section);
+        let rate = settings::rate(section, RATE);
         let poll_every = poll_every(section);
         let public = public(section);
         let limit_group = section.text("limit_group");
@@ -114,27 +114,6 @@ fn instance(section: &mut Section) -> Option<String> {
         return None;
     }
     Some(plain)
-}
-
-fn hook_secret(section: &mut Section) -> Option<SecretString> {
-    let secret = section.secret("hook_secret")?;
-    if secret.expose_secret().chars().count() < SHORT_SECRET {
-        let problem =
-            Problem::warning("a short secret can be guessed, and it is all that guards the door")
-                .mend("write 16 random characters or more");
-        section.problem("hook_secret", problem);
-    }
-    Some(secret)
-}
-
-fn rate(section: &mut Section) -> Option<f64> {
-    let rate = section.number("requests_per_second", RATE);
-    if rate <= 0.0 {
-        let problem = Problem::error("the rate must be above 0").mend("write 1");
-        section.problem("requests_per_second", problem);
-        return None;
-    }
-    Some(rate)
 }
 
 fn poll_every(section: &mut Section) -> Option<Duration> {

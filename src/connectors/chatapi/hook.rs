@@ -4,6 +4,7 @@
 use super::message;
 use super::offer;
 use super::wire::{list, text};
+use crate::connectors::door;
 use crate::connectors::port::Unreadable;
 use crate::domain::{Event, Raw};
 use jiff::Timestamp;
@@ -103,5 +104,5 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    door::hex(&hash.finalize())
 }

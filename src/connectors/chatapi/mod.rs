@@ -21,6 +21,7 @@ pub use keys::KEYS;
 use super::files::{FileRef, Files, NoFile};
 use super::http::{self, FileStream};
 use super::port::{Connector, Feed, Page, Poll, Preview, Unreadable};
+use super::{door, settings};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -29,12 +30,10 @@ use async_trait::async_trait;
 use config::{Profile, Settings};
 use jiff::Timestamp;
 use media::Media;
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use secrecy::SecretString;
 use standing::{Given, Standing};
 use std::sync::Arc;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 
 /// One instance: one WhatsApp number.
 pub struct ChatApi {
@@ -73,14 +72,7 @@ impl ChatApi {
     ) -> Option<Self> {
         let settings = Settings::read(name, section)?;
         let pace = settings.options.requests_per_second;
-        let client = match http::Client::new(settings.options, limits) {
-            Ok(client) => client,
-            Err(why) => {
-                let key = if why.contains("time-out") { "timeout" } else { "url" };
-                section.problem(key, Problem::error(why));
-                return None;
-            }
-        };
+        let client = settings::client(section, settings.options, limits)?;
         Some(Self {
             media: Media::new(name, settings.local, limits),
             connection: settings.connection,
@@ -106,11 +98,7 @@ impl Connector for ChatApi {
     }
 
     fn admits(&self, secret: &str) -> bool {
-        // Digests have one length, so that comparing takes one time.
-        let digest = |text: &str| Sha256::digest(text.as_bytes());
-        self.hook_secret.as_ref().is_some_and(|held| {
-            digest(held.expose_secret()).as_slice().ct_eq(digest(secret).as_slice()).into()
-        })
+        self.hook_secret.as_ref().is_some_and(|held| door::is_same(held, secret))
     }
 
     fn dedupe_key(&self, _content_type: &str, body: &[u8], _received: Timestamp) -> String {

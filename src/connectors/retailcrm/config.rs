@@ -4,6 +4,7 @@
 use super::chats;
 use crate::config::Section;
 use crate::connectors::http;
+use crate::connectors::settings;
 use crate::diagnosis::Problem;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
@@ -117,15 +118,13 @@ fn url(section: &mut Section) -> Option<String> {
 }
 
 fn rate(section: &mut Section) -> Option<f64> {
-    let key = "requests_per_second";
-    let rate = section.number(key, DOCUMENTED_RATE);
-    if rate <= 0.0 {
-        section.problem(key, Problem::error("must be above 0").mend("write 10"));
-        return None;
-    }
+    let rate = settings::rate(section, DOCUMENTED_RATE)?;
     if rate > DOCUMENTED_RATE {
         let problem = Problem::warning("is above the CRM's limit of 10 requests per second");
-        section.problem(key, problem.mend("write 10, unless this account has a limit of its own"));
+        section.problem(
+            "requests_per_second",
+            problem.mend("write 10, unless this account has a limit of its own"),
+        );
     }
     Some(rate)
 }

@@ -5,12 +5,12 @@
 use super::Account;
 use super::client::{PAGE, Stop};
 use super::wire;
+use crate::connectors::door;
 use crate::connectors::port::{Page, Poll};
 use crate::domain::{Delay, Raw};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
@@ -199,7 +199,7 @@ fn row(entry: &Value, read: &Entries, account: &Account, poll: &Poll<'_>, zone: 
     let book = if poll.feed == ORDERS { "history" } else { CUSTOMERS };
     let key = match wire::number(entry.get("id")) {
         Some(id) => format!("{book}:{id}"),
-        None => format!("{book}:?{}", digest(entry.to_string().as_bytes())),
+        None => format!("{book}:?{}", door::digest(entry.to_string().as_bytes())),
     };
     let body = json!({ "registered": registered.to_string(), "entry": entry });
     Raw {
@@ -211,10 +211,6 @@ fn row(entry: &Value, read: &Entries, account: &Account, poll: &Poll<'_>, zone: 
         dedupe_key: key,
         received: poll.now,
     }
-}
-
-pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use super::change;
 use super::history;
 use super::{Account, config::Config, offer, wire};
+use crate::connectors::door;
 use crate::connectors::port::{Completion, Trigger, Unreadable, YOUR_HOST};
 use crate::domain::{Delay, Event, Raw};
 use jiff::SignedDuration;
@@ -22,7 +23,7 @@ const MOST_PAGES: usize = 10;
 /// The dedupe key of a delivery: an order may go there and back, so that an equal body means
 /// something new a second later.
 pub fn dedupe_key(body: &[u8], received: jiff::Timestamp) -> String {
-    format!("hook:{}:{}", history::digest(body), received.as_second())
+    format!("hook:{}:{}", door::digest(body), received.as_second())
 }
 
 /// As the document has it (001); the CRM's templates are Twig.

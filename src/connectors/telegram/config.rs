@@ -2,7 +2,9 @@
 //! stay wrapped.
 
 use crate::config::Section;
+use crate::connectors::door;
 use crate::connectors::http;
+use crate::connectors::settings;
 use crate::diagnosis::Problem;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -16,7 +18,6 @@ const RATE: f64 = 25.0;
 const CHAT_PAUSE: Duration = Duration::from_secs(1);
 const POLL_EVERY: Duration = Duration::from_secs(1);
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
-const SHORT_SECRET: usize = 16;
 const LONGEST_SECRET_TOKEN: usize = 256;
 /// Where Telegram's own servers deliver.
 const PORTS: [u16; 4] = [443, 80, 88, 8443];
@@ -58,12 +59,12 @@ impl Settings {
         let url = section.text("url").unwrap_or_else(|| URL.to_owned());
         let base = http::base_url(&url).map_err(|why| section.problem("url", Problem::error(why)));
         let token = token(section);
-        let hook_secret = hook_secret(section);
+        let hook_secret = settings::hook_secret(section);
         let mode = mode(section, hook_secret.is_some());
         let secret_token = secret_token(section);
         let public = public(section, base.as_deref().is_ok_and(|base| base == URL));
         let poll_every = poll_every(section);
-        let rate = rate(section);
+        let rate = settings::rate(section, RATE);
         let chat_pause = section.duration("chat_pause", CHAT_PAUSE);
         let limit_group = section.text("limit_group");
         let timeout = section.duration("timeout", http::TIMEOUT);
@@ -113,16 +114,6 @@ fn bot_of(token: &str) -> String {
     if id.chars().all(|digit| digit.is_ascii_digit()) { id.to_owned() } else { String::new() }
 }
 
-fn hook_secret(section: &mut Section) -> Option<SecretString> {
-    let secret = section.secret("hook_secret")?;
-    let text = secret.expose_secret();
-    if text.chars().count() < SHORT_SECRET {
-        let problem = Problem::warning("a short secret can be guessed");
-        section.problem("hook_secret", problem.mend("write 16 random characters or more"));
-    }
-    Some(secret)
-}
-
 /// By webhook where there is a door, else by polls.
 fn mode(section: &mut Section, has_door: bool) -> Option<Mode> {
     let default = if has_door { "webhook" } else { "poll" };
@@ -158,8 +149,7 @@ fn derived(token: &SecretString, hook_secret: Option<&SecretString>) -> SecretSt
     digest.update(token.expose_secret().as_bytes());
     digest.update(b"\0");
     digest.update(hook_secret.map_or("", |secret| secret.expose_secret()).as_bytes());
-    let bytes = digest.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    door::hex(&digest.finalize()).into()
 }
 
 fn public(section: &mut Section, is_telegrams_own: bool) -> Option<Option<String>> {
@@ -188,14 +178,4 @@ fn poll_every(section: &mut Section) -> Option<Duration> {
         return None;
     }
     Some(every)
-}
-
-fn rate(section: &mut Section) -> Option<f64> {
-    let rate = section.number("requests_per_second", RATE);
-    if rate <= 0.0 {
-        let problem = Problem::error("the rate must be above 0").mend("write 25");
-        section.problem("requests_per_second", problem);
-        return None;
-    }
-    Some(rate)
 }

@@ -20,6 +20,7 @@ pub use offer::{CONNECTOR, OFFER};
 use super::files::{FileRef, Files, NoFile};
 use super::http::{self, FileStream};
 use super::port::{Connector, Feed, Page, Poll, Preview, Unreadable};
+use super::{door, settings};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -27,12 +28,10 @@ use async_trait::async_trait;
 use client::Api;
 use config::Mode;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 
 /// The header by which a delivery is known to be Telegram's.
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
@@ -76,14 +75,7 @@ impl Telegram {
     ) -> Option<Self> {
         let settings = config::Settings::read(name, section)?;
         let pace = settings.options.requests_per_second;
-        let client = match http::Client::new(settings.options, limits) {
-            Ok(client) => client,
-            Err(why) => {
-                let key = if why.contains("time-out") { "timeout" } else { "url" };
-                section.problem(key, Problem::error(why));
-                return None;
-            }
-        };
+        let client = settings::client(section, settings.options, limits)?;
         Some(Self {
             name: name.to_owned(),
             api: Api { client, token: settings.token },
@@ -102,12 +94,6 @@ impl Telegram {
     }
 }
 
-/// Digests have one length, so that comparing takes one time.
-fn is_same(held: &SecretString, given: &str) -> bool {
-    let digest = |text: &str| Sha256::digest(text.as_bytes());
-    digest(held.expose_secret()).as_slice().ct_eq(digest(given).as_slice()).into()
-}
-
 #[async_trait]
 impl Connector for Telegram {
     fn offer(&self) -> &'static Offer {
@@ -117,12 +103,12 @@ impl Connector for Telegram {
     fn admits(&self, secret: &str) -> bool {
         // Where updates are polled, what is still delivered is fetched too.
         let held = self.hook_secret.as_ref().filter(|_| self.mode == Mode::Webhook);
-        held.is_some_and(|held| is_same(held, secret))
+        held.is_some_and(|held| door::is_same(held, secret))
     }
 
     fn vouched(&self, headers: &[(String, String)], _body: &[u8]) -> bool {
         let given = headers.iter().find(|(name, _)| name == SECRET_HEADER);
-        given.is_some_and(|(_, given)| is_same(&self.secret_token, given))
+        given.is_some_and(|(_, given)| door::is_same(&self.secret_token, given))
     }
 
     fn dedupe_key(&self, _content_type: &str, body: &[u8], _received: Timestamp) -> String {

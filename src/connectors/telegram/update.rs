@@ -3,11 +3,11 @@
 
 use super::content::{self, id_of, text_of};
 use super::offer;
+use crate::connectors::door;
 use crate::connectors::port::Unreadable;
 use crate::domain::{Event, Raw};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 /// Whose updates they are.
 #[derive(Debug)]
@@ -32,11 +32,7 @@ pub fn dedupe_key(body: &[u8]) -> String {
     let update = serde_json::from_slice::<Value>(body).ok();
     match update.as_ref().and_then(number) {
         Some(number) => format!("update:{number}"),
-        None => {
-            let digest = Sha256::digest(body);
-            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("body:{hex}")
-        }
+        None => format!("body:{}", door::digest(body)),
     }
 }
 

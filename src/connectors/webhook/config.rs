@@ -5,12 +5,12 @@ use super::reading::{FIELDS, Shape, Tests};
 use super::template;
 use crate::config::Section;
 use crate::connectors::http;
+use crate::connectors::settings;
 use crate::diagnosis::{Problem, suggest};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 
 const RATE: f64 = 5.0;
-const SHORT_SECRET: usize = 16;
 const BODY: &str = r#"{"chat": "{chat}", "text": "{text}"}"#;
 
 /// `[connections.NAME]` with `connector = "webhook"`.
@@ -46,7 +46,7 @@ impl Settings {
     /// in any case, so that all problems are found.
     pub fn read(name: &str, section: &mut Section) -> Option<Self> {
         let options = options(name, section);
-        let hook_secret = hook_secret(section);
+        let hook_secret = settings::hook_secret(section);
         let signature = signature(section);
         let sign_sends = section.flag("sign_sends", false);
         if sign_sends && signature.is_none() {
@@ -73,29 +73,16 @@ fn options(name: &str, section: &mut Section) -> Option<http::Options> {
     } else {
         http::base_url(&url).map_err(|why| section.problem("url", Problem::error(why))).ok()
     };
-    let rate = section.number("requests_per_second", RATE);
-    if rate <= 0.0 {
-        let problem = Problem::error("the rate must be above 0").mend("write 5");
-        section.problem("requests_per_second", problem);
-    }
+    let rate = settings::rate(section, RATE);
     let limit_group = section.text("limit_group");
     let timeout = section.duration("timeout", http::TIMEOUT);
     Some(http::Options {
         connection: name.to_owned(),
         base: base?,
-        requests_per_second: Some(rate).filter(|rate| *rate > 0.0)?,
+        requests_per_second: rate?,
         limit_group,
         timeout,
     })
-}
-
-fn hook_secret(section: &mut Section) -> Option<SecretString> {
-    let secret = section.secret("hook_secret")?;
-    if secret.expose_secret().chars().count() < SHORT_SECRET {
-        let problem = Problem::warning("a short secret can be guessed");
-        section.problem("hook_secret", problem.mend("write 16 random characters or more"));
-    }
-    Some(secret)
 }
 
 fn signature(section: &mut Section) -> Option<Signature> {

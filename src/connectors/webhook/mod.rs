@@ -14,6 +14,7 @@ pub use offer::{CONNECTOR, OFFER};
 
 use super::http;
 use super::port::{Connector, Preview, Unreadable};
+use super::{door, settings};
 use crate::config::Section;
 use crate::diagnosis::Problem;
 use crate::domain::{Answer, Delay, Effect, Event, Look, Offer, Outcome, Query, Raw};
@@ -22,10 +23,8 @@ use config::{Sending, Signature};
 use http::{Body, Method, Request, Verdict};
 use jiff::Timestamp;
 use reading::Shape;
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use secrecy::SecretString;
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
 
 /// One chat.
 pub struct Webhook {
@@ -47,14 +46,7 @@ pub fn build(
 ) -> Option<Arc<dyn Connector>> {
     let settings = config::Settings::read(name, section)?;
     let pace = settings.options.requests_per_second;
-    let client = match http::Client::new(settings.options, limits) {
-        Ok(client) => client,
-        Err(why) => {
-            let key = if why.contains("time-out") { "timeout" } else { "url" };
-            section.problem(key, Problem::error(why));
-            return None;
-        }
-    };
+    let client = settings::client(section, settings.options, limits)?;
     Some(Arc::new(Webhook {
         client,
         hook_secret: settings.hook_secret,
@@ -73,11 +65,7 @@ impl Connector for Webhook {
     }
 
     fn admits(&self, secret: &str) -> bool {
-        // Digests have one length, so that comparing takes one time.
-        let digest = |text: &str| Sha256::digest(text.as_bytes());
-        self.hook_secret.as_ref().is_some_and(|held| {
-            digest(held.expose_secret()).as_slice().ct_eq(digest(secret).as_slice()).into()
-        })
+        self.hook_secret.as_ref().is_some_and(|held| door::is_same(held, secret))
     }
 
     fn vouched(&self, headers: &[(String, String)], body: &[u8]) -> bool {
@@ -85,8 +73,7 @@ impl Connector for Webhook {
     }
 
     fn dedupe_key(&self, _content_type: &str, body: &[u8], _received: Timestamp) -> String {
-        let digest = Sha256::digest(body);
-        format!("hook:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        format!("hook:{}", door::digest(body))
     }
 
     fn parse(&self, raw: &Raw) -> Result<Vec<Event>, Unreadable> {

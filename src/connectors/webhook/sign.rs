@@ -2,6 +2,7 @@
 //! compared in constant time; a delivery without its signature is nobody's.
 
 use super::config::Signature;
+use crate::connectors::door;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
 use sha2::Sha256;
@@ -30,8 +31,7 @@ impl Signature {
         let time = self.time_header.as_ref().map(|name| (name.clone(), time.to_owned()));
         let signed = time.as_ref().map(|(_, time)| time.as_str());
         let Some(mac) = self.mac(signed, body) else { return vec![] };
-        let bytes = mac.finalize().into_bytes();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = door::hex(&mac.finalize().into_bytes());
         let own = (self.header.clone(), format!("{}{hex}", self.prefix));
         std::iter::once(own).chain(time).collect()
     }

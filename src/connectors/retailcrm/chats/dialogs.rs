@@ -3,9 +3,10 @@
 
 use super::client::Gateway;
 use super::{Chats, offer};
+use crate::connectors::door;
 use crate::connectors::http::Method;
 use crate::connectors::port::{Page, Poll, Unreadable};
-use crate::connectors::retailcrm::{history, wire};
+use crate::connectors::retailcrm::wire;
 use crate::domain::{Delay, Event, Raw};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -86,7 +87,7 @@ fn row(dialog: &Value, connection: &str, now: Timestamp) -> Raw {
         connection: connection.to_owned(),
         channel: DIALOGS.to_owned(),
         content_type: "application/json".to_owned(),
-        dedupe_key: format!("dialog:{id}:{}", history::digest(body.as_bytes())),
+        dedupe_key: format!("dialog:{id}:{}", door::digest(body.as_bytes())),
         body: body.into_bytes(),
         received: now,
     }

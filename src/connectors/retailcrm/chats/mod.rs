@@ -28,6 +28,7 @@ pub use dialogs::{DIALOGS, events as events_of_dialog, poll};
 pub use parse::{dedupe_key, is_ours, read, reply, vouched};
 
 use super::client::Client;
+use crate::connectors::door;
 use crate::connectors::files::Files;
 use crate::connectors::http;
 use crate::connectors::messengers::Messengers;
@@ -37,7 +38,6 @@ use channels::Numbers;
 use client::Gateway;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -109,8 +109,7 @@ impl Chats {
 
     /// The id that we chose for ourselves in this account: opaque, and the same at each start.
     pub fn client_id(&self) -> String {
-        let digest = Sha256::digest(format!("leadlink:{}:{}", self.url, self.connection));
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        door::digest(format!("leadlink:{}:{}", self.url, self.connection).as_bytes())
     }
 
     fn held(&self) -> Option<Arc<Link>> {

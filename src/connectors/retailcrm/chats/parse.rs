@@ -6,9 +6,10 @@ use super::Chats;
 use super::cards::{cards, content};
 use super::offer;
 use super::split;
+use crate::connectors::door;
 use crate::connectors::files::FileRef;
 use crate::connectors::port::Unreadable;
-use crate::connectors::retailcrm::{history, wire};
+use crate::connectors::retailcrm::wire;
 use crate::domain::event::is_empty;
 use crate::domain::{Event, Raw};
 use jiff::Timestamp;
@@ -54,9 +55,9 @@ pub fn dedupe_key(body: &[u8], received: Timestamp) -> String {
     match said(body) {
         // On, off and on again are three words of the same form.
         Some(Said::Activity(_)) => {
-            format!("module:{}:{}", history::digest(body), received.as_second())
+            format!("module:{}:{}", door::digest(body), received.as_second())
         }
-        _ => format!("mg:{}", history::digest(body)),
+        _ => format!("mg:{}", door::digest(body)),
     }
 }
 
@@ -140,7 +141,7 @@ fn gateway(chats: &Chats, value: &Value, raw: &Raw) -> Result<Vec<Event>, Unread
     // A message may be changed twice.
     let turn = match (kind.as_str(), told) {
         (UPDATED, Some(told)) => format!(":{told}"),
-        (UPDATED, None) => format!(":{}", history::digest(&raw.body)),
+        (UPDATED, None) => format!(":{}", door::digest(&raw.body)),
         _ => String::new(),
     };
     let channel = chats.name_of(number);

@@ -10,6 +10,7 @@ mod setup;
 
 use super::*;
 use rstest::rstest;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 const TOKEN: &str = "123456:secret-of_the-bot";

@@ -4,6 +4,7 @@ use super::double::{Double, refused};
 use super::*;
 use crate::diagnosis::has_errors;
 use crate::domain::Whose;
+use secrecy::ExposeSecret;
 
 const PUBLIC: &str = "public = \"https://hooks.example.com\"\n";
 
