@@ -9,6 +9,7 @@
 mod commits;
 mod deals;
 pub mod dice;
+mod fate;
 pub mod judge;
 pub mod leads;
 mod lives;

@@ -2,6 +2,7 @@
 //! fast. Invariant: at the end the faults are gone and everything that began has ended.
 
 use super::dice::Dice;
+use super::fate::{Fate, LIFE, Odds};
 use super::judge::{Run, Told, judge};
 use super::leads::{Person, STANDINGS, Sender, form, make_fields};
 use crate::support::{House, Plan};
@@ -18,8 +19,6 @@ pub struct Settings {
 
 /// Leads that arrive in one life, on average.
 const LEADS: u64 = 8;
-/// The longest life.
-const LONGEST: u64 = 900;
 /// The daemon has so long to end all jobs once the faults are gone.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -87,16 +86,9 @@ impl Lives {
     async fn live(&mut self, life: u64) {
         let faults = self.dice.faults(Side::Retailcrm);
         self.house.sandbox.set_faults(faults);
-        let stopped = self.house.dir.path().join(format!("stopped-{life}"));
-        let at_commit = self.dice.percent(30);
-        let mut env = Vec::new();
-        if at_commit {
-            let place = *self.dice.pick(&["before", "after"]);
-            let stop = format!("{place}:{}", self.dice.between(1, 60));
-            env.push(("LEADLINK_STOP_AT".to_owned(), stop));
-            env.push(("LEADLINK_STOP_FILE".to_owned(), stopped.display().to_string()));
-        }
-        self.house.set_env(env);
+        let mut fate =
+            Fate::draw(&self.house, &mut self.dice, life, Odds { at_commit: 30, ..LIFE });
+        self.house.set_env(fate.env());
         self.house.spawn();
         if self.dice.percent(10) {
             // Killed while it starts.
@@ -104,16 +96,9 @@ impl Lives {
             return self.pass(young).await;
         }
         self.house.healthy().await;
-        let length = Duration::from_millis(self.dice.below(LONGEST));
-        let began = Instant::now();
-        while !stopped.exists()
-            && (began.elapsed() < length || (at_commit && began.elapsed().as_millis() < 1500))
-        {
-            // Fifty times as fast as real time, so that a delay of a minute fits into two lives.
-            let tick = self.dice.between(200, 1500);
-            self.house.advance(SignedDuration::from_millis(tick as i64)).await;
+        fate.begin();
+        while fate.turn(&mut self.house, &mut self.dice).await {
             self.maybe_a_lead().await;
-            tokio::time::sleep(Duration::from_millis(tick / 50)).await;
         }
     }
 
@@ -127,8 +112,7 @@ impl Lives {
     }
 
     async fn maybe_a_lead(&mut self) {
-        // A tick is 17 ms on average and a life 450 ms.
-        if self.dice.percent(LEADS * 100 * 17 / (LONGEST / 2)) {
+        if LIFE.acts(&mut self.dice, LEADS) {
             self.lead().await;
         }
     }

@@ -3,6 +3,7 @@
 //! order has one deal, made once, linked once and as the rules say, with the order's last status.
 
 use super::dice::Dice;
+use super::fate::{Fate, Odds};
 use super::leads::make_fields;
 use crate::support::{House, Plan};
 use jiff::civil::Date;
@@ -14,14 +15,14 @@ use leadlink::store::{Backfill, BackfillState};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Orders of the past for each kill.
 const ORDERS: u64 = 25;
 const DAYS: i64 = 6;
-const LONGEST: u64 = 1500;
+const ODDS: Odds =
+    Odds { at_commit: 40, commits: 120, longest: 1500, patience: Duration::from_millis(2500) };
 const PATIENCE: Duration = Duration::from_secs(240);
 const STATUSES: [&str; 3] = ["new", "complete", "no-call"];
 
@@ -114,29 +115,28 @@ impl Past {
 
     async fn live(&mut self, life: u64) {
         self.house.sandbox.set_faults(self.dice.faults(Side::Calltouch));
-        let stopped = self.house.dir.path().join(format!("stopped-{life}"));
-        let at_commit = self.dice.percent(40);
-        let mut env = Vec::new();
-        if at_commit {
-            let place = *self.dice.pick(&["before", "after"]);
-            let stop = format!("{place}:{}", self.dice.between(1, 120));
-            env.push(("LEADLINK_STOP_AT".to_owned(), stop));
-            env.push(("LEADLINK_STOP_FILE".to_owned(), stopped.display().to_string()));
-        }
-        let length = Duration::from_millis(self.dice.below(LONGEST));
+        let mut fate = Fate::draw(&self.house, &mut self.dice, life, ODDS);
         if life == 0 || self.dice.percent(50) {
             self.commands += 1;
-            let mut child = self.command(&env);
-            self.pass(length, at_commit.then_some(&*stopped), false).await;
+            let mut child = self.command(&fate.env());
+            // It has to start first. Its clock stands still but for the real time.
+            fate.begin_in(Duration::from_millis(400));
+            while fate.lasts() {
+                self.maybe_act().await;
+                tokio::time::sleep(Duration::from_millis(self.dice.between(4, 30))).await;
+            }
             // It may have ended by itself: all was done, or nobody answered.
             let _gone = child.kill();
             child.wait().expect("gone");
             self.house.leases_run_out();
         } else {
-            self.house.set_env(env);
+            self.house.set_env(fate.env());
             self.house.spawn();
             self.house.healthy().await;
-            self.pass(length, at_commit.then_some(&*stopped), true).await;
+            fate.begin();
+            while fate.turn(&mut self.house, &mut self.dice).await {
+                self.maybe_act().await;
+            }
             self.house.kill();
         }
     }
@@ -158,26 +158,11 @@ impl Past {
             .expect("the command starts")
     }
 
-    /// The time of a life; the clock of a command stands still but for the real time.
-    async fn pass(&mut self, length: Duration, stopped: Option<&Path>, runs: bool) {
-        let began = Instant::now();
-        // A command has to start first.
-        let length = if runs { length } else { length + Duration::from_millis(400) };
-        let stands = || stopped.is_some_and(Path::exists);
-        while !stands()
-            && (began.elapsed() < length
-                || (stopped.is_some() && began.elapsed().as_millis() < 2500))
-        {
-            let tick = self.dice.between(200, 1500);
-            if runs {
-                self.house.advance(SignedDuration::from_millis(tick as i64)).await;
-            }
-            match self.dice.below(12) {
-                0 => self.order().await,
-                1 | 2 => self.change().await,
-                _ => {}
-            }
-            tokio::time::sleep(Duration::from_millis(tick / 50)).await;
+    async fn maybe_act(&mut self) {
+        match self.dice.below(12) {
+            0 => self.order().await,
+            1 | 2 => self.change().await,
+            _ => {}
         }
     }
 

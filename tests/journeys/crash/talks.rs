@@ -3,6 +3,7 @@
 //! person's list; what people wrote stands in the CRM once.
 
 use super::dice::Dice;
+use super::fate::{Fate, LIFE};
 use crate::incoming::{BOT, Desk, WHATSAPP};
 use crate::support::House;
 use jiff::SignedDuration;
@@ -16,7 +17,6 @@ use tokio::task::JoinSet;
 
 /// What a life sees, on average.
 const ACTS: u64 = 8;
-const LONGEST: u64 = 900;
 const PATIENCE: Duration = Duration::from_secs(180);
 /// The CRM's stand-in gives a word up after so long, in real time.
 const WORD: Duration = Duration::from_secs(3);
@@ -84,29 +84,15 @@ impl Talks {
         let side = *self.dice.pick(&[Side::Telegram, Side::Chatapi, Side::Chats]);
         let faults = self.dice.faults(side);
         self.house.sandbox.set_faults(faults);
-        let stopped = self.house.dir.path().join(format!("stopped-{life}"));
-        let at_commit = self.dice.percent(40);
-        let mut env = Vec::new();
-        if at_commit {
-            let place = *self.dice.pick(&["before", "after"]);
-            let stop = format!("{place}:{}", self.dice.between(1, 60));
-            env.push(("LEADLINK_STOP_AT".to_owned(), stop));
-            env.push(("LEADLINK_STOP_FILE".to_owned(), stopped.display().to_string()));
-        }
-        self.house.set_env(env);
+        let mut fate = Fate::draw(&self.house, &mut self.dice, life, LIFE);
+        self.house.set_env(fate.env());
         self.house.spawn();
         self.house.healthy().await;
-        let length = Duration::from_millis(self.dice.below(LONGEST));
-        let began = Instant::now();
-        while !stopped.exists()
-            && (began.elapsed() < length || (at_commit && began.elapsed().as_millis() < 1500))
-        {
-            let tick = self.dice.between(200, 1500);
-            self.house.advance(SignedDuration::from_millis(tick as i64)).await;
-            if self.dice.percent(ACTS * 100 * 17 / (LONGEST / 2)) {
+        fate.begin();
+        while fate.turn(&mut self.house, &mut self.dice).await {
+            if LIFE.acts(&mut self.dice, ACTS) {
                 self.act().await;
             }
-            tokio::time::sleep(Duration::from_millis(tick / 50)).await;
         }
     }
 
