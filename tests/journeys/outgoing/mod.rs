@@ -92,10 +92,11 @@ impl Talk {
         self.heard(1).await;
     }
 
-    /// Waits until so many more words of the CRM are kept.
+    /// Waits until so many more words of the CRM's chats are kept; what polls find is none.
     pub async fn heard(&mut self, more: u64) {
         self.words += more;
-        let kept = "select cast(count(*) as text) from event where connection = 'shop'";
+        let kept = "select cast(count(*) as text) from event where connection = 'shop' \
+                    and kind like 'message.%'";
         let began = Instant::now();
         loop {
             let held: u64 = self.house.sql(kept).await[0].parse().expect("a number");
