@@ -143,7 +143,7 @@ async fn a_bad_set_is_refused_whole_and_what_ran_before_runs_on() {
 async fn a_plan_under_way_ends_as_it_began() {
     let (mut house, flows) = house().await;
     house
-        .faults(json!([{ "side": "retailcrm", "fault": "slow", "ms": 3000, "path": "customers/create", "next": 1 }]))
+        .faults(json!([{ "side": "retailcrm", "fault": "slow", "ms": 6000, "path": "customers/create", "next": 1 }]))
         .await;
     assert_eq!(call(&house, PHONE, HOOK_SECRET).await, 200);
     house.routed().await;
