@@ -105,7 +105,9 @@ impl Past {
         house.run().await;
         house.polled().await;
         house.kill();
-        house.advance(SignedDuration::from_secs(2)).await;
+        // The clock may run some seconds while a reading is under way, and what the CRM's answer says of
+        // its time is then off by as much: nothing shall seem older than the first start.
+        house.advance(SignedDuration::from_secs(60)).await;
         let live = Vec::new();
         Self { house, dice, days, live, first: made.0, last: made.1, commands: 0 }
     }
