@@ -7,7 +7,7 @@ use super::wire::{list, text};
 use crate::connectors::door;
 use crate::connectors::port::Unreadable;
 use crate::domain::{Event, Raw};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -24,8 +24,7 @@ pub fn read(raw: &Raw, connection: &str, instance: &str) -> Result<Vec<Event>, U
         Unreadable(format!("the body is no JSON (line {line}, column {column})"))
     })?;
     if raw.channel == MESSAGES {
-        let registered = message::sent(&body).unwrap_or(raw.received);
-        let events = told(&body, connection, registered.min(raw.received));
+        let events = told(&body, connection, raw.received);
         let unreadable = || Unreadable("a message without an id".to_owned());
         return if events.is_empty() { Err(unreadable()) } else { Ok(events) };
     }
@@ -52,9 +51,18 @@ fn delivered(body: &Value, connection: &str, at: Timestamp) -> Result<Vec<Event>
     Ok(events)
 }
 
-fn told(message: &Value, connection: &str, registered: Timestamp) -> Vec<Event> {
+fn told(message: &Value, connection: &str, received: Timestamp) -> Vec<Event> {
+    let registered = registered(message, received);
     let read = message::read(message, connection, registered);
     read.into_iter().chain(message::pressed(message, connection, registered)).collect()
+}
+
+/// When a message counts as written: one time, however it came, so that one that the list brought
+/// keeps its place among those that were delivered. The gateway tells whole seconds.
+fn registered(message: &Value, received: Timestamp) -> Timestamp {
+    let second = SignedDuration::from_millis(999);
+    let end = message::sent(message).and_then(|sent| sent.checked_add(second).ok());
+    end.map_or(received, |end| end.min(received))
 }
 
 /// What became of a message; none where that is nothing new (it waits) or a word that we do not know.

@@ -63,8 +63,12 @@ fn hook_and_list_tell_one_event() {
     };
     let (hooked, polled) = (read("hook-text.json"), read("messages-text.json"));
     assert_eq!(hooked.key, polled.key);
-    assert_eq!(hooked.registered, now());
-    assert_eq!(polled.registered.as_second(), 1_747_213_400);
+    // Whole seconds are told: the end of that second, and none behind the moment of arrival.
+    assert_eq!(hooked.registered, polled.registered);
+    assert_eq!(polled.registered.as_millisecond(), 1_747_213_400_999);
+    let body = r#"{"messages":[{"id":"false_7@c.us_1","body":"a","time":9999999999}]}"#;
+    let ahead = own.parse(&row("hook", body.as_bytes())).expect("readable").remove(0);
+    assert_eq!(ahead.registered, now());
 }
 
 #[test]
