@@ -106,6 +106,8 @@ async fn what_no_hook_told_is_found_by_its_number() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_that_jumps_has_the_list_read_at_once() {
     let mut house = Desk::default().open().await;
+    // The first poll is over.
+    house.polled_of(WHATSAPP).await;
     whatsapp(&house, from(ANNA, "one")).await;
     whatsapp(&house, json!({ "messages": [from(ANNA, "two")], "drop": true })).await;
     heard(&house, RECEIVED, 1).await;
