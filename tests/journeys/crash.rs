@@ -22,13 +22,24 @@ use std::hash::{BuildHasher, RandomState};
 /// Stops before each commit, kills there, starts anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_every_commit() {
-    commits::every("before").await;
+    every("before").await;
 }
 
 /// Stops after each commit, before anybody hears of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_every_commit() {
-    commits::every("after").await;
+    every("after").await;
+}
+
+/// Each commit on files. A server takes three times as long, so there each fourth, from another one
+/// each time, unless many kills are asked for.
+async fn every(place: &str) {
+    let some = std::env::var_os("LEADLINK_TEST_POSTGRES").is_some();
+    let (first, step) = match some && number("LEADLINK_KILLS").is_none() {
+        true => (dice(place).between(1, 4), 4),
+        false => (1, 1),
+    };
+    commits::every(place, first, step).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
