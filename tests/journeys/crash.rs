@@ -1,6 +1,6 @@
-//! The daemon is killed (SIGKILL) at every commit and at random moments, while the far sides lose
-//! answers, refuse and reset. Invariant: the sandbox's own ledger counts, 0 lost and 0 doubled; a
-//! delivery that was acknowledged is never repeated by the test.
+//! The daemon is killed (SIGKILL) at every commit (on PostgreSQL at some) and at random moments, while
+//! the far sides lose answers, refuse and reset. Invariant: the sandbox's own ledger counts, 0 lost and
+//! 0 doubled; a delivery that was acknowledged is never repeated by the test.
 //!
 //! `LEADLINK_KILLS` (20) kills at random moments, `LEADLINK_SEED` (a new one each time, printed)
 //! repeats the same leads, faults and lengths of life; not the same interleaving, since the kills
@@ -16,6 +16,7 @@ mod lives;
 mod past;
 mod talks;
 
+use crate::support::database::server;
 use dice::Dice;
 use std::hash::{BuildHasher, RandomState};
 
@@ -34,11 +35,8 @@ async fn killed_after_every_commit() {
 /// Each commit on files. A server takes three times as long, so there each fourth, from another one
 /// each time, unless many kills are asked for.
 async fn every(place: &str) {
-    let some = std::env::var_os("LEADLINK_TEST_POSTGRES").is_some();
-    let (first, step) = match some && number("LEADLINK_KILLS").is_none() {
-        true => (dice(place).between(1, 4), 4),
-        false => (1, 1),
-    };
+    let some = server().is_some() && number("LEADLINK_KILLS").is_none();
+    let (first, step) = if some { (dice(place).between(1, 4), 4) } else { (1, 1) };
     commits::every(place, first, step).await;
 }
 
