@@ -10,7 +10,7 @@ pub mod reload;
 pub mod serve;
 
 use crate::clock::Clock;
-use crate::config::{self, Config, Log, Reconcile, Retention, Server};
+use crate::config::{self, Config, Console, Log, Reconcile, Retention, Server};
 use crate::connectors::{self, Connector, Shared};
 use crate::diagnosis::Problem;
 use crate::mapping;
@@ -28,6 +28,7 @@ pub struct App {
     pub log: Log,
     pub retention: Retention,
     pub reconcile: Reconcile,
+    pub console: Console,
     pub book: Book,
     /// Instances with a role that is bound to nothing.
     pub off: Vec<mapping::Bound>,
@@ -80,6 +81,7 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
         log,
         retention,
         reconcile,
+        console,
         origins,
     } = config;
     let mut problems = Vec::new();
@@ -104,6 +106,7 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
         log,
         retention,
         reconcile,
+        console,
         book,
         connectors: built.connectors,
         shared: shared.clone(),

@@ -4,9 +4,11 @@
 use super::doorway::Entrance;
 use super::{App, notify, reload};
 use crate::clock::Clock;
+use crate::desk::Desk;
 use crate::http::{Doors, router};
 use crate::pipeline::owners::Sign;
 use crate::pipeline::{chores as by_the_clock, run};
+use crate::ui;
 use anyhow::Context;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +65,7 @@ pub async fn serve_on(
     #[cfg(feature = "testing")]
     super::control::listen(clock.clone(), CancellationToken::new());
     let (chores, settings) = watch::channel(app.chores());
+    let console = app.console.clone();
     let source = reload::Source {
         file: app.file.clone(),
         listen: app.server.listen.clone(),
@@ -79,7 +82,9 @@ pub async fn serve_on(
     let hangups = reload::hangups().context("no handler for SIGHUP")?;
     tokio::spawn(reload::forever(pipeline.clone(), source, hangups, stop.begun.clone()));
     let stopping = stop.begun.clone();
-    let doors = router(Doors { pipeline: pipeline.clone(), metrics, stopping });
+    let desk = Desk::new(pipeline.clone(), console);
+    let doors = Doors { pipeline: pipeline.clone(), desk: desk.clone(), metrics, stopping };
+    let doors = router(doors).merge(ui::router(desk));
     tracing::info!(address = %doorway.address(), "listening");
     let heart = tokio::spawn(notify::watch(pipeline.clone(), store_is_inside));
     notify::ready(&format!("accepting on {}", doorway.address()));

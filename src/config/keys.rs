@@ -67,7 +67,7 @@ pub struct Keys {
 }
 
 /// The tables at the top of the file whose keys are fixed.
-pub const TABLES: &[Keys] = &[SERVER, STORE, MAPPINGS, LOG, RETENTION, RECONCILE];
+pub const TABLES: &[Keys] = &[SERVER, STORE, MAPPINGS, LOG, RETENTION, RECONCILE, CONSOLE];
 
 const SERVER: Keys = Keys {
     table: "server",
@@ -188,6 +188,33 @@ const RECONCILE: Keys = Keys {
             .by_default("Europe/Moscow"),
         Key::may("window", Shape::Duration, "From so long ago until now, 1d to 92d")
             .by_default("2d"),
+    ],
+};
+
+const CONSOLE: Keys = Keys {
+    table: "console",
+    about: "The operators' pages; `leadlink user add` makes who may come in",
+    keys: &[
+        Key::may("timezone", Shape::Text, "In which times are shown and days begin")
+            .by_default("Europe/Moscow"),
+        Key::may("language", Shape::Choice(&["ru", "en"]), "For who has not chosen")
+            .by_default("ru"),
+        Key::may(
+            "public",
+            Shape::Form("^https?://[^/?# @]+/?$"),
+            "Where people and far sides reach us: scheme and host, without a path",
+        ),
+        Key::may(
+            "session",
+            Shape::Duration,
+            "A login ends after so long without a page, 5m at least",
+        )
+        .by_default("12h"),
+        Key::may(
+            "proxies",
+            Shape::Count,
+            "Proxies before us, each of which adds the address it saw to X-Forwarded-For",
+        ),
     ],
 };
 

@@ -2,6 +2,7 @@
 //! Invariant: knows no other room but `diagnosis`; every problem is reported, each with its place
 //! in the file or the variable that it came from; no secret stands in a problem or a `Debug`.
 
+mod console;
 mod cron;
 pub mod keys;
 mod load;
@@ -13,6 +14,7 @@ mod retention;
 mod secret;
 mod section;
 
+pub use console::Console;
 pub use cron::Cron;
 pub use load::{DEFAULT_FILE, load, load_text};
 pub use origin::Origins;
@@ -39,6 +41,7 @@ pub struct Config {
     pub log: Log,
     pub retention: Retention,
     pub reconcile: Reconcile,
+    pub console: Console,
     /// Where each key was written, so that a later check can point at it.
     pub origins: Origins,
 }
@@ -121,6 +124,7 @@ impl Default for Config {
             log: Log::default(),
             retention: Retention::default(),
             reconcile: Reconcile::default(),
+            console: Console::default(),
             origins: Origins::default(),
         }
     }
@@ -150,6 +154,7 @@ impl fmt::Debug for Config {
             .field("log", &self.log)
             .field("retention", &self.retention)
             .field("reconcile", &self.reconcile)
+            .field("console", &self.console)
             .finish_non_exhaustive()
     }
 }

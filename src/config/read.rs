@@ -4,7 +4,7 @@
 use super::node::Node;
 use super::origin::{Origins, Part};
 use super::section::Section;
-use super::{Config, Connection, FlowSettings, Log, LogFormat, reconcile, retention};
+use super::{Config, Connection, FlowSettings, Log, LogFormat, console, reconcile, retention};
 use crate::diagnosis::{Problem, suggest};
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ pub(super) fn config(table: BTreeMap<String, Node>, origins: Origins) -> (Config
     log(&mut root, &mut config, &mut problems);
     config.retention = retention::read(root.section("retention"), &mut problems);
     config.reconcile = reconcile::read(root.section("reconcile"), &mut problems);
+    config.console = console::read(root.section("console"), &mut problems);
     config.roles = root.table_of_texts("roles");
     let names = connections(root.section("connections"), &mut config, &mut problems);
     flows(root.section("flows"), &mut config, &mut problems);

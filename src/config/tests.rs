@@ -277,6 +277,9 @@ fn the_shipped_files_hold_as_they_are_and_with_every_key_taken_in() {
     assert_eq!(config.log, defaults.log);
     assert_eq!(config.retention, defaults.retention);
     assert_eq!(config.reconcile, defaults.reconcile);
+    let examples = config.console.clone();
+    let console = Console { public: examples.public, proxies: 1, ..defaults.console };
+    assert_eq!(config.console, console);
 }
 
 #[test]

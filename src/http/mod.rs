@@ -5,6 +5,8 @@ pub mod error;
 pub mod health;
 pub mod hooks;
 
+use crate::desk::Desk;
+use crate::desk::routes::Route;
 use crate::pipeline::Pipeline;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -27,12 +29,22 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Doors {
     pub pipeline: Pipeline,
+    pub desk: Desk,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Cancelled when the stop has begun: `/readyz` says so, and every answer is its connection's
     /// last.
     pub stopping: CancellationToken,
 }
+
+/// Every route of this file, with its class; those of the API stand beside it.
+pub const ROUTES: &[Route] = &[
+    Route::hook("GET", "/hooks/{connection}/{secret}"),
+    Route::hook("POST", "/hooks/{connection}/{secret}"),
+    Route::public("GET", "/healthz"),
+    Route::public("GET", "/readyz"),
+    Route::public("GET", "/metrics"),
+];
 
 /// All routes.
 pub fn router(doors: Doors) -> Router {

@@ -35,7 +35,7 @@ const READERS: u32 = 3;
 pub(super) const STATEMENTS: usize = 256;
 
 /// Number, name, words for SQLite, words for PostgreSQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 9] = [
     (
         1,
         "memory",
@@ -77,6 +77,18 @@ const MIGRATIONS: [(i64, &str, &str, &str); 7] = [
         "deals",
         include_str!("../../migrations/sqlite/0007_deals.sql"),
         include_str!("../../migrations/postgres/0007_deals.sql"),
+    ),
+    (
+        8,
+        "desk",
+        include_str!("../../migrations/sqlite/0008_desk.sql"),
+        include_str!("../../migrations/postgres/0008_desk.sql"),
+    ),
+    (
+        9,
+        "journals",
+        include_str!("../../migrations/sqlite/0009_journals.sql"),
+        include_str!("../../migrations/postgres/0009_journals.sql"),
     ),
 ];
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const LEAVES: [&str; 4] = ["config", "telemetry", "clock", "diagnosis"];
 
 /// From top to bottom (design §3): a room may use what its line lists, and the leaves.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     (
         "main",
         &[
@@ -16,6 +16,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "app",
             "http",
             "ui",
+            "desk",
             "pipeline",
             "rules",
             "connectors",
@@ -31,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "sandbox",
             "http",
             "ui",
+            "desk",
             "pipeline",
             "rules",
             "connectors",
@@ -39,9 +41,13 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "domain",
         ],
     ),
-    ("app", &["http", "ui", "pipeline", "rules", "connectors", "store", "mapping", "domain"]),
-    ("http", &["pipeline", "rules", "connectors", "store", "mapping", "domain"]),
-    ("ui", &["pipeline", "rules", "connectors", "store", "mapping", "domain"]),
+    (
+        "app",
+        &["http", "ui", "desk", "pipeline", "rules", "connectors", "store", "mapping", "domain"],
+    ),
+    ("http", &["desk", "pipeline", "rules", "connectors", "store", "mapping", "domain"]),
+    ("ui", &["desk", "pipeline", "rules", "connectors", "store", "mapping", "domain"]),
+    ("desk", &["pipeline", "rules", "connectors", "store", "mapping", "domain"]),
     ("pipeline", &["rules", "connectors", "store", "mapping", "domain"]),
     ("rules", &["mapping", "domain"]),
     ("connectors", &["domain"]),

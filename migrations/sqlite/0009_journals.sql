@@ -1,0 +1,1 @@
+-- The journals that the console shows, and hourly counts.
