@@ -2,6 +2,8 @@
 //! stories, acts. Invariant: nothing is done without an [`Actor`] who may do it, and every act leaves
 //! a row in the audit log; what is shown is plain data, no HTML and no HTTP.
 
+pub mod charts;
+pub mod journals;
 pub mod rights;
 pub mod routes;
 

@@ -25,6 +25,7 @@ mod journals;
 mod lanes;
 mod leads;
 mod links;
+pub mod listing;
 mod mend;
 mod open;
 mod owners;
@@ -39,6 +40,7 @@ mod sql;
 mod states;
 pub mod status;
 mod stories;
+pub mod tallies;
 mod views;
 mod writer;
 
@@ -51,12 +53,17 @@ pub use copy::Copied;
 pub use drift::DriftRow;
 pub use hints::{Hint, Hints};
 pub use leads::{Candidate, LeadCounts, LeadSearch, LeadsFound};
+pub use listing::{
+    DealFilter, DealLead, DealRow, LeadFilter, LeadOrder, LeadRow, Listed, Mark, MessageFilter,
+    MessageRow, Slice,
+};
 pub use mend::{Brief, Doubtful, LanesOf, Mended, Word};
 pub use owners::{Bid, Replica, Share};
-pub use recorded::{Mark, Span};
+pub use recorded::Span;
 pub use retention::{Deleted, Kept, Rows, Window};
 pub use rows::*;
 pub use space::Space;
+pub use tallies::{By, Hour, Latency, Measure, Sum};
 
 use crate::domain::Event;
 use futures_util::future::BoxFuture;

@@ -2,7 +2,7 @@
 //! however much is kept; reading changes nothing.
 
 use super::sql::{Connection, Row, args, list, statements};
-use super::{Error, StepState, Store, events};
+use super::{Error, Mark, StepState, Store, events};
 use crate::domain::Recorded;
 use crate::domain::plan::REFUSED;
 use jiff::Timestamp;
@@ -45,13 +45,6 @@ pub struct Span {
     pub flows: Vec<String>,
     /// Every decision that is kept, not only what jobs came to.
     pub every: bool,
-}
-
-/// Where a page ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
-    at: Timestamp,
-    id: i64,
 }
 
 impl Span {
