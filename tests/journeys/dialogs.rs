@@ -24,7 +24,7 @@ async fn house(flows: &str) -> House {
          hook_secret = \"{HOOK_SECRET}\"\npublic = \"http://127.0.0.1:{port}\"\n{flows}"
     );
     let text = std::fs::read_to_string(house.config()).expect("the config");
-    std::fs::write(house.config(), text + &more).expect("written");
+    std::fs::write(house.config(), text + more.as_str()).expect("written");
     let done = house.command(&["setup"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     house.run().await;

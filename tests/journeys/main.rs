@@ -10,6 +10,7 @@ mod arrivals;
 mod backfill;
 mod chores;
 mod commands;
+mod console;
 mod crash;
 mod customers;
 mod deals;

@@ -132,7 +132,10 @@ name = "Chat on the site""#
     let mut house = House::build(plan).await;
     let door = house.url(&format!("/hooks/{CHATWOOT}/{HOOK_SECRET}"));
     let (chatwoot, url) = Chatwoot::open(door).await;
-    append(&house, &(example() + &running(&["message-to-crm", "crm-to-message"], CHATWOOT)));
+    append(
+        &house,
+        &(example() + running(&["message-to-crm", "crm-to-message"], CHATWOOT).as_str()),
+    );
     let env = [
         ("CHATWOOT_HOOK_SECRET", HOOK_SECRET),
         ("CHATWOOT_SIGN_SECRET", SIGNS),

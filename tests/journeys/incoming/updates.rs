@@ -137,7 +137,7 @@ async fn a_webhook_that_somebody_sets_is_told_and_removed_by_the_set_up() {
     }
     let checked = house.command(&["check", "--online"]);
     let told = String::from_utf8_lossy(&checked.stderr).into_owned()
-        + &String::from_utf8_lossy(&checked.stdout);
+        + String::from_utf8_lossy(&checked.stdout).as_ref();
     assert!(told.contains("a webhook at http://127.0.0.1:9 is set"), "{told}");
     assert!(!told.contains("somewhere"), "{told}");
     let done = house.command(&["setup", BOT]);
