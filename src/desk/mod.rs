@@ -2,10 +2,16 @@
 //! stories, acts. Invariant: nothing is done without an [`Actor`] who may do it, and every act leaves
 //! a row in the audit log; what is shown is plain data, no HTML and no HTTP.
 
+pub mod acts;
 pub mod charts;
+pub mod connections;
+pub mod flows;
 pub mod journals;
+pub mod needs;
+pub mod overview;
 pub mod rights;
 pub mod routes;
+pub mod story;
 
 use crate::config::Console;
 use crate::pipeline::Pipeline;
