@@ -214,6 +214,7 @@ fn chromedriver() -> (Child, u16) {
             return (child, port);
         }
     }
+    let _ended = child.wait();
     panic!("chromedriver did not start");
 }
 
