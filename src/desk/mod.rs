@@ -3,21 +3,30 @@
 //! a row in the audit log; what is shown is plain data, no HTML and no HTTP.
 
 pub mod acts;
+pub mod address;
+pub mod audit;
 pub mod charts;
 pub mod connections;
 pub mod flows;
+pub mod hub;
 pub mod journals;
+pub mod login;
 pub mod needs;
 pub mod overview;
+pub mod people;
 pub mod rights;
 pub mod routes;
 pub mod story;
+pub mod tokens;
 
 use crate::config::Console;
 use crate::pipeline::Pipeline;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
+pub use audit::Note;
+pub use hub::{Hub, Topic};
+pub use people::{Person, Visitor};
 pub use rights::{Actor, Door, Right, Role};
 
 /// Everything that pages and API need. Cheap to clone.
@@ -26,11 +35,14 @@ pub struct Desk {
     pub pipeline: Pipeline,
     /// `[console]` as it was read last.
     pub console: Arc<ArcSwap<Console>>,
+    /// Who looks at what right now.
+    pub hub: Arc<Hub>,
 }
 
 impl Desk {
     pub fn new(pipeline: Pipeline, console: Console) -> Self {
-        Self { pipeline, console: Arc::new(ArcSwap::from_pointee(console)) }
+        let console = Arc::new(ArcSwap::from_pointee(console));
+        Self { pipeline, console, hub: Arc::default() }
     }
 }
 

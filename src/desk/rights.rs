@@ -2,9 +2,12 @@
 //! never more than its words.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What a person is here for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Reads everything, changes nothing.
@@ -16,7 +19,9 @@ pub enum Role {
 }
 
 /// What can be allowed; also the scopes of API tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Right {
     Read,
@@ -26,6 +31,11 @@ pub enum Right {
 
 impl Role {
     pub const ALL: [Self; 3] = [Self::Marketing, Self::Operator, Self::Admin];
+
+    /// All that it may.
+    pub fn rights(self) -> Vec<Right> {
+        Right::ALL.into_iter().filter(|right| self.may(*right)).collect()
+    }
 
     pub fn may(self, right: Right) -> bool {
         match right {
@@ -66,7 +76,7 @@ impl Right {
 }
 
 /// By which way somebody came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Door {
     Console,

@@ -29,6 +29,13 @@ pub struct Route {
     pub right: Option<Right>,
 }
 
+/// The route of a request, by the path as axum has it; `HEAD` is answered as `GET`.
+pub fn find<'a>(lists: &[&'a [Route]], method: &str, path: &str) -> Option<&'a Route> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    let mut all = lists.iter().copied().flatten();
+    all.find(|route| route.method == method && route.path == path)
+}
+
 impl Route {
     pub const fn public(method: &'static str, path: &'static str) -> Self {
         Self { method, path, class: Class::Public, right: None }

@@ -1,9 +1,11 @@
 //! The doors: every route on one page. Invariant: a door keeps and answers; it decides nothing. Each
 //! route is of one class — public or hook here; session and bearer come with the console.
 
+pub mod bearer;
 pub mod error;
 pub mod health;
 pub mod hooks;
+pub mod problem;
 
 use crate::desk::Desk;
 use crate::desk::routes::Route;
