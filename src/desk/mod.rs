@@ -14,6 +14,7 @@ pub mod login;
 pub mod needs;
 pub mod overview;
 pub mod people;
+pub mod reload;
 pub mod rights;
 pub mod routes;
 pub mod story;

@@ -26,7 +26,9 @@ pub async fn guard(State(guarded): State<Guarded>, mut request: Request, next: N
         return unlisted(guarded.routes, path).into_response();
     };
     if route.class == Class::Bearer {
-        match admitted(&guarded.desk, &request, route).await {
+        let address = client(&guarded.desk, &request);
+        let token = token(&request).map(str::to_owned);
+        match admitted(&guarded.desk, token, address, route).await {
             Ok(actor) => request.extensions_mut().insert(actor),
             Err(problem) => return problem.into_response(),
         };
@@ -42,10 +44,14 @@ fn unlisted(routes: &[Route], path: &str) -> Problem {
     Problem::not_found()
 }
 
-async fn admitted(desk: &Desk, request: &Request, route: &Route) -> Result<Actor, Problem> {
-    let token = token(request).ok_or_else(Problem::unauthorized)?;
-    let address = client(desk, request);
-    let actor = desk.bearer(token, address.as_deref()).await?;
+async fn admitted(
+    desk: &Desk,
+    token: Option<String>,
+    address: Option<String>,
+    route: &Route,
+) -> Result<Actor, Problem> {
+    let token = token.ok_or_else(Problem::unauthorized)?;
+    let actor = desk.bearer(&token, address.as_deref()).await?;
     let actor = actor.ok_or_else(Problem::unauthorized)?;
     match route.right {
         Some(right) if !actor.may(right) => Err(Problem::forbidden(right.word())),

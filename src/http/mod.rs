@@ -1,6 +1,7 @@
 //! The doors: every route on one page. Invariant: a door keeps and answers; it decides nothing. Each
 //! route is of one class — public or hook here; session and bearer come with the console.
 
+pub mod api;
 pub mod bearer;
 pub mod error;
 pub mod health;
@@ -50,6 +51,7 @@ pub const ROUTES: &[Route] = &[
 
 /// All routes.
 pub fn router(doors: Doors) -> Router {
+    let (desk, stopping) = (doors.desk.clone(), doors.stopping.clone());
     Router::new()
         // hook: the secret in the path is the key
         .route("/hooks/{connection}/{secret}", get(hooks::query).post(hooks::body))
@@ -61,8 +63,10 @@ pub fn router(doors: Doors) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, TIMEOUT))
         .layer(CatchPanicLayer::new())
-        .layer(map_response_with_state(doors.stopping.clone(), farewell))
         .with_state(doors)
+        // bearer: a token is the key; public: its document
+        .merge(api::router(desk))
+        .layer(map_response_with_state(stopping, farewell))
 }
 
 /// Who keeps a connection is sent away from a door that closes with the answer, never before it.

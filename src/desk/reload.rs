@@ -1,0 +1,72 @@
+//! Config and flow files are read anew, by every process. Invariant: a bad set changes nothing; each
+//! process tells for itself whether it took it up.
+
+use super::audit::Note;
+use super::{Actor, Desk, Error, Right};
+use crate::pipeline::obey::RELOAD;
+use crate::store::Replica;
+use jiff::SignedDuration;
+use serde::Serialize;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// A process looks for calls twice a second and shows itself at once when it has heard one.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is looked whether all have heard.
+const LOOK: Duration = Duration::from_millis(50);
+/// A process that was seen this lately is there.
+const SEEN: SignedDuration = SignedDuration::from_secs(15);
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Reloaded {
+    /// Every process took it up.
+    pub ok: bool,
+    pub processes: Vec<ReloadedProcess>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReloadedProcess {
+    pub name: String,
+    /// Why it refused and runs on as it did.
+    pub trouble: Option<String>,
+}
+
+impl Desk {
+    /// Has every process read config and flow files anew.
+    ///
+    /// # Errors
+    /// The actor may not; a process does not hear; the store's.
+    pub async fn reload(&self, actor: &Actor) -> Result<Reloaded, Error> {
+        let written = Note::done("reload", "house");
+        self.act(actor, Right::Act, written, self.called()).await
+    }
+
+    async fn called(&self) -> Result<Reloaded, Error> {
+        let store = &self.pipeline.store;
+        let call = store.call_all(RELOAD, self.pipeline.clock.now()).await?;
+        let give_up = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let (mut live, now) = store.replicas(self.pipeline.clock.now()).await?;
+            live.retain(|replica| now.duration_since(replica.seen) < SEEN);
+            let silent = live.iter().filter(|replica| replica.heard < call);
+            let silent: Vec<&str> = silent.map(|replica| replica.owner.as_str()).collect();
+            if silent.is_empty() {
+                return Ok(told(live));
+            }
+            if tokio::time::Instant::now() > give_up {
+                return Err(Error::Conflict(format!("not heard yet by {}", silent.join(", "))));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+fn told(live: Vec<Replica>) -> Reloaded {
+    let process =
+        |replica: Replica| ReloadedProcess { name: replica.owner, trouble: replica.trouble };
+    Reloaded {
+        ok: live.iter().all(|replica| replica.trouble.is_none()),
+        processes: live.into_iter().map(process).collect(),
+    }
+}

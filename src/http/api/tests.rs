@@ -1,0 +1,106 @@
+//! The document, the routes and the router are one. Invariant: what one of them lists, the others list.
+
+use super::document::{finished, operations as of};
+use super::*;
+use crate::desk::routes::Class;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn document() -> Value {
+    let document = finished(whole().into_openapi(), ROUTES);
+    serde_json::to_value(document).expect("it is JSON")
+}
+
+#[test]
+fn routes_and_document_list_the_same_operations() {
+    let mut document = whole().into_openapi();
+    let listed: BTreeSet<(String, String)> = document
+        .paths
+        .paths
+        .iter_mut()
+        .flat_map(|(path, item)| {
+            of(item).map(|(method, _)| (path.clone(), method.to_owned())).collect::<Vec<_>>()
+        })
+        .collect();
+    let routes = ROUTES.iter().filter(|route| route.class == Class::Bearer);
+    let routes = routes.map(|route| (route.path.to_owned(), route.method.to_owned())).collect();
+    assert_eq!(listed, routes);
+    assert!(ROUTES.iter().all(|route| (route.class == Class::Bearer) == route.right.is_some()));
+}
+
+#[test]
+fn no_two_schemas_have_one_name() {
+    let mut seen = BTreeMap::new();
+    for (schemas, ..) in operations() {
+        for (name, schema) in schemas {
+            let schema = serde_json::to_value(schema).expect("it is JSON");
+            let before = seen.insert(name.clone(), schema.clone());
+            assert!(before.is_none_or(|before| before == schema), "{name} is two things");
+        }
+    }
+}
+
+#[test]
+fn every_operation_says_what_it_is() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let at = format!("{method} {path}");
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{at}");
+            assert!(ids.insert(operation["operationId"].to_string()), "{at}: its id is taken");
+            assert!(
+                operation["security"][0]["token"].is_array(),
+                "{at}: nobody is asked for a token"
+            );
+            let answers = operation["responses"].as_object().expect("answers");
+            for status in ["200", "401", "403", "429", "500", "503"] {
+                assert!(answers.contains_key(status), "{at} answers no {status}");
+            }
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            for parameter in parameters {
+                let name = &parameter["name"];
+                assert!(!name.to_string().contains("value"), "{at}: {name}");
+                assert_eq!(
+                    path.contains(&format!("{{{}}}", name.as_str().unwrap_or_default())),
+                    parameter["in"] == "path",
+                    "{at}: {name}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn walk(document: &Value, value: &Value) {
+        if let Some(path) = value["$ref"].as_str() {
+            let path = path.strip_prefix('#').expect("inside of the document");
+            assert!(document.pointer(path).is_some(), "{path} is not there");
+        }
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| walk(document, item)),
+            Value::Object(fields) => fields.values().for_each(|field| walk(document, field)),
+            _ => {}
+        }
+    }
+    let document = document();
+    walk(&document, &document);
+}
+
+#[test]
+fn the_page_shows_every_operation_and_schema() {
+    let (_, document) = whole().split_for_parts();
+    let document = finished(document, ROUTES);
+    let page = reference::page(&document).0;
+    for operation in ["list_leads", "retry_job", "try_flow", "schema-Problem", "schema-LeadView"] {
+        assert!(page.contains(&format!("id=\"{operation}\"")), "{operation}");
+    }
+    for forbidden in ["<script", "style=", "<style", "onclick", "http://fonts", "https://"] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    let links = page.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next());
+    for link in links {
+        assert!(page.contains(&format!("id=\"{link}\"")), "#{link} leads nowhere");
+    }
+}
