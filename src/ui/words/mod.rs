@@ -18,11 +18,17 @@ macro_rules! words {
 }
 
 pub mod count;
+pub mod journals;
+pub mod pages;
 pub mod people;
 pub mod shell;
+pub mod story;
 
+pub use journals::{Journals, States};
+pub use pages::{Acts, Connections, Flows, Needs, Overview};
 pub use people::{Audit, Login, Me, People};
 pub use shell::{Shell, Trouble};
+pub use story::Tale;
 
 /// A language of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +83,14 @@ pub struct Words {
     pub people: People,
     pub audit: Audit,
     pub me: Me,
+    pub states: States,
+    pub journals: Journals,
+    pub overview: Overview,
+    pub needs: Needs,
+    pub acts: Acts,
+    pub flows: Flows,
+    pub connections: Connections,
+    pub tale: Tale,
 }
 
 pub static RU: Words = Words {
@@ -86,6 +100,14 @@ pub static RU: Words = Words {
     people: People::RU,
     audit: Audit::RU,
     me: Me::RU,
+    states: States::RU,
+    journals: Journals::RU,
+    overview: Overview::RU,
+    needs: Needs::RU,
+    acts: Acts::RU,
+    flows: Flows::RU,
+    connections: Connections::RU,
+    tale: Tale::RU,
 };
 
 pub static EN: Words = Words {
@@ -95,6 +117,14 @@ pub static EN: Words = Words {
     people: People::EN,
     audit: Audit::EN,
     me: Me::EN,
+    states: States::EN,
+    journals: Journals::EN,
+    overview: Overview::EN,
+    needs: Needs::EN,
+    acts: Acts::EN,
+    flows: Flows::EN,
+    connections: Connections::EN,
+    tale: Tale::EN,
 };
 
 #[cfg(test)]
@@ -103,10 +133,12 @@ mod tests {
 
     /// Names and codes that are the same in both languages.
     const SAME: [&str; 1] = ["product"];
+    /// What is written the same way in Latin letters.
+    const LATIN: [&str; 1] = ["id"];
 
     #[test]
     fn every_text_is_there_in_both_languages_and_in_its_own_letters() {
-        let areas = [Shell::ALL, Trouble::ALL, Login::ALL, People::ALL, Audit::ALL, Me::ALL];
+        let areas = [Shell::ALL, Trouble::ALL, Login::ALL, People::ALL, Audit::ALL, Me::ALL, States::ALL, Journals::ALL, Overview::ALL, Needs::ALL, Acts::ALL, Flows::ALL, Connections::ALL, Tale::ALL];
         let cyrillic =
             |text: &str| text.chars().any(|c| ('а'..='я').contains(&c) || ('А'..='Я').contains(&c));
         for (key, ru, en) in areas.into_iter().flatten() {
@@ -117,7 +149,7 @@ mod tests {
             );
             if !SAME.contains(key) {
                 assert_ne!(ru, en, "{key} is the same in both languages");
-                assert!(cyrillic(ru), "{key}: `{ru}` is not Russian");
+                assert!(cyrillic(ru) || LATIN.contains(key), "{key}: `{ru}` is not Russian");
             }
         }
     }
