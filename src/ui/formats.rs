@@ -5,12 +5,51 @@ use super::words::Language;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::borrow::Borrow;
 
 const MONTHS_RU: [&str; 12] =
     ["янв", "фев", "мар", "апр", "мая", "июн", "июл", "авг", "сен", "окт", "ноя", "дек"];
 const MONTHS_EN: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A time, however often a template has borrowed it.
+pub trait Moment {
+    fn moment(&self) -> Timestamp;
+}
+
+impl Moment for Timestamp {
+    fn moment(&self) -> Timestamp {
+        *self
+    }
+}
+
+impl<T: Moment> Moment for &T {
+    fn moment(&self) -> Timestamp {
+        (**self).moment()
+    }
+}
+
+/// A number of things, of whichever type and however often borrowed; below zero counts as none.
+pub trait Amount {
+    fn amount(&self) -> u64;
+}
+
+macro_rules! amounts {
+    ($($kind:ty)+) => {$(
+        impl Amount for $kind {
+            fn amount(&self) -> u64 {
+                u64::try_from(*self).unwrap_or(0)
+            }
+        }
+    )+};
+}
+
+amounts! { u32 u64 usize i64 }
+
+impl<T: Amount> Amount for &T {
+    fn amount(&self) -> u64 {
+        (**self).amount()
+    }
+}
 
 /// `1 234` or `1,234`.
 pub fn number(language: Language, count: u64) -> String {
@@ -83,22 +122,22 @@ pub struct Times {
 
 impl Times {
     /// `21 ноя 19:57`, with the year where it is another.
-    pub fn minute(&self, at: impl Borrow<Timestamp>) -> String {
-        let at = *at.borrow();
+    pub fn minute(&self, at: impl Moment) -> String {
+        let at = at.moment();
         let at = at.to_zoned(self.zone.clone());
         format!("{} {:02}:{:02}", self.day(at.date()), at.hour(), at.minute())
     }
 
     /// As [`Self::minute`], with seconds.
-    pub fn second(&self, at: impl Borrow<Timestamp>) -> String {
-        let at = *at.borrow();
+    pub fn second(&self, at: impl Moment) -> String {
+        let at = at.moment();
         let zoned = at.to_zoned(self.zone.clone());
         format!("{}:{:02}", self.minute(at), zoned.second())
     }
 
     /// `19:57:01`, for what follows on each other within a day.
-    pub fn clock(&self, at: impl Borrow<Timestamp>) -> String {
-        let at = *at.borrow();
+    pub fn clock(&self, at: impl Moment) -> String {
+        let at = at.moment();
         at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string()
     }
 
@@ -118,19 +157,19 @@ impl Times {
     }
 
     /// For `<time datetime>`.
-    pub fn machine(&self, at: impl Borrow<Timestamp>) -> String {
-        let at = *at.borrow();
+    pub fn machine(&self, at: impl Moment) -> String {
+        let at = at.moment();
         format!("{at:.0}")
     }
 
     /// All of it, for who hovers: `2026-11-21 19:57:01 MSK`.
-    pub fn whole(&self, at: impl Borrow<Timestamp>) -> String {
-        let at = *at.borrow();
+    pub fn whole(&self, at: impl Moment) -> String {
+        let at = at.moment();
         at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
     }
 
-    pub fn ago(&self, at: impl Borrow<Timestamp>) -> String {
-        let at = *at.borrow();
+    pub fn ago(&self, at: impl Moment) -> String {
+        let at = at.moment();
         super::words::count::ago(self.language, self.now.as_second() - at.as_second())
     }
 }

@@ -1,16 +1,16 @@
 //! What every page has around it: language, theme, times, who looks, where they are. Invariant: it is
 //! made of the request and the configuration alone; no page waits for it.
 
-use super::formats::{self, Times};
+use super::formats::{self, Amount, Times};
 use super::words::{Language, Words};
 use super::{assets, words};
+use crate::desk::people::Visitor;
 use crate::desk::{Desk, Role};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum_extra::extract::CookieJar;
 use jiff::Timestamp;
-use std::borrow::Borrow;
 use std::convert::Infallible;
 
 /// Cookies of a person's choice; they hold no secret.
@@ -30,7 +30,7 @@ impl Theme {
     /// As it stands in the cookie and in `<html data-theme>`.
     pub fn word(self) -> &'static str {
         match self {
-            Self::System => "system",
+            Self::System => "auto",
             Self::Light => "light",
             Self::Dark => "dark",
         }
@@ -67,9 +67,12 @@ impl FromRequestParts<Desk> for Frame {
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Infallible> {
         let console = desk.console.load();
         let query = parts.uri.query().unwrap_or_default();
-        let language = language(&parts.headers, query, &console.language);
+        let visitor = parts.extensions.get::<Visitor>();
+        let own = visitor.and_then(|visitor| visitor.person.language.as_deref());
+        let language = language(&parts.headers, query, own, &console.language);
         let jar = CookieJar::from_headers(&parts.headers);
         let theme = of_query(query, THEME).and_then(|word| Theme::of(&word));
+        let theme = theme.or_else(|| Theme::of(&visitor?.theme));
         let theme = theme.or_else(|| Theme::of(jar.get(THEME)?.value()));
         let now = desk.pipeline.clock.now();
         Ok(Self {
@@ -78,17 +81,27 @@ impl FromRequestParts<Desk> for Frame {
             theme: theme.unwrap_or(Theme::System),
             path: parts.uri.path().to_owned(),
             query: query.to_owned(),
-            signed: None,
+            signed: visitor.map(signed),
         })
     }
 }
 
+fn signed(visitor: &Visitor) -> Signed {
+    let Visitor { person, csrf, .. } = visitor;
+    Signed { name: person.name.clone(), role: person.role, csrf: csrf.clone() }
+}
+
 /// The word of the address, the person's choice, what the browser asks for, what the house speaks.
-fn language(headers: &HeaderMap, query: &str, house: &str) -> Language {
+fn language(headers: &HeaderMap, query: &str, own: Option<&str>, house: &str) -> Language {
     let asked = of_query(query, LANGUAGE).and_then(|code| Language::of(&code));
     let chosen = || Language::of(CookieJar::from_headers(headers).get(LANGUAGE)?.value());
     let browser = || Language::accepted(headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?);
-    asked.or_else(chosen).or_else(browser).or_else(|| Language::of(house)).unwrap_or(Language::Ru)
+    asked
+        .or_else(|| Language::of(own?))
+        .or_else(chosen)
+        .or_else(browser)
+        .or_else(|| Language::of(house))
+        .unwrap_or(Language::Ru)
 }
 
 fn of_query(query: &str, key: &str) -> Option<String> {
@@ -157,16 +170,29 @@ impl Frame {
         }
     }
 
-    pub fn number(&self, count: impl Borrow<u64>) -> String {
-        formats::number(self.language(), *count.borrow())
+    pub fn number(&self, count: impl Amount) -> String {
+        formats::number(self.language(), count.amount())
     }
 
-    pub fn count(&self, noun: &words::count::Noun, count: impl Borrow<u64>) -> String {
-        noun.count(self.language(), *count.borrow())
+    pub fn count(&self, noun: words::count::Noun, count: impl Amount) -> String {
+        noun.count(self.language(), count.amount())
     }
 
-    pub fn span(&self, milliseconds: impl Borrow<u64>) -> String {
-        words::count::span(self.language(), *milliseconds.borrow())
+    pub fn span(&self, milliseconds: impl Amount) -> String {
+        words::count::span(self.language(), milliseconds.amount())
+    }
+
+    /// What an act did, told by the address that it led to: done and left.
+    pub fn told(&self) -> Option<(u64, u64)> {
+        let done = of_query(&self.query, "done")?.parse().ok()?;
+        let left = of_query(&self.query, "left").and_then(|left| left.parse().ok());
+        Some((done, left.unwrap_or(0)))
+    }
+
+    /// This page, to come back to it: without what an act said.
+    pub fn here(&self) -> String {
+        let query = super::values::Fields::of(&self.query).with(&["done", "left"], &[]);
+        if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -199,14 +225,14 @@ mod tests {
     #[test]
     fn the_nearest_choice_wins() {
         let mut headers = HeaderMap::new();
-        assert_eq!(language(&headers, "", "en"), Language::En);
+        assert_eq!(language(&headers, "", None, "en"), Language::En);
         headers.insert(header::ACCEPT_LANGUAGE, "ru".parse().expect("a value"));
-        assert_eq!(language(&headers, "", "en"), Language::Ru);
+        assert_eq!(language(&headers, "", None, "en"), Language::Ru);
         headers.insert(header::COOKIE, "a=b; lang=en".parse().expect("a value"));
-        assert_eq!(language(&headers, "", "ru"), Language::En);
-        assert_eq!(language(&headers, "x=1&lang=ru", "en"), Language::Ru);
+        assert_eq!(language(&headers, "", None, "ru"), Language::En);
+        assert_eq!(language(&headers, "x=1&lang=ru", Some("en"), "en"), Language::Ru);
         headers.insert(header::COOKIE, "lang=xx".parse().expect("a value"));
-        assert_eq!(language(&headers, "lang=yy", "en"), Language::Ru);
+        assert_eq!(language(&headers, "lang=yy", None, "en"), Language::Ru);
     }
 
     #[test]

@@ -1,24 +1,92 @@
 //! The operator's console: pages, made on the server. Invariant: a page shows what `desk` says and
 //! decides nothing; every far-side text is escaped; without a script every page still works.
 
+pub mod acts;
 pub mod assets;
+pub mod chart;
+pub mod charts;
+pub mod connections;
+pub mod flows;
 pub mod formats;
 pub mod frame;
+pub mod journals;
+pub mod needs;
+pub mod overview;
 pub mod session;
+pub mod signs;
+pub mod story;
 pub mod trouble;
+pub mod values;
 pub mod words;
 
-use crate::desk::Desk;
 use crate::desk::routes::Route;
+use crate::desk::{Desk, Right};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 /// Every route of this room, with its class.
-pub const ROUTES: &[Route] = &[Route::public("GET", "/static/{file}")];
+pub const ROUTES: &[Route] = &[
+    Route::public("GET", "/static/{file}"),
+    Route::session("GET", "/", Right::Read),
+    Route::session("GET", "/leads", Right::Read),
+    Route::session("GET", "/leads.csv", Right::Read),
+    Route::session("GET", "/deals", Right::Read),
+    Route::session("GET", "/deals.csv", Right::Read),
+    Route::session("GET", "/messages", Right::Read),
+    Route::session("GET", "/messages.csv", Right::Read),
+    Route::session("GET", "/find", Right::Read),
+    Route::session("GET", "/story/{key}", Right::Read),
+    Route::session("GET", "/jobs/{id}/replay", Right::Read),
+    Route::session("POST", "/jobs/{id}/replay", Right::Act),
+    Route::session("POST", "/jobs/{id}/retry", Right::Act),
+    Route::session("POST", "/jobs/{id}/arrived", Right::Act),
+    Route::session("POST", "/jobs/{id}/again", Right::Act),
+    Route::session("POST", "/jobs/{id}/skip", Right::Act),
+    Route::session("GET", "/needs", Right::Read),
+    Route::session("POST", "/needs", Right::Act),
+    Route::session("GET", "/flows", Right::Read),
+    Route::session("GET", "/flows/{name}", Right::Read),
+    Route::session("POST", "/flows/{name}/start", Right::Act),
+    Route::session("POST", "/flows/{name}/stop", Right::Act),
+    Route::session("POST", "/flows/{name}/try", Right::Read),
+    Route::session("GET", "/connections", Right::Read),
+    Route::session("GET", "/connections/{name}", Right::Read),
+    Route::session("GET", "/connections/{name}/lists/{list}", Right::Read),
+    Route::session("POST", "/connections/{name}/poll", Right::Act),
+];
 
 /// The pages.
 pub fn router(desk: Desk) -> Router {
     let guard = from_fn_with_state(desk.clone(), session::guard);
-    Router::new().route("/static/{file}", get(assets::file)).layer(guard).with_state(desk)
+    pages().route("/static/{file}", get(assets::file)).layer(guard).with_state(desk)
+}
+
+/// What people look at and do.
+fn pages() -> Router<Desk> {
+    Router::new()
+        .route("/", get(overview::overview))
+        .route("/leads", get(journals::leads))
+        .route("/leads.csv", get(journals::leads_csv))
+        .route("/deals", get(journals::deals))
+        .route("/deals.csv", get(journals::deals_csv))
+        .route("/messages", get(journals::messages))
+        .route("/messages.csv", get(journals::messages_csv))
+        .route("/find", get(story::find))
+        .route("/story/{key}", get(story::story))
+        .route("/jobs/{id}/replay", get(acts::preview).post(acts::replay))
+        .route("/jobs/{id}/retry", post(acts::retry))
+        .route("/jobs/{id}/arrived", post(acts::arrived))
+        .route("/jobs/{id}/again", post(acts::again))
+        .route("/jobs/{id}/skip", post(acts::skip))
+        .route("/needs", get(needs::needs).post(needs::act))
+        .route("/flows", get(flows::all))
+        .route("/flows/{name}", get(flows::one))
+        .route("/flows/{name}/start", post(flows::start))
+        .route("/flows/{name}/stop", post(flows::stop))
+        .route("/flows/{name}/try", post(flows::attempt))
+        .route("/connections", get(connections::all))
+        .route("/connections/{name}", get(connections::one))
+        .route("/connections/{name}/lists/{list}", get(connections::list))
+        .route("/connections/{name}/poll", post(connections::poll))
 }

@@ -138,7 +138,22 @@ mod tests {
 
     #[test]
     fn every_text_is_there_in_both_languages_and_in_its_own_letters() {
-        let areas = [Shell::ALL, Trouble::ALL, Login::ALL, People::ALL, Audit::ALL, Me::ALL, States::ALL, Journals::ALL, Overview::ALL, Needs::ALL, Acts::ALL, Flows::ALL, Connections::ALL, Tale::ALL];
+        let areas = [
+            Shell::ALL,
+            Trouble::ALL,
+            Login::ALL,
+            People::ALL,
+            Audit::ALL,
+            Me::ALL,
+            States::ALL,
+            Journals::ALL,
+            Overview::ALL,
+            Needs::ALL,
+            Acts::ALL,
+            Flows::ALL,
+            Connections::ALL,
+            Tale::ALL,
+        ];
         let cyrillic =
             |text: &str| text.chars().any(|c| ('а'..='я').contains(&c) || ('А'..='Я').contains(&c));
         for (key, ru, en) in areas.into_iter().flatten() {

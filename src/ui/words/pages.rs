@@ -203,6 +203,7 @@ words! {
         list_empty "Список пуст", "The list is empty";
         offer "Что может использовать связка", "What a flow may use";
         events "События", "Events";
+        event_fields "Поля события", "Fields of the event";
         queries "Вопросы", "Queries";
         operations "Операции", "Operations";
         field "Поле", "Field";

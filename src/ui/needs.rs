@@ -1,0 +1,204 @@
+//! What waits for a person, one by one and in bulk. Invariant: what is done to many names the reason
+//! that they share, or each of them; nothing is done by looking.
+
+use super::frame::Frame;
+use super::trouble;
+use super::values::Fields;
+use crate::desk::acts::{Act, Bulk};
+use crate::desk::needs::{NeedFilter, NeedGroup, NeedKind, Needs};
+use crate::desk::{Actor, Desk, Error};
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+
+/// Rows of a page.
+const ROWS: u32 = 50;
+/// Acts that a person may do to many at once.
+const BULK: [Act; 4] = [Act::Retry, Act::Skip, Act::Reread, Act::Dismiss];
+
+#[derive(Template)]
+#[template(path = "needs.html", config = "src/ui/askama.toml")]
+struct Page<'a> {
+    frame: &'a Frame,
+    needs: &'a Needs,
+    filter: &'a NeedFilter,
+    /// What is filtered by, for the bulk form.
+    chosen: Option<&'a NeedGroup>,
+    filtered: bool,
+    more: Option<String>,
+    /// What can be done to those that are chosen.
+    acts: Vec<Act>,
+}
+
+/// What an act is called.
+pub fn act_word(frame: &Frame, act: &Act) -> &'static str {
+    let w = &frame.w.acts;
+    match act {
+        Act::Replay => w.replay,
+        Act::Retry => w.retry,
+        Act::Arrived => w.arrived,
+        Act::Again => w.again,
+        Act::Skip => w.skip,
+        Act::Reread => w.reread,
+        Act::Dismiss => w.dismiss,
+        Act::Poll => w.poll,
+        Act::Start => w.start,
+        Act::Stop => w.stop,
+    }
+}
+
+pub fn kind_word(frame: &Frame, kind: &NeedKind) -> &'static str {
+    let w = &frame.w.needs;
+    match kind {
+        NeedKind::Job => w.job,
+        NeedKind::Unknown => w.unknown,
+        NeedKind::Delivery => w.delivery,
+        NeedKind::Connection => w.connection,
+        NeedKind::Drift => w.drift,
+        NeedKind::Reload => w.reload,
+    }
+}
+
+fn kind_code(kind: NeedKind) -> &'static str {
+    match kind {
+        NeedKind::Job => "job",
+        NeedKind::Unknown => "unknown",
+        NeedKind::Delivery => "delivery",
+        NeedKind::Connection => "connection",
+        NeedKind::Drift => "drift",
+        NeedKind::Reload => "reload",
+    }
+}
+
+fn kind_of(code: &str) -> Option<NeedKind> {
+    let all = [
+        NeedKind::Job,
+        NeedKind::Unknown,
+        NeedKind::Delivery,
+        NeedKind::Connection,
+        NeedKind::Drift,
+        NeedKind::Reload,
+    ];
+    all.into_iter().find(|kind| kind_code(*kind) == code)
+}
+
+/// The query that shows a group's rows.
+pub fn group_query(group: &NeedGroup) -> String {
+    let mut out = form_urlencoded::Serializer::new(String::new());
+    out.append_pair("kind", kind_code(group.kind));
+    out.append_pair(of_key(group.kind), &group.of);
+    out.append_pair("reason", &group.reason);
+    out.finish()
+}
+
+/// Is the group about a flow or about a connection?
+pub fn of_key(kind: NeedKind) -> &'static str {
+    match kind {
+        NeedKind::Job | NeedKind::Unknown => "flow",
+        _ => "connection",
+    }
+}
+
+fn filter(fields: &Fields) -> NeedFilter {
+    NeedFilter {
+        kind: fields.get("kind").and_then(kind_of),
+        flow: fields.owned("flow"),
+        connection: fields.owned("connection"),
+        reason: fields.owned("reason"),
+    }
+}
+
+/// `GET /needs`.
+pub async fn needs(State(desk): State<Desk>, frame: Frame) -> Response {
+    let fields = Fields::of(&frame.query);
+    let filter = filter(&fields);
+    let read = desk.needs(&filter, fields.get("after"), ROWS).await;
+    match read {
+        Ok(needs) => trouble::page(&page(&frame, &fields, &filter, &needs)),
+        Err(error) => trouble::of(&frame, &error),
+    }
+}
+
+fn page<'a>(
+    frame: &'a Frame,
+    fields: &Fields,
+    filter: &'a NeedFilter,
+    needs: &'a Needs,
+) -> Page<'a> {
+    let chosen = needs.groups.iter().find(|group| {
+        let of = if of_key(group.kind) == "flow" { &filter.flow } else { &filter.connection };
+        filter.reason.as_ref() == Some(&group.reason)
+            && of.as_ref().is_none_or(|of| *of == group.of)
+    });
+    let mut acts: Vec<Act> = needs.rows.iter().flat_map(|need| need.acts.iter().copied()).collect();
+    acts.sort();
+    acts.dedup();
+    acts.retain(|act| BULK.contains(act));
+    let more = needs.next.as_ref();
+    Page {
+        frame,
+        needs,
+        chosen,
+        acts,
+        filtered: filter.kind.is_some() || filter.reason.is_some(),
+        more: more.map(|next| format!("/needs?{}", fields.with(&["after"], &[("after", next)]))),
+        filter,
+    }
+}
+
+/// `POST /needs`: one act on the chosen, or on all of one reason.
+pub async fn act(
+    State(desk): State<Desk>,
+    Extension(actor): Extension<Actor>,
+    frame: Frame,
+    body: String,
+) -> Response {
+    let fields = Fields::of(&body);
+    let done = match asked(&fields) {
+        Ok(bulk) => desk.bulk(&actor, &bulk).await,
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(done) => {
+            let count = done.waiting.len() + done.ended.len();
+            let count = u64::try_from(count).unwrap_or(u64::MAX).max(done.rows);
+            let to = format!("/needs?done={count}&left={}", done.left.len());
+            Redirect::to(&to).into_response()
+        }
+        Err(error) => trouble::of(&frame, &error),
+    }
+}
+
+fn asked(fields: &Fields) -> Result<Bulk, Error> {
+    let wrong = |field: &str, why: &str| Error::Invalid(vec![(field.to_owned(), why.to_owned())]);
+    let word = fields.get("act").unwrap_or_default();
+    let act = BULK.into_iter().find(|act| act.word() == word);
+    let act = act.ok_or_else(|| wrong("act", "there is no such act"))?;
+    let ids: Vec<i64> = fields.all("id").filter_map(|id| id.parse().ok()).collect();
+    let reason = fields.owned("reason");
+    if ids.is_empty() && reason.is_none() {
+        return Err(wrong("id", "nothing is chosen"));
+    }
+    let why = fields.owned("why");
+    let (flow, connection) = (fields.owned("flow"), fields.owned("connection"));
+    Ok(Bulk { act, ids, flow, connection, reason, why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_done_to_everything_by_mistake() {
+        let refused = |body: &str| matches!(asked(&Fields::of(body)), Err(Error::Invalid(_)));
+        assert!(refused("act=retry"));
+        assert!(refused("act=replay&id=1"));
+        assert!(refused("id=1&why=x"));
+        let bulk = asked(&Fields::of("act=skip&id=1&id=2&id=x&why=+old+")).expect("a bulk act");
+        assert_eq!((bulk.act, bulk.ids, bulk.why.as_deref()), (Act::Skip, vec![1, 2], Some("old")));
+        let bulk = asked(&Fields::of("act=retry&reason=no+such+status&flow=call-to-order"));
+        let bulk = bulk.expect("a bulk act");
+        assert!(bulk.ids.is_empty() && bulk.reason.as_deref() == Some("no such status"));
+    }
+}
