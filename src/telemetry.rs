@@ -43,6 +43,8 @@ pub const REQUEST_SECONDS: &str = "leadlink_request_seconds";
 pub const WAIT_SECONDS: &str = "leadlink_wait_seconds";
 /// 1 while a connection is paused, else 0. `connection`
 pub const CONNECTION_PAUSED: &str = "leadlink_connection_paused";
+/// 1 while a flow runs, else 0, whoever started or stopped it. `flow`
+pub const FLOW_RUNNING: &str = "leadlink_flow_running";
 
 /// How much that the flows use of a connection has drifted away over there. `connection`
 pub const DRIFT: &str = "leadlink_drift";
@@ -168,6 +170,7 @@ fn describe() {
     describe_gauge!(WAITING_FOR_PERSON, "Items that wait for a person.");
     describe_gauge!(JOBS, "Jobs in each state.");
     describe_gauge!(CONNECTION_PAUSED, "1 while a connection is paused, else 0.");
+    describe_gauge!(FLOW_RUNNING, "1 while a flow runs, else 0.");
     describe_gauge!(DRIFT, "Things that flows use and a far side has no longer, or not as it was.");
     describe_gauge!(OLDEST_DUE_LAG, Unit::Seconds, "How long the oldest due job is due already.");
     describe_gauge!(CURSOR_AGE, Unit::Seconds, "Time since a feed was last read to its end.");
@@ -189,12 +192,13 @@ mod tests {
     const COUNTERS: [&str; 8] =
         [ACCEPTED, DUPLICATES, UNREADABLE, DECIDED, STEPS, LINKED, REQUESTS, CHORE_ROWS];
 
-    const GAUGES: [&str; 10] = [
+    const GAUGES: [&str; 11] = [
         WAITING_FOR_PERSON,
         OLDEST_DUE_LAG,
         JOBS,
         CURSOR_AGE,
         CONNECTION_PAUSED,
+        FLOW_RUNNING,
         CHORE_AGE,
         CHORE_TOOK,
         DRIFT,

@@ -94,12 +94,6 @@ fn settings_of(
     (settings, problems)
 }
 
-/// The roles of an instance that are bound to nothing.
-pub fn unbound(bound: &Bound) -> Vec<String> {
-    let needed = needed(&bound.flow).into_iter();
-    needed.filter(|role| bound.connections(role).is_empty()).collect()
-}
-
 fn needed(flow: &Flow) -> BTreeSet<String> {
     let facts = flow.facts.iter().map(|fact| &fact.role);
     let steps = flow.steps.iter().map(|step| &step.role);
@@ -164,7 +158,7 @@ pub fn check(book: &Book, off: &[Bound]) -> cases::Report {
         if !whole && !bound.running {
             // Told together, by role: who has no messenger reads one line, not one for each flow.
             faults.retain(|problem| problem.severity != Severity::Note);
-            for role in unbound(bound) {
+            for role in bound.unbound() {
                 idle.entry(role).or_default().push(&bound.name);
             }
         }

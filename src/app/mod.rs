@@ -12,6 +12,8 @@ pub mod serve;
 use crate::clock::Clock;
 use crate::config::{self, Config, Console, Log, Reconcile, Retention, Server};
 use crate::connectors::{self, Connector, Shared};
+use crate::desk::Papers;
+use crate::desk::papers::Account;
 use crate::diagnosis::Problem;
 use crate::mapping;
 use crate::pipeline::{Pipeline, chores};
@@ -33,6 +35,8 @@ pub struct App {
     /// Instances with a role that is bound to nothing.
     pub off: Vec<mapping::Bound>,
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
+    /// What is shown of all this.
+    pub papers: Papers,
     /// What the connectors share, and those of the next configuration after them.
     pub shared: Shared,
     /// The file that all this was read from.
@@ -85,6 +89,7 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
         origins,
     } = config;
     let mut problems = Vec::new();
+    let accounts_shown = connections.iter().map(account).collect();
     let built = connectors::build(connections, shared);
     problems.extend(built.problems);
     let loaded = mapping::load_all(&mappings_dir);
@@ -99,8 +104,15 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
     let book = Book::new(bound.flows, offers.collect()).with_accounts(accounts.collect());
     let checked = bind::check(&book, &bound.off);
     problems.extend(checked.problems);
+    let papers = Papers {
+        mappings: mappings_dir,
+        off: bound.off.clone(),
+        flows,
+        connections: accounts_shown,
+    };
     let app = App {
         server,
+        papers,
         off: bound.off,
         store_url,
         log,
@@ -113,6 +125,18 @@ pub fn assemble(config: Config, shared: &Shared) -> Read {
         file: None,
     };
     Read { app: Some(app), problems, cases: checked.passed }
+}
+
+/// A connection as it is shown.
+fn account(held: &config::Connection) -> (String, Account) {
+    let listed = connectors::LIST.iter().find(|(name, ..)| *name == held.connector);
+    let keys = listed.map_or(&[] as &[_], |(.., keys)| *keys);
+    let account = Account {
+        title: held.title.clone(),
+        settings: held.section.shown(keys),
+        hook_secret: held.section.held_secret("hook_secret"),
+    };
+    (held.name.clone(), account)
 }
 
 impl App {

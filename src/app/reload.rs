@@ -4,6 +4,7 @@
 
 use super::{App, Read, notify};
 use crate::connectors::Shared;
+use crate::desk::Desk;
 use crate::diagnosis::{has_errors, render};
 use crate::pipeline::{Pipeline, chores};
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub struct Source {
     pub shared: Shared,
     /// What the chores are done by.
     pub chores: watch::Sender<chores::Settings>,
+    /// Who shows what was read.
+    pub desk: Desk,
 }
 
 /// Catches SIGHUP from now on: before that it would end the process.
@@ -75,7 +78,7 @@ async fn once(pipeline: &Pipeline, source: &Source) -> Result<Shared, String> {
     let text = render(&problems, false);
     let Some(app) = app.filter(|_| !has_errors(&problems)) else { return Err(text) };
     let chores = app.chores();
-    let App { server, store_url, book, connectors, .. } = app;
+    let App { server, store_url, book, connectors, console, papers, .. } = app;
     for (what, was, is) in [
         ("server.listen", &source.listen, &server.listen),
         ("store.url", &source.store_url, &store_url),
@@ -87,6 +90,7 @@ async fn once(pipeline: &Pipeline, source: &Source) -> Result<Shared, String> {
     let adopted = pipeline.adopt(Arc::new(book), Arc::new(connectors)).await;
     adopted.map_err(|error| error.to_string())?;
     shared.limits.adopt();
+    source.desk.adopt(console, papers);
     source.chores.send_if_modified(|held| {
         let changed = *held != chores;
         *held = chores;

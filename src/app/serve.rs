@@ -64,25 +64,23 @@ pub async fn serve_on(
     let store_is_inside = app.store_url.starts_with("sqlite:");
     #[cfg(feature = "testing")]
     super::control::listen(clock.clone(), CancellationToken::new());
-    let (chores, settings) = watch::channel(app.chores());
-    let console = app.console.clone();
-    let source = reload::Source {
-        file: app.file.clone(),
-        listen: app.server.listen.clone(),
-        store_url: app.store_url.clone(),
-        shared: app.shared.clone(),
-        chores,
-    };
+    let (settled, settings) = watch::channel(app.chores());
+    let (console, papers) = (app.console.clone(), app.papers.clone());
+    let (file, shared) = (app.file.clone(), app.shared.clone());
+    let (listen, store_url) = (app.server.listen.clone(), app.store_url.clone());
     let pipeline = app.pipeline(clock).await.context("the store cannot be opened")?;
     let pipeline = pipeline.started().await.context("the store failed at the start")?;
     let doorway = entrance.open().await?;
     let sign = Sign { listen: doorway.address().to_string(), started: pipeline.clock.now() };
     let loops = tokio::spawn(run::run(pipeline.clone(), sign, stop.begun.clone()));
     let chores = tokio::spawn(by_the_clock::run(pipeline.clone(), settings, stop.begun.clone()));
+    let desk = Desk::new(pipeline.clone(), console);
+    desk.papers.store(Arc::new(papers));
+    let source =
+        reload::Source { file, listen, store_url, shared, chores: settled, desk: desk.clone() };
     let hangups = reload::hangups().context("no handler for SIGHUP")?;
     tokio::spawn(reload::forever(pipeline.clone(), source, hangups, stop.begun.clone()));
     let stopping = stop.begun.clone();
-    let desk = Desk::new(pipeline.clone(), console);
     let doors = Doors { pipeline: pipeline.clone(), desk: desk.clone(), metrics, stopping };
     let doors = router(doors).merge(ui::router(desk));
     tracing::info!(address = %doorway.address(), "listening");

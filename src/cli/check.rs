@@ -5,6 +5,7 @@ use super::{out, show};
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::connectors::port::Glance;
+use crate::desk::overview::report::by_whom;
 use crate::diagnosis::{Problem, has_errors, to_json};
 use crate::pipeline::drift;
 use crate::store::Store;
@@ -13,6 +14,10 @@ use futures_util::future::join_all;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// A database that has not answered by then is not asked.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -32,6 +37,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     if let Some(app) = app {
         flows = app.book.flows().len();
         connections = app.connectors.len();
+        problems.extend(switched(&app).await);
         if arguments.online {
             let store = Store::open_beside(&app.store_url).await.ok();
             let asked = app.connectors.keys().map(|name| online(&app, name, store.as_ref()));
@@ -54,6 +60,28 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         ));
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Flows that a person started or stopped: what config says does not hold of them. Where there is no
+/// database, or none that answers at once, nothing is told.
+async fn switched(app: &App) -> Vec<Problem> {
+    let looking = async {
+        let store = Store::open_beside(&app.store_url).await.ok()?;
+        let switches = store.switches().await.ok();
+        store.close().await;
+        switches
+    };
+    let found = tokio::time::timeout(PATIENCE, looking).await.ok().flatten().unwrap_or_default();
+    let told = app.book.flows().iter().filter_map(|bound| {
+        let held = found.get(&bound.name).filter(|held| held.holds(bound.running))?;
+        let hand = if held.running { "stop" } else { "start" };
+        let note = Problem::note(format!("flow `{}`: {}", bound.name, by_whom(held)));
+        Some(note.mend(format!(
+            "that holds until `running` of [flows.{0}] changes, or `leadlink flow {hand} {0}`",
+            bound.name
+        )))
+    });
+    told.collect()
 }
 
 /// What the connection itself says, and what the flows use that it has no longer. What the daemon

@@ -8,6 +8,7 @@ mod columns;
 mod completion;
 mod demo;
 mod explain;
+mod flow;
 mod init;
 mod list;
 mod man;
@@ -73,6 +74,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Lets parked jobs be decided anew, or unreadable deliveries be read anew
     Retry(retry::Arguments),
+    /// Starts or stops a flow, until what config says of it changes
+    Flow(flow::Arguments),
     /// Has every running process read config and flow files anew; a bad set changes nothing
     Reload(reload::Arguments),
     /// Prints what to enter in the CRM so that its triggers call us, and waits for the first call
@@ -124,6 +127,7 @@ pub fn main() -> ExitCode {
             Command::Reconcile(arguments) => reconcile::run(config, arguments).await,
             Command::Replay(arguments) => replay::run(config, arguments).await,
             Command::Retry(arguments) => retry::run(config, arguments).await,
+            Command::Flow(arguments) => flow::run(config, arguments).await,
             Command::Reload(arguments) => reload::run(config, arguments).await,
             Command::Trigger(arguments) => trigger::run(config, arguments).await,
             Command::Migrate(arguments) => migrate::run(config, arguments).await,

@@ -3,7 +3,8 @@
 
 use super::columns::prose;
 use super::{out, reach};
-use crate::domain::{Field, Input, Kind, Need, Offer, Repeat};
+use crate::desk::connections::offer::{kind, repeat};
+use crate::domain::{Field, Input, Kind, Need, Offer};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -137,31 +138,6 @@ impl Page<'_> {
 fn table(rows: &[Vec<String>]) -> String {
     let lines = prose(&[], rows);
     lines.lines().map(|line| format!("    {line}\n")).collect()
-}
-
-fn kind(kind: &Kind) -> String {
-    match kind {
-        Kind::Text => "text".to_owned(),
-        Kind::Number => "number".to_owned(),
-        Kind::Flag => "true/false".to_owned(),
-        Kind::Money => "money".to_owned(),
-        Kind::Phone => "phone".to_owned(),
-        Kind::Email => "e-mail".to_owned(),
-        Kind::Time => "time".to_owned(),
-        Kind::Record(_) => "table".to_owned(),
-        Kind::List(inner) => format!("list of {}", self::kind(inner)),
-        Kind::Open(inner) => format!("table of {}", self::kind(inner)),
-        Kind::Any => "any value".to_owned(),
-    }
-}
-
-/// Word and sentence.
-fn repeat(repeat: Repeat) -> (&'static str, &'static str) {
-    match repeat {
-        Repeat::Safe => ("safe", "repeat: safe, as often as need be"),
-        Repeat::Check => ("check", "repeat: check, after a lost answer it is looked for first"),
-        Repeat::Once => ("once", "repeat: once, after a lost answer only a person repeats it"),
-    }
 }
 
 fn as_json(name: &str, offer: &Offer) -> Value {

@@ -13,6 +13,7 @@ mod reconcile;
 mod retention;
 mod secret;
 mod section;
+mod shown;
 
 pub use console::Console;
 pub use cron::Cron;
@@ -22,6 +23,7 @@ pub use read::untold;
 pub use reconcile::Reconcile;
 pub use retention::Retention;
 pub use section::Section;
+pub use shown::Shown;
 
 use crate::diagnosis::Problem;
 use std::collections::BTreeMap;

@@ -90,6 +90,16 @@ impl Origins {
         beneath.next().filter(|(key, _)| key.starts_with(path)).map(|(_, name)| name.as_str())
     }
 
+    /// Where the value at `path` was set: the variable, or file and line.
+    pub(super) fn place(&self, path: &[String]) -> Option<String> {
+        if let Some(variable) = self.variable(path) {
+            return Some(variable.to_owned());
+        }
+        let (source, spans) = (self.book.source.as_ref()?, self.book.spans.get(path)?);
+        let before = source.text.get(..spans.key.start)?;
+        Some(format!("{}:{}", source.name, before.matches('\n').count() + 1))
+    }
+
     pub(super) fn is_written(&self, path: &[String]) -> bool {
         self.book.spans.contains_key(path)
     }

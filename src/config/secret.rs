@@ -13,7 +13,7 @@ const WORDS: [&str; 6] = ["key", "token", "secret", "passw", "auth", "credential
 const NAMES: [&str; 4] = ["api_key", "token", "hook_secret", "password"];
 
 /// Is a value under this name to be hidden?
-fn is_secret_name(name: &str) -> bool {
+pub(super) fn is_secret_name(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     WORDS.iter().any(|word| lower.contains(word)) || nearest(name, NAMES).is_some()
 }

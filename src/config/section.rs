@@ -18,11 +18,11 @@ const DURATION: &str = "write a duration like \"30s\", \"5m\", \"1h 30m\" or \"7
 /// it with the nearest key that was asked for. Problems carry the line in the file, or the name of
 /// the environment variable that overrode it.
 pub struct Section {
-    path: Vec<String>,
-    table: BTreeMap<String, Node>,
+    pub(super) path: Vec<String>,
+    pub(super) table: BTreeMap<String, Node>,
     asked: BTreeSet<String>,
     problems: Vec<Problem>,
-    origins: Origins,
+    pub(super) origins: Origins,
 }
 
 impl Section {
@@ -66,14 +66,7 @@ impl Section {
             self.wrong_kind(key, "a text", mend);
             return None;
         };
-        let found = if let Some(name) = text.strip_prefix("env:") {
-            self.secret_of_variable(name.trim())
-        } else if let Some(path) = text.strip_prefix("file:") {
-            secret_of_file(path.trim())
-        } else {
-            Ok(text)
-        };
-        match found {
+        match self.secret_of(text) {
             Ok(secret) if secret.trim().is_empty() => None,
             Ok(secret) => Some(secret.into()),
             Err(Unset { why, mend }) => {
@@ -320,6 +313,18 @@ impl Section {
             self.wrong_kind_at(&path, &item.value, "a text", mend);
         }
         Some(texts)
+    }
+
+    fn secret_of(&self, text: String) -> Result<String, Unset> {
+        match (text.strip_prefix("env:"), text.strip_prefix("file:")) {
+            (Some(name), _) => self.secret_of_variable(name.trim()),
+            (_, Some(path)) => secret_of_file(path.trim()),
+            _ => Ok(text),
+        }
+    }
+
+    pub(super) fn found_secret(&self, text: String) -> Option<String> {
+        self.secret_of(text).ok()
     }
 
     fn secret_of_variable(&self, name: &str) -> Result<String, Unset> {

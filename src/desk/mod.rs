@@ -13,6 +13,7 @@ pub mod journals;
 pub mod login;
 pub mod needs;
 pub mod overview;
+pub mod papers;
 pub mod people;
 pub mod reload;
 pub mod rights;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 pub use audit::Note;
 pub use hub::{Hub, Topic};
+pub use papers::Papers;
 pub use people::{Person, Visitor};
 pub use rights::{Actor, Door, Right, Role};
 
@@ -36,6 +38,8 @@ pub struct Desk {
     pub pipeline: Pipeline,
     /// `[console]` as it was read last.
     pub console: Arc<ArcSwap<Console>>,
+    /// What else was read with it.
+    pub papers: Arc<ArcSwap<Papers>>,
     /// Who looks at what right now.
     pub hub: Arc<Hub>,
 }
@@ -43,7 +47,13 @@ pub struct Desk {
 impl Desk {
     pub fn new(pipeline: Pipeline, console: Console) -> Self {
         let console = Arc::new(ArcSwap::from_pointee(console));
-        Self { pipeline, console, hub: Arc::default() }
+        Self { pipeline, console, papers: Arc::default(), hub: Arc::default() }
+    }
+
+    /// From now on this is what config and flow files say.
+    pub fn adopt(&self, console: Console, papers: Papers) {
+        self.console.store(Arc::new(console));
+        self.papers.store(Arc::new(papers));
     }
 }
 

@@ -257,6 +257,12 @@ impl Bound {
         self.flow.steps.iter().any(|step| step.within.is_some())
     }
 
+    /// The roles that are bound to nothing.
+    pub fn unbound(&self) -> Vec<String> {
+        let roles = self.flow.roles().into_iter().map(str::to_owned);
+        roles.filter(|role| self.connections(role).is_empty()).collect()
+    }
+
     /// The connections that a role is bound to.
     pub fn connections(&self, role: &str) -> &[String] {
         self.roles.get(role).map_or(&[], Vec::as_slice)

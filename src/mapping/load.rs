@@ -60,6 +60,27 @@ pub fn load_all(dir: &Path) -> Loaded {
     loaded
 }
 
+/// What the flows of a directory share, for one of them that is read alone.
+pub fn shelf(dir: &Path) -> Shelf {
+    // What is wrong there is no matter of the one flow.
+    let mut problems = Vec::new();
+    let samples = samples(dir, &mut problems);
+    Shelf { samples, tables: Arc::new(tables(dir, &mut problems)) }
+}
+
+/// The text of one file of a directory, by its bare name.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn file_of(dir: &Path, name: &Path) -> Result<Source, Box<Problem>> {
+    let mut problems = Vec::new();
+    // Whatever folders stand before it, the file is looked for in this one alone.
+    let bare = name.file_name().unwrap_or_default();
+    let unread = || Problem::error(format!("{}: it cannot be read", name.display()));
+    text(&dir.join(bare), &mut problems)
+        .ok_or_else(|| Box::new(problems.pop().unwrap_or_else(unread)))
+}
+
 /// The files of a directory with this extension, in order of their names.
 fn files(dir: &Path, extension: &str, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(dir) {

@@ -23,7 +23,7 @@ mod uses;
 pub use check::check;
 pub use expr::{EvalError, Expr, FactState, Held, Phrase, Scope, StepState};
 pub use flow::{Bound, Case, Expect, FactRule, Flow, Roles, StepRule, Trigger};
-pub use load::{Loaded, load, load_all};
+pub use load::{Loaded, file_of, load, load_all, shelf};
 pub use settings::laid;
 pub use shape::shape;
 pub use uses::uses;

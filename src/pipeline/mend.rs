@@ -46,6 +46,9 @@ pub struct Anew {
 pub struct Report {
     /// Jobs that wait now.
     pub waiting: Vec<i64>,
+    /// Jobs that were ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<i64>,
     /// Jobs that were left as they are.
     pub left: Vec<Left>,
 }
@@ -267,6 +270,29 @@ pub async fn anew(pipeline: &Pipeline, asked: &Anew) -> Result<Report, String> {
     Ok(report)
 }
 
+/// Parked and waiting jobs are ended with a person's word.
+///
+/// # Errors
+/// The store's; what was done until then stays done.
+pub async fn skip(pipeline: &Pipeline, jobs: &[i64], why: &str) -> Result<Report, Error> {
+    let mut report = Report::default();
+    for job in jobs {
+        match pipeline.store.skip_job(*job, why, pipeline.clock.now()).await? {
+            Mended::Ended(job) => {
+                tracing::info!(job, "skipped by a person");
+                report.ended.push(job);
+            }
+            Mended::Is(state) if !state.ended() => {
+                report.leave(*job, format!("it is {}: wait until it is through", state.word()));
+            }
+            Mended::Is(state) => report.leave(*job, format!("it is {} already", state.word())),
+            other => report.leave(*job, refusal(&other)),
+        }
+    }
+    pipeline.wake.decide.notify_one();
+    Ok(report)
+}
+
 /// Unreadable rows are read again; how many.
 ///
 /// # Errors
@@ -290,6 +316,7 @@ impl Report {
 fn refusal(mended: &Mended) -> String {
     match mended {
         Mended::Waits(_) => "it waits".to_owned(),
+        Mended::Ended(_) => "it has ended".to_owned(),
         Mended::NoJob => "there is no such job, or no such flow any more".to_owned(),
         Mended::Is(state) => format!("it is not stuck: it is {}", state.word()),
         Mended::Beside(other, state) => {

@@ -26,6 +26,7 @@ pub mod route;
 pub mod run;
 pub mod state;
 pub mod sweep;
+pub mod switches;
 pub mod tend;
 
 use crate::clock::Clock;
@@ -51,6 +52,8 @@ pub struct Setup {
     pub book: Arc<Book>,
     pub connectors: Arc<BTreeMap<String, Arc<dyn Connector>>>,
     pub first_starts: FirstStarts,
+    /// Flow → does it run, as config has it? Of `book` those run that a person left running.
+    pub configured: Arc<BTreeMap<String, bool>>,
     /// When they were read.
     pub loaded: Timestamp,
 }
@@ -74,6 +77,8 @@ pub struct Pipeline {
     /// Names this process in leases.
     pub owner: Arc<str>,
     current: Arc<ArcSwap<Setup>>,
+    /// One change of it at a time.
+    adopting: Arc<tokio::sync::Mutex<()>>,
     trouble: Arc<Mutex<Option<String>>>,
 }
 
@@ -97,6 +102,8 @@ pub struct Wake {
     /// The last call to all processes that this one has read, and the last that it has acted upon.
     read: AtomicI64,
     heard: AtomicI64,
+    /// The last call to follow a switch that was followed.
+    switched: AtomicI64,
 }
 
 impl Wake {
@@ -122,6 +129,15 @@ impl Wake {
         self.heard.load(Ordering::Acquire)
     }
 
+    /// The last call to follow a switch that was followed; then this one was.
+    pub fn switched(&self) -> i64 {
+        self.switched.load(Ordering::Acquire)
+    }
+
+    pub fn follow(&self, call: i64) {
+        self.switched.fetch_max(call, Ordering::AcqRel);
+    }
+
     /// Has a feed read now, if somebody reads it.
     pub fn feed(&self, connection: &str, feed: &'static str) {
         let feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,6 +159,7 @@ impl Pipeline {
             book: Arc::new(book),
             connectors: Arc::new(connectors),
             first_starts: Arc::default(),
+            configured: Arc::default(),
             loaded: clock.now(),
         };
         let gates = Gates::new(setup.connectors.keys().cloned()).on(clock.clone());
@@ -162,6 +179,7 @@ impl Pipeline {
             looks: Arc::default(),
             owner: owner.into(),
             current: Arc::new(ArcSwap::from_pointee(setup)),
+            adopting: Arc::default(),
             trouble: Arc::default(),
         }
     }
@@ -199,7 +217,8 @@ impl Pipeline {
         Ok(self.fresh())
     }
 
-    /// From now on these are the flows and connectors: jobs that are due later are decided by them.
+    /// From now on these are the flows and connectors: jobs that are due later are decided by them. A
+    /// flow that a person started or stopped stays so, unless what config says of it has changed.
     ///
     /// # Errors
     /// The store's; then all stays as it was.
@@ -208,17 +227,24 @@ impl Pipeline {
         book: Arc<Book>,
         connectors: Arc<BTreeMap<String, Arc<dyn Connector>>>,
     ) -> Result<(), Error> {
+        let _alone = self.adopting.lock().await;
+        let loaded = self.clock.now();
+        let configured = book.flows().iter().map(|bound| (bound.name.clone(), bound.running));
+        let configured: BTreeMap<String, bool> = configured.collect();
+        let switches = switches::held(self, &configured, loaded).await?;
+        let book = book.switched(|flow| switches::running(&configured, &switches, flow));
+        switches::tell(&book);
         let mut first_starts = BTreeMap::new();
         for name in connectors.keys() {
             let now = self.clock.now();
             first_starts.insert(name.clone(), self.store.first_start(name, now).await?);
         }
         self.gates.know(connectors.keys().cloned());
-        let loaded = self.clock.now();
         self.current.store(Arc::new(Setup {
-            book,
+            book: Arc::new(book),
             connectors,
             first_starts: Arc::new(first_starts),
+            configured: Arc::new(configured),
             loaded,
         }));
         self.owners.bid.notify_one();

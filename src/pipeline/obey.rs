@@ -1,7 +1,7 @@
 //! Commands that other processes leave. Invariant: a command that names a connection is done by the
 //! connection's owner; whatever comes of it is answered.
 
-use super::{Pipeline, mend, poll, reconcile};
+use super::{Pipeline, mend, poll, reconcile, switches};
 use crate::connectors::port::Feed;
 use crate::store::Command;
 use jiff::Timestamp;
@@ -42,6 +42,11 @@ async fn round(pipeline: &Pipeline, long: &mut JoinSet<()>) -> Result<bool, crat
     if let Some(call) = pipeline.store.last_call(RELOAD, pipeline.wake.read()).await? {
         pipeline.wake.call(call, &pipeline.wake.reload);
     }
+    if let Some(call) = pipeline.store.last_call(switches::SWITCH, pipeline.wake.switched()).await?
+    {
+        switches::follow(pipeline).await?;
+        pipeline.wake.follow(call);
+    }
     let concerns = |command: &Command| {
         let connection = connection(command);
         pipeline.connector(connection).is_none() || pipeline.owners.works(connection)
@@ -73,12 +78,14 @@ fn connection(command: &Command) -> &str {
 async fn obey(pipeline: &Pipeline, command: &Command) -> Value {
     match command.kind.as_str() {
         "poll" => poll(pipeline, connection(command)).await,
+        switches::SWITCH => switches::obey(pipeline, &command.body).await,
         kind if mend::KINDS.contains(&kind) => mend::obey(pipeline, kind, &command.body).await,
         other => json!({ "error": format!("the daemon knows no command {other}") }),
     }
 }
 
-async fn poll(pipeline: &Pipeline, connection: &str) -> Value {
+/// Reads all feeds of a connection of ours now: feed → what it brought.
+pub async fn poll(pipeline: &Pipeline, connection: &str) -> Value {
     let (Some(connector), Some(first_start)) =
         (pipeline.connector(connection), pipeline.first_starts.get(connection))
     else {

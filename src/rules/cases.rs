@@ -18,14 +18,19 @@ pub struct Report {
     pub problems: Vec<Problem>,
 }
 
+/// In what a case differs from what it expects; empty: it passes.
+pub fn complaints(book: &Book, bound: &Bound, case: &Case) -> Vec<String> {
+    match play(book, bound, case) {
+        Ok(played) => compare(case, &played),
+        Err(why) => vec![why],
+    }
+}
+
 /// Runs every case of a flow.
 pub fn run(book: &Book, bound: &Bound) -> Report {
     let mut report = Report::default();
     for case in &bound.flow.cases {
-        let complaints = match play(book, bound, case) {
-            Ok(played) => compare(case, &played),
-            Err(why) => vec![why],
-        };
+        let complaints = complaints(book, bound, case);
         if complaints.is_empty() {
             report.passed += 1;
             continue;

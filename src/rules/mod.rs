@@ -13,6 +13,7 @@ mod repeat;
 pub mod replay;
 pub mod retry;
 pub mod route;
+pub mod silent;
 
 use crate::domain::offer::From;
 use crate::domain::{Event, Field, Offer, OperationOffer, QueryOffer};
@@ -52,6 +53,20 @@ impl Book {
     #[must_use]
     pub fn with_accounts(self, accounts: BTreeMap<String, String>) -> Self {
         Self { accounts, ..self }
+    }
+
+    /// The same connections with other flows.
+    #[must_use]
+    pub fn with_flows(&self, flows: Vec<Bound>) -> Self {
+        Self { flows, offers: self.offers.clone(), accounts: self.accounts.clone() }
+    }
+
+    /// The same flows, of which those run that `running` names.
+    #[must_use]
+    pub fn switched(&self, running: impl Fn(&str) -> bool) -> Self {
+        let flows = self.flows.iter();
+        let flows = flows.map(|bound| Bound { running: running(&bound.name), ..bound.clone() });
+        self.with_flows(flows.collect())
     }
 
     pub fn flows(&self) -> &[Bound] {

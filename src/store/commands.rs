@@ -3,7 +3,7 @@
 //! every process instead, and taken by none.
 
 use super::hints::COMMAND;
-use super::sql::{Row, args, statements};
+use super::sql::{Connection, Row, args, statements};
 use super::{Command, Error, Store};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -33,7 +33,8 @@ impl Store {
 
     /// Leaves a call to all processes; answers its id. Each says in its `replica` row that it heard.
     pub async fn call_all(&self, kind: &str, now: Timestamp) -> Result<i64, Error> {
-        self.leave(CALL, args![kind, &Value::Null, now]).await
+        let kind = kind.to_owned();
+        self.write(move |db| Box::pin(async move { call(db, &kind, now).await })).await
     }
 
     async fn leave(
@@ -93,6 +94,13 @@ impl Store {
         let found = self.reader().await?.fetch_one(ANSWERED, args![id]).await?;
         found.map_or(Ok(None), |row| row.opt_json("answer"))
     }
+}
+
+/// Leaves a call to all processes, within the transaction of what it tells.
+pub(super) async fn call(db: &mut Connection, kind: &str, now: Timestamp) -> Result<i64, Error> {
+    let id = db.fetch_row(CALL, args![kind, &Value::Null, now]).await?.int("id")?;
+    db.tell(COMMAND).await?;
+    Ok(id)
 }
 
 fn command(row: &Row) -> Result<Command, Error> {

@@ -82,6 +82,8 @@ pub enum Word {
 pub enum Mended {
     /// The job waits; its number.
     Waits(i64),
+    /// The job has ended; its number.
+    Ended(i64),
     NoJob,
     /// It is not parked, or (for a new job) not through.
     Is(JobState),

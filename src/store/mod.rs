@@ -23,15 +23,18 @@ mod inbox;
 mod jobs;
 mod journals;
 mod lanes;
+mod latest;
 mod leads;
 mod links;
 pub mod listing;
 mod mend;
+mod needs;
 mod open;
 mod owners;
 mod plans;
 mod postgres;
 mod recorded;
+mod rest;
 mod retention;
 mod route;
 pub mod rows;
@@ -40,6 +43,7 @@ mod sql;
 mod states;
 pub mod status;
 mod stories;
+mod switches;
 pub mod tallies;
 mod views;
 mod writer;
@@ -52,17 +56,20 @@ pub use chores::ChoreRow;
 pub use copy::Copied;
 pub use drift::DriftRow;
 pub use hints::{Hint, Hints};
+pub use latest::{BriefDecision, Failed};
 pub use leads::{Candidate, LeadCounts, LeadSearch, LeadsFound};
 pub use listing::{
     DealFilter, DealLead, DealRow, LeadFilter, LeadOrder, LeadRow, Listed, Mark, MessageFilter,
     MessageRow, Slice,
 };
 pub use mend::{Brief, Doubtful, LanesOf, Mended, Word};
+pub use needs::Parked;
 pub use owners::{Bid, Replica, Share};
 pub use recorded::Span;
 pub use retention::{Deleted, Kept, Rows, Window};
 pub use rows::*;
 pub use space::Space;
+pub use switches::Switch;
 pub use tallies::{By, Hour, Latency, Measure, Sum};
 
 use crate::domain::Event;

@@ -76,11 +76,7 @@ impl Store {
         ];
         let mut db = self.snapshot().await?;
         let rows = db.fetch(PAGE, args).await?;
-        let mut done = done_before(&mut db, &rows).await?;
-        let mut page = Vec::with_capacity(rows.len());
-        for row in &rows {
-            page.push(recorded(row, &mut done)?);
-        }
+        let page = read(&mut db, &rows).await?;
         let mark = page.last().map_or(mark, |last: &Recorded| Mark { at: last.at, id: last.id });
         Ok((page, mark))
     }
@@ -106,6 +102,12 @@ impl Store {
         let args = args![kind, span.since, span.until, list(connections)];
         self.reader().await?.fetch_row(UNHEARD, args).await?.count("n")
     }
+}
+
+/// Rows of a page, with what earlier decisions of their jobs had done.
+pub(super) async fn read(db: &mut Connection, rows: &[Row]) -> Result<Vec<Recorded>, Error> {
+    let mut done = done_before(db, rows).await?;
+    rows.iter().map(|row| recorded(row, &mut done)).collect()
 }
 
 /// Steps that are done or refused, of the jobs of which a page holds a later decision: decision, name,

@@ -217,8 +217,18 @@ pub struct Story {
 pub struct Delivery {
     pub id: i64,
     pub channel: String,
+    pub content_type: String,
     pub received: Timestamp,
     pub bytes: u64,
+}
+
+/// An event that was found, and where it stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct FoundStory {
+    pub event: Event,
+    /// Number, flow, state.
+    pub jobs: Vec<(i64, String, JobState)>,
+    pub links: Vec<Link>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -241,7 +251,7 @@ pub struct JobStory {
 #[derive(Debug, Clone, Serialize)]
 pub struct Mend {
     pub at: Timestamp,
-    /// `retried`, `replayed`; of a step: `arrived` (it had happened), `again` (it had not).
+    /// `retried`, `replayed`, `skipped`; of a step: `arrived` (it had happened), `again` (it had not).
     pub what: String,
     pub step: Option<String>,
     pub why: Option<String>,
@@ -251,6 +261,10 @@ pub struct Mend {
 pub struct DecisionStory {
     pub at: Timestamp,
     pub flow_hash: String,
+    /// The event's fields as they were.
+    pub event: Map<String, Value>,
+    /// Fact name → the question; `None`: kept by a version that did not keep questions.
+    pub asked: Option<BTreeMap<String, Asked>>,
     pub facts: Value,
     pub decision: Decision,
     pub steps: Vec<StepStory>,

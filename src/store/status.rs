@@ -5,6 +5,7 @@
 use super::drift::{self, DriftRow};
 use super::owners::{self, Replica};
 use super::sql::{Connection, Row, args, statements};
+use super::switches::{self, Switch};
 use super::{Error, Store};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -151,6 +152,8 @@ pub struct House {
     pub stuck: Vec<StuckJob>,
     pub unreadable: Vec<UnreadableRow>,
     pub unknown: Vec<UnknownStep>,
+    /// Flows that a person started or stopped.
+    pub switches: BTreeMap<String, Switch>,
 }
 
 impl House {
@@ -198,6 +201,7 @@ impl Store {
             stuck: all(&mut db, STUCK, stuck).await?,
             unreadable: all(&mut db, UNREADABLE, unreadable).await?,
             unknown: all(&mut db, UNKNOWN, unknown).await?,
+            switches: switches::all(&mut db).await?,
             ..House::default()
         };
         let now = house.clock(now);

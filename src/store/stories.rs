@@ -3,12 +3,12 @@
 
 use super::sql::{Connection, Row, args, list, statements};
 use super::{
-    Attempt, DecisionStory, Delivery, Error, JobStory, Mend, StepStory, Store, Story, claim,
-    entities, events, links,
+    Attempt, DecisionStory, Delivery, Error, FoundStory, JobStory, Mend, StepStory, Store, Story,
+    claim, entities, events, links,
 };
 use crate::domain::contact::contact_key;
 use crate::domain::{Entity, Event, Link};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 statements! {
     BY_KEY = "event_key", "select event_id from event_key where key = $1 or tail = $1 \
@@ -21,12 +21,15 @@ statements! {
         where m.contact = $1 order by j.event_id desc limit $2";
     EVENT = "event", "select id, connection, kind, key, aliases, provisional, registered, asked, fields \
         from event where id = $1";
-    DELIVERIES = "raw", "select r.id, r.channel, r.received, length(r.body) as bytes \
+    DELIVERIES = "raw", "select r.id, r.channel, r.content_type, r.received, length(r.body) as bytes \
         from raw_event c join raw r on r.id = c.raw_id where c.event_id = $1 order by r.id";
     JOBS = "job", "select id, flow, state, registered, due, tries, why from job \
         where event_id = $1 or id in (select job_id from job_event where event_id = $1) order by id";
     LANES = "job_lane", "select lane from job_lane where job_id = $1 order by lane";
-    DECISIONS = "decision", "select id, created, flow_hash, facts, decision from decision \
+    BODIES = "raw", "select id, substr(body, 1, 65536) as body from raw \
+        where id in (select value from json_each($1))";
+    EXACT = "event_key", "select event_id from event_key where connection = $1 and key = $2";
+    DECISIONS = "decision", "select id, created, event, asked, flow_hash, facts, decision from decision \
         where job_id = $1 order by id";
     MENDS = "mend", "select at, what, step, why from mend where job_id = $1 order by id";
     STEPS = "step", "select id, name, connection, operation, input, key, state, output from step \
@@ -58,6 +61,41 @@ impl Store {
             stories.push(story(&mut db, event).await?);
         }
         Ok(stories)
+    }
+
+    /// As [`Store::story`], but only where each stands.
+    pub async fn found(&self, query: &str) -> Result<Vec<FoundStory>, Error> {
+        let mut db = self.snapshot().await?;
+        let found = named(&mut db, query.trim()).await?;
+        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+        let mut stories = Vec::new();
+        for id in found.into_iter().rev().take(most) {
+            let event = events::event(&db.fetch_row(EVENT, args![id]).await?)?;
+            let jobs = events::jobs(&mut db, id).await?;
+            let keys: Vec<&str> = event.keys().collect();
+            let linked = db.fetch(LINKS, args![&event.connection, list(&keys)]).await?;
+            stories.push(FoundStory {
+                jobs: jobs.into_iter().map(|job| (job.id, job.flow, job.state)).collect(),
+                links: linked.iter().map(links::link).collect::<Result<_, _>>()?,
+                event,
+            });
+        }
+        Ok(stories)
+    }
+
+    /// The story of one event: of this connection and with this key.
+    pub async fn story_of(&self, connection: &str, key: &str) -> Result<Option<Story>, Error> {
+        let mut db = self.snapshot().await?;
+        match db.fetch_one(EXACT, args![connection, key]).await? {
+            Some(row) => story(&mut db, row.int("event_id")?).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The bodies of these deliveries, each cut at 64 KiB.
+    pub async fn bodies(&self, deliveries: &[i64]) -> Result<BTreeMap<i64, Vec<u8>>, Error> {
+        let rows = self.reader().await?.fetch(BODIES, args![list(deliveries)]).await?;
+        rows.iter().map(|row| Ok((row.int("id")?, row.blob("body")?))).collect()
     }
 }
 
@@ -149,6 +187,7 @@ fn delivery(row: &Row) -> Result<Delivery, Error> {
     Ok(Delivery {
         id: row.int("id")?,
         channel: row.owned("channel")?,
+        content_type: row.owned("content_type")?,
         received: row.time("received")?,
         bytes: row.count("bytes")?,
     })
@@ -200,6 +239,8 @@ async fn decision(connection: &mut Connection, row: &Row) -> Result<DecisionStor
     Ok(DecisionStory {
         at: row.time("created")?,
         flow_hash: row.owned("flow_hash")?,
+        event: row.json("event")?,
+        asked: row.opt_json("asked")?,
         facts: row.json("facts")?,
         decision: row.json("decision")?,
         steps,

@@ -201,6 +201,12 @@ impl Fleet {
         format!("http://127.0.0.1:{}{path}", self.replicas[number].port)
     }
 
+    /// What it answers there.
+    pub async fn get(&self, number: usize, path: &str) -> String {
+        let answer = self.house.http.get(self.url(number, path)).send().await;
+        answer.expect("an answer").text().await.expect("a text")
+    }
+
     pub fn hook_url(&self, number: usize) -> String {
         self.url(number, &format!("/hooks/calltouch-main/{}", super::HOOK_SECRET))
     }

@@ -2,8 +2,8 @@
 //! told is told as it is found; nothing is gathered.
 
 use super::super::out;
-use crate::domain::plan::as_hole;
-use crate::domain::{Recorded, event::is_empty};
+use crate::desk::acts::line as plain;
+use crate::domain::Recorded;
 use crate::pipeline::mend::Report;
 use crate::pipeline::replay::Summary;
 use crate::rules::replay::{Change, Difference, Kind, Now, Weighed};
@@ -128,25 +128,5 @@ fn change(change: &Change) {
         (Some(was), None) => out::say(&format!("    - {at}: {}", plain(was))),
         (None, Some(now)) => out::say(&format!("    + {at}: {}", plain(now))),
         (None, None) => {}
-    }
-}
-
-/// A value in one line; outputs of earlier steps by their names.
-fn plain(value: &Value) -> String {
-    if let Some((step, path)) = as_hole(value) {
-        return format!("steps.{step}.{}", path.join("."));
-    }
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(", "))
-        }
-        Value::Object(fields) => {
-            let fields = fields.iter().filter(|(_, value)| !is_empty(value));
-            let fields: Vec<String> =
-                fields.map(|(name, value)| format!("{name} = {}", plain(value))).collect();
-            format!("{{ {} }}", fields.join(", "))
-        }
-        other => other.to_string(),
     }
 }

@@ -1,18 +1,17 @@
 //! `leadlink status`: how everything does, and what a person should do next. Invariant: reads only,
 //! beside a running daemon or without one; exit 0 only where nothing needs a person.
 
-mod report;
 mod show;
 
 use super::out;
 use crate::app::{self, App};
 use crate::clock::Clock;
+use crate::desk::overview::report::{self, Report, Sheet};
 use crate::diagnosis::has_errors;
 use crate::store::{self, Store, status};
 use anyhow::Context;
 use clap::Args;
 use console::Term;
-use report::Report;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -80,7 +79,15 @@ async fn look(app: &App) -> anyhow::Result<Result<Report, String>> {
     let owned = status::is_owned(&app.store_url);
     let clock = report::sign_clock(&house, owned.is_none(), now);
     let runs = owned.unwrap_or_else(|| report::shows_life(&house, clock));
-    Ok(Ok(Report::new(app, house, runs, (now, clock))))
+    let configured = app.book.flows().iter();
+    let configured = configured.map(|bound| (bound.name.clone(), bound.running)).collect();
+    let sheet = Sheet {
+        book: &app.book,
+        off: &app.off,
+        connectors: &app.connectors,
+        configured: &configured,
+    };
+    Ok(Ok(Report::new(sheet, house, runs, (now, clock))))
 }
 
 fn no_database(why: &str, as_json: bool) -> ExitCode {

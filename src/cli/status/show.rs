@@ -1,7 +1,8 @@
 //! `status` for people: 100 columns, colors only on a terminal. Invariant: what needs a person is
 //! told with the words to type next.
 
-use super::report::{Connection, Flow, Group, Report};
+use crate::desk::needs::groups::Group;
+use crate::desk::overview::report::{Connection, Flow, Report};
 use crate::store::Replica;
 use crate::store::status::MOST;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};

@@ -1,260 +1,62 @@
 //! What `why` says of deals and of the leads that they may have come from, in people's words.
-//! Invariant: says what was kept with the decision and what is remembered since, and guesses nothing.
+//! Invariant: says what the desk shows, line by line.
 
-use super::{plain, time};
-use crate::domain::contact::masked;
-use crate::domain::event::is_empty;
-use crate::domain::{Entity, From, JobState, Verdict};
-use crate::mapping::Bound;
+use super::time;
+use crate::desk::story::{self, Thing};
 use crate::rules::Book;
-use crate::store::{DecisionStory, JobStory, Story};
-use jiff::Timestamp;
-use serde_json::{Map, Value};
+use crate::store::{DecisionStory, Story};
+use jiff::tz::TimeZone;
 
 /// What is remembered of the things that the stories are about, each once, and when each is written
 /// next.
 pub fn remembered(book: &Book, stories: &[Story]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut told: Vec<&Entity> = Vec::new();
-    for thing in stories.iter().flat_map(|story| &story.things) {
-        if told.iter().any(|other| same(other, thing)) {
-            continue;
-        }
-        told.push(thing);
-        lines.push(format!("{} {} in {}", thing.kind, thing.id, thing.connection));
-        let shown = thing.fields.iter().filter(|(_, value)| !is_empty(value));
-        lines.extend(shown.map(|(name, value)| format!("  {name}: {}", readable(value))));
-        if !thing.fields.is_empty() {
-            let (made, changed) = (time(thing.made), time(thing.changed));
-            lines.push(format!("  known since {made}, last written {changed}"));
-        }
-        if let Some(gone) = thing.gone {
-            let became = thing.became.as_ref();
-            let what = became.map_or_else(String::new, |id| format!(": it became {id}"));
-            lines.push(format!("  gone over there since {}{what}", time(gone)));
-        }
-        lines.extend(next(book, stories, thing));
-        lines.push(String::new());
+    story::things(book, stories).iter().flat_map(thing).collect()
+}
+
+fn thing(thing: &Thing) -> Vec<String> {
+    let zone = TimeZone::system();
+    let mut lines = vec![format!("{} {} in {}", thing.kind, thing.id, thing.connection)];
+    let shown = thing.fields.iter();
+    lines.extend(
+        shown.map(|field| {
+            format!("  {}: {}", field.name, story::leads::readable(&field.value, &zone))
+        }),
+    );
+    if thing.known {
+        let (made, changed) = (time(thing.made), time(thing.changed));
+        lines.push(format!("  known since {made}, last written {changed}"));
     }
+    if let Some(gone) = thing.gone {
+        let became = thing.became.as_ref();
+        let what = became.map_or_else(String::new, |id| format!(": it became {id}"));
+        lines.push(format!("  gone over there since {}{what}", time(gone)));
+    }
+    if thing.written && thing.next.is_empty() {
+        lines.push("  nothing waits to be written".to_owned());
+    }
+    lines.extend(thing.next.iter().map(|next| {
+        let why = next.why.as_deref().map(|why| format!(", because {why}")).unwrap_or_default();
+        format!("  next: {} decides at {}{why}", next.flow, time(next.due))
+    }));
+    lines.push(String::new());
     lines
-}
-
-fn same(one: &Entity, other: &Entity) -> bool {
-    (&one.connection, &one.kind, &one.id) == (&other.connection, &other.kind, &other.id)
-}
-
-/// The jobs that may write it next.
-fn next(book: &Book, stories: &[Story], thing: &Entity) -> Vec<String> {
-    let writers = book.flows().iter().filter(|bound| writes(book, bound, &thing.kind));
-    let writers: Vec<&str> = writers.map(|bound| bound.name.as_str()).collect();
-    if writers.is_empty() || thing.gone.is_some() {
-        return Vec::new();
-    }
-    let about = stories.iter().filter(|story| story.things.iter().any(|held| same(held, thing)));
-    let open = about.flat_map(|story| &story.jobs).filter(|job| {
-        let open = matches!(job.state, JobState::Waiting | JobState::Deciding);
-        open && writers.contains(&job.flow.as_str())
-    });
-    let mut jobs: Vec<&JobStory> = open.collect();
-    jobs.sort_by_key(|job| (job.due, job.id));
-    jobs.dedup_by_key(|job| job.id);
-    if jobs.is_empty() {
-        return vec!["  nothing waits to be written".to_owned()];
-    }
-    let line = |job: &&JobStory| {
-        let why = job.why.as_deref().map(|why| format!(", because {why}")).unwrap_or_default();
-        format!("  next: {} decides at {}{why}", job.flow, time(job.due))
-    };
-    jobs.iter().map(line).collect()
-}
-
-fn writes(book: &Book, bound: &Bound, kind: &str) -> bool {
-    bound.flow.steps.iter().any(|step| {
-        let offer = book.operation(bound, &step.role, &step.operation);
-        offer.is_some_and(|offer| offer.entity == Some(kind))
-    })
 }
 
 /// How a decision chose among the leads: what was chosen, and what would have matched.
-pub fn leads(book: &Book, flow: &str, story: &DecisionStory) -> Vec<String> {
-    let Some(bound) = book.flow(flow) else { return Vec::new() };
-    let Some((input, linked)) = link(book, bound, story) else { return Vec::new() };
-    let asked = bound.flow.facts.iter().filter(|rule| {
-        let offer = book.query(bound, &rule.role, &rule.query);
-        offer.is_some_and(|offer| offer.from == From::Leads)
-    });
-    let facts: Vec<Fact> = asked
-        .filter_map(|rule| Fact::of(story.facts.get(&rule.name)?))
-        .map(|fact| Fact { journal: has_journal(book, bound, fact.noun), ..fact })
-        .collect();
-    let mut lines = Vec::new();
-    match facts.first() {
-        Some(fact) => lines.push(format!(
-            "leads that may be linked: from {} until {}",
-            readable(&fact.table["since"]),
-            readable(&fact.table["until"])
-        )),
-        None => lines.push("no lead was looked for: there is no contact".to_owned()),
-    }
-    lines.extend(facts.iter().flat_map(|fact| fact.lines(linked)));
-    lines.extend(verdict(&facts, input, linked));
-    lines
-}
-
-/// The input of the step that links leads, and the lead that it names: noun and id.
-type Linked<'a> = Option<(&'a str, &'a str)>;
-
-fn link<'a>(
-    book: &Book,
-    bound: &Bound,
-    story: &'a DecisionStory,
-) -> Option<(&'a Map<String, Value>, Linked<'a>)> {
-    let Verdict::Act(plan) = &story.decision.verdict else { return None };
-    plan.steps.iter().find_map(|step| {
-        let rule = bound.flow.steps.iter().find(|rule| rule.name == step.name)?;
-        let offer = book.operation(bound, &rule.role, &rule.operation)?;
-        let input = &step.effect.input;
-        let named =
-            |(name, noun): &(&str, &'static str)| Some((*noun, input.get(*name)?.as_str()?));
-        (!offer.leads.is_empty()).then(|| (input, offer.leads.iter().find_map(named)))
-    })
-}
-
-/// Can the far side's journal of them be read?
-fn has_journal(book: &Book, bound: &Bound, noun: &str) -> bool {
-    let connections = bound.roles.values().flatten();
-    let offers = connections.filter_map(|name| book.offer(name));
-    let mut events = offers.flat_map(|offer| offer.events);
-    events.any(|event| {
-        event.kind.split('.').next() == Some(noun) && event.lead.is_some_and(|lead| lead.journal)
-    })
-}
-
-fn verdict(facts: &[Fact], input: &Map<String, Value>, linked: Linked) -> Option<String> {
-    let Some((noun, id)) = linked else {
-        let source = input.get("source").map(plain).unwrap_or_default();
-        return Some(match input.get("date") {
-            Some(_) => format!(
-                "linked to none of ours, and our journals have gaps: the far side was asked to look \
-                 by the contacts; where it finds none, the source is «{source}»"
-            ),
-            None => format!("linked to none: the source is «{source}»"),
-        });
-    };
-    if input.contains_key("date") {
-        return Some(format!(
-            "linked to {noun} {id}, unless the far side knows one that goes before it: our journals \
-             have gaps, so it was asked to look by the contacts first"
-        ));
-    }
-    let known = facts.iter().any(|fact| fact.noun == noun && fact.chosen() == Some(id));
-    (!known).then(|| format!("linked to {noun} {id}, which the order itself names"))
-}
-
-/// What the journal of leads answered about one noun.
-struct Fact<'a> {
-    noun: &'a str,
-    table: &'a Map<String, Value>,
-    journal: bool,
-}
-
-impl<'a> Fact<'a> {
-    fn of(value: &'a Value) -> Option<Self> {
-        let table = value.as_object()?;
-        Some(Self { noun: table.get("type")?.as_str()?, table, journal: false })
-    }
-
-    fn chosen(&self) -> Option<&'a str> {
-        self.table.get("id").and_then(Value::as_str)
-    }
-
-    fn lines(&self, linked: Linked) -> Vec<String> {
-        let noun = self.noun;
-        let mut lines = Vec::new();
-        let inside = self.table.get("candidates").and_then(Value::as_array);
-        for lead in inside.into_iter().flatten() {
-            lines.push(format!("  {noun} {}: {}", candidate(lead), self.judged(lead, linked)));
-        }
-        if lines.is_empty() {
-            let known = match (self.table.get("complete"), self.journal) {
-                (Some(Value::Bool(true)), _) => "",
-                (_, true) => ", as far as we know: our journal of them has gaps in that time",
-                (_, false) => ", as far as webhooks told",
-            };
-            lines.push(format!("  no {noun} in that time{known}"));
-        }
-        for (side, why) in [("before", "too old"), ("after", "too late")] {
-            if let Some(lead) = self.table.get(side).filter(|lead| lead.is_object()) {
-                lines.push(format!("  {noun} {}: {why}", candidate(lead)));
-            }
-        }
-        lines
-    }
-
-    /// Why this one was linked, or was not.
-    fn judged(&self, lead: &Value, linked: Linked) -> String {
-        let id = lead.get("id").and_then(Value::as_str);
-        if id != self.chosen() {
-            return "farther from the order".to_owned();
-        }
-        match linked {
-            Some((noun, linked)) if noun == self.noun && Some(linked) == id => {
-                format!("linked, the nearest {noun}")
-            }
-            Some((noun, _)) if noun == self.noun => {
-                "the nearest, but the order names another".to_owned()
-            }
-            Some((noun, _)) => format!("would have matched, but a {noun} goes first"),
-            None => format!("would have matched, but no {} is linked", self.noun),
-        }
-    }
-}
-
-/// One lead as a person reads it; its contact is shortened.
-fn candidate(lead: &Value) -> String {
-    let text = |name: &str| lead.get(name).and_then(Value::as_str);
-    let mut parts = vec![text("id").unwrap_or_default().to_owned()];
-    parts.extend(lead.get("at").map(readable));
-    parts.extend(lead.get("distance").and_then(Value::as_i64).map(distance));
-    parts.extend(text("contact").map(shortened));
-    let marks = ["source", "medium", "campaign"].into_iter().filter_map(text);
-    let marks = marks.collect::<Vec<&str>>().join(" / ");
-    parts.extend((!marks.is_empty()).then_some(marks));
-    parts.join(", ")
-}
-
-fn shortened(contact: &str) -> String {
-    match contact.split_once('@') {
-        Some((name, host)) => format!("{}…@{host}", name.chars().next().unwrap_or('?')),
-        None => masked(contact),
-    }
-}
-
-/// `3 min before the order`
-fn distance(seconds: i64) -> String {
-    let (side, size) = (if seconds > 0 { "after" } else { "before" }, seconds.unsigned_abs());
-    let span = match size {
-        0 => return "at the very second of the order".to_owned(),
-        1..=119 => format!("{size} s"),
-        120..=7199 => format!("{} min", size / 60),
-        7200..=172_799 => format!("{} h", size / 3600),
-        _ => format!("{} days", size / 86_400),
-    };
-    format!("{span} {side} the order")
-}
-
-/// Times in the zone of whoever reads them.
-fn readable(value: &Value) -> String {
-    let at = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    at.map_or_else(|| plain(value), time)
+pub fn leads(book: &Book, flow: &str, decision: &DecisionStory) -> Vec<String> {
+    let lines = story::leads::leads(book, flow, decision, &TimeZone::system());
+    lines.into_iter().map(|line| line.text).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app;
-    use crate::domain::{Decision, Effect, Event, Plan, Step};
+    use crate::domain::{Decision, Effect, Entity, Event, JobState, Plan, Step, Verdict};
+    use crate::store::JobStory;
+    use jiff::Timestamp;
     use serde_json::json;
+    use serde_json::{Map, Value};
     use std::path::Path;
 
     fn book() -> Book {
@@ -300,6 +102,8 @@ mod tests {
         let story = DecisionStory {
             at: time("2026-05-14T12:02:00Z"),
             flow_hash: String::new(),
+            event: Map::new(),
+            asked: None,
             facts,
             decision: Decision { verdict: Verdict::Act(plan), reasons: Vec::new() },
             steps: Vec::new(),

@@ -1,23 +1,30 @@
 //! What people do about jobs and deliveries. Invariant: every act is checked against the actor's
 //! rights and leaves one row in the audit log, also when it was refused or came to nothing.
+//!
+//! An act on a job only writes the store: who owns the job's connection claims it there, in whatever
+//! process. What must be done by the owner itself (a poll) is left for it as a command.
 
+mod bulk;
+mod preview;
 mod view;
 
+pub use preview::{after, changed, line, verdict};
 pub use view::*;
 
-use super::{Actor, Desk, Error};
+use super::{Actor, Desk, Error, Note, Right};
+use crate::pipeline::mend::{self, Anew, Report, Retry};
+use crate::pipeline::{Pipeline, obey};
+use crate::rules::replay::fingerprint;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The owner of a connection has so long to answer a command.
+const PATIENCE: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_millis(100);
+/// A word has at most so many characters.
+const LONGEST: usize = 1000;
 
 impl Desk {
-    /// What today's flow would decide about a job that is through, beside what was decided. Writes
-    /// nothing.
-    ///
-    /// # Errors
-    /// There is no such job, or the store's.
-    pub async fn replay(&self, actor: &Actor, job: i64) -> Result<ReplayPreview, Error> {
-        let _ = actor;
-        Err(Error::NotFound(format!("job {job}")))
-    }
-
     /// Decides the event of a job anew, as a new job. `fingerprint`: as the preview told it; another
     /// flow is refused.
     ///
@@ -30,8 +37,24 @@ impl Desk {
         fingerprint: Option<&str>,
         why: Option<&str>,
     ) -> Result<Done, Error> {
-        let _ = (actor, fingerprint, why);
-        Err(Error::NotFound(format!("job {job}")))
+        let note = of_job(Act::Replay, job).with(json!({ "why": why }));
+        self.act(actor, Right::Act, note, self.anew(job, fingerprint, why)).await
+    }
+
+    async fn anew(&self, job: i64, shown: Option<&str>, why: Option<&str>) -> Result<Done, Error> {
+        let pipeline = self.pipeline.fresh();
+        let why = word(why)?;
+        let flow = brief(&pipeline, job).await?.flow;
+        let bound = pipeline.book.flow(&flow);
+        let bound =
+            bound.ok_or_else(|| Error::Conflict(format!("its flow {flow} is not there")))?;
+        let now = fingerprint(bound);
+        if shown.is_some_and(|shown| shown != now) {
+            let why = format!("{flow} is another than it was shown: look at the difference anew");
+            return Err(Error::Conflict(why));
+        }
+        let asked = Anew { jobs: vec![job], flows: [(flow, now)].into(), why };
+        one(mend::anew(&pipeline, &asked).await)
     }
 
     /// A parked job is decided anew, with fresh facts.
@@ -39,8 +62,12 @@ impl Desk {
     /// # Errors
     /// As of [`Desk::decide_anew`].
     pub async fn retry(&self, actor: &Actor, job: i64, why: Option<&str>) -> Result<Done, Error> {
-        let _ = (actor, why);
-        Err(Error::NotFound(format!("job {job}")))
+        let note = of_job(Act::Retry, job).with(json!({ "why": why }));
+        let work = async {
+            let asked = Retry { jobs: vec![job], why: word(why)?, ..Retry::default() };
+            self.retried(job, &asked).await
+        };
+        self.act(actor, Right::Act, note, work).await
     }
 
     /// "It arrived" or "send it again" for a step of unknown outcome of a parked job, which is then
@@ -48,9 +75,25 @@ impl Desk {
     ///
     /// # Errors
     /// As of [`Desk::decide_anew`]; what is missing in the word.
-    pub async fn word(&self, actor: &Actor, job: i64, word: &StepWord) -> Result<Done, Error> {
-        let _ = (actor, word);
-        Err(Error::NotFound(format!("job {job}")))
+    pub async fn word(&self, actor: &Actor, job: i64, said: &StepWord) -> Result<Done, Error> {
+        let act = if said.arrived { Act::Arrived } else { Act::Again };
+        let detail = json!({ "step": said.step, "output": said.output, "why": said.why });
+        let work = async {
+            let (arrived, again) = match said.arrived {
+                true => (vec![said.step.clone()], Vec::new()),
+                false => (Vec::new(), vec![said.step.clone()]),
+            };
+            let (output, why) = (said.output.clone(), word(said.why.as_deref())?);
+            let asked = Retry { jobs: vec![job], why, arrived, output, again, ..Retry::default() };
+            self.retried(job, &asked).await
+        };
+        self.act(actor, Right::Act, of_job(act, job).with(detail), work).await
+    }
+
+    async fn retried(&self, job: i64, asked: &Retry) -> Result<Done, Error> {
+        let pipeline = self.pipeline.fresh();
+        brief(&pipeline, job).await?;
+        one(mend::retry(&pipeline, asked).await)
     }
 
     /// Ends a parked or waiting job; `why` is needed.
@@ -58,17 +101,13 @@ impl Desk {
     /// # Errors
     /// As of [`Desk::decide_anew`].
     pub async fn skip(&self, actor: &Actor, job: i64, why: &str) -> Result<Done, Error> {
-        let _ = (actor, why);
-        Err(Error::NotFound(format!("job {job}")))
-    }
-
-    /// One act on everything that a filter names, at most 1000 at a time.
-    ///
-    /// # Errors
-    /// The actor may not; the filter makes no sense; the store's.
-    pub async fn bulk(&self, actor: &Actor, bulk: &Bulk) -> Result<Done, Error> {
-        let _ = (actor, bulk);
-        Ok(Done::default())
+        let note = of_job(Act::Skip, job).with(json!({ "why": why }));
+        let work = async {
+            let why = needed(Some(why))?;
+            brief(&self.pipeline, job).await?;
+            one(Ok(mend::skip(&self.pipeline, &[job], &why).await?))
+        };
+        self.act(actor, Right::Act, note, work).await
     }
 
     /// Reads all feeds of a connection now, by whichever process owns it.
@@ -76,7 +115,105 @@ impl Desk {
     /// # Errors
     /// The actor may not; there is no such connection; the far side's answer; the store's.
     pub async fn poll(&self, actor: &Actor, connection: &str) -> Result<Done, Error> {
-        let _ = actor;
-        Err(Error::NotFound(format!("connection {connection}")))
+        let note = Note::done(Act::Poll.word(), format!("connection:{connection}"));
+        self.act(actor, Right::Act, note, self.polled(connection)).await
+    }
+
+    async fn polled(&self, connection: &str) -> Result<Done, Error> {
+        let pipeline = self.pipeline.fresh();
+        let connector = pipeline.connector(connection);
+        let connector =
+            connector.ok_or_else(|| Error::NotFound(format!("connection {connection}")))?;
+        if connector.feeds().is_empty() {
+            return Err(Error::Conflict(format!("{connection} has nothing to poll")));
+        }
+        let answer = if pipeline.owners.works(connection) {
+            obey::poll(&pipeline, connection).await
+        } else {
+            self.command("poll", &json!({ "connection": connection })).await?
+        };
+        if let Some(why) = answer.get("error").and_then(Value::as_str) {
+            return Err(Error::FarSide(why.to_owned()));
+        }
+        let mut done = Done::default();
+        for (feed, told) in answer.as_object().into_iter().flatten() {
+            if let Some(why) = told.get("error").and_then(Value::as_str) {
+                return Err(Error::FarSide(format!("{feed}: {why}")));
+            }
+            done.rows += told.get("new").and_then(Value::as_u64).unwrap_or_default();
+        }
+        Ok(done)
+    }
+
+    /// Leaves a command for the process that it concerns, and waits for its answer.
+    async fn command(&self, kind: &str, body: &Value) -> Result<Value, Error> {
+        let store = &self.pipeline.store;
+        let id = store.leave_command(kind, body, self.pipeline.clock.now()).await?;
+        let give_up = tokio::time::Instant::now() + PATIENCE;
+        while tokio::time::Instant::now() < give_up {
+            if let Some(answer) = store.command_answer(id).await? {
+                return Ok(answer);
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        Err(Error::Conflict("no process that owns it has answered; it will still be done".into()))
+    }
+}
+
+fn of_job(act: Act, job: i64) -> Note {
+    Note::done(act.word(), format!("job:{job}"))
+}
+
+async fn brief(pipeline: &Pipeline, job: i64) -> Result<crate::store::Brief, Error> {
+    let found = pipeline.store.job_brief(job).await?;
+    found.ok_or_else(|| Error::NotFound(format!("job {job}")))
+}
+
+/// An act on one job that left it as it is has failed.
+fn one(report: Result<Report, String>) -> Result<Done, Error> {
+    let report = report.map_err(Error::Conflict)?;
+    match report.left.first() {
+        Some(left) => Err(Error::Conflict(left.why.clone())),
+        None => Ok(done(report)),
+    }
+}
+
+fn done(report: Report) -> Done {
+    let left = report.left.into_iter();
+    Done {
+        waiting: report.waiting,
+        ended: report.ended,
+        left: left.map(|left| LeftOver { id: left.job, why: left.why }).collect(),
+        ..Done::default()
+    }
+}
+
+/// A word as it is kept; a blank one is none.
+pub(super) fn word(why: Option<&str>) -> Result<Option<String>, Error> {
+    let why = why.map(str::trim).filter(|why| !why.is_empty());
+    if why.is_some_and(|why| why.chars().count() > LONGEST) {
+        let told = format!("write at most {LONGEST} characters");
+        return Err(Error::Invalid(vec![("why".to_owned(), told)]));
+    }
+    Ok(why.map(str::to_owned))
+}
+
+/// A word that must be there.
+fn needed(why: Option<&str>) -> Result<String, Error> {
+    let missing = || Error::Invalid(vec![("why".to_owned(), "say why, in a word".to_owned())]);
+    word(why)?.ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_kept_without_blanks_and_not_too_long() {
+        assert_eq!(word(Some("  ")), Ok(None));
+        assert_eq!(word(Some(" no ")), Ok(Some("no".to_owned())));
+        assert!(word(Some(&"х".repeat(LONGEST))).is_ok());
+        assert!(matches!(word(Some(&"х".repeat(LONGEST + 1))), Err(Error::Invalid(_))));
+        assert!(matches!(needed(None), Err(Error::Invalid(_))));
     }
 }

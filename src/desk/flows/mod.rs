@@ -2,11 +2,28 @@
 //! writes nothing and reads no file but those of the mappings folder; who started or stopped a flow is
 //! kept, and holds until the configured value changes.
 
+mod read;
+mod tokens;
+mod trial;
 mod view;
 
 pub use view::*;
 
-use super::{Actor, Desk, Error};
+use super::acts::Act;
+use super::overview::Look;
+use super::overview::report::{self, Report};
+use super::story::story_id;
+use super::{Actor, Desk, Error, Note, Right};
+use crate::mapping::Bound;
+use crate::pipeline::switches;
+use crate::store::{BriefDecision, Switch};
+use read::Reading;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Decisions that one page shows.
+const DECISIONS: u32 = 30;
 
 impl Desk {
     /// All flows, by name.
@@ -14,7 +31,14 @@ impl Desk {
     /// # Errors
     /// The store's.
     pub async fn flows(&self) -> Result<Vec<FlowRow>, Error> {
-        Ok(Vec::new())
+        let look = Arc::new(self.look().await?);
+        let readings = readings(&look).await?;
+        let report = look.report();
+        let flows = report.flows.iter().filter_map(|held| {
+            let bound = instance(&look, &held.name)?;
+            Some(row(&look, held, bound, readings.get(&held.name)))
+        });
+        Ok(flows.collect())
     }
 
     /// One flow, whole.
@@ -22,7 +46,35 @@ impl Desk {
     /// # Errors
     /// There is none, or the store's.
     pub async fn flow(&self, name: &str) -> Result<FlowPage, Error> {
-        Err(Error::NotFound(format!("flow {name}")))
+        let look = Arc::new(self.look().await?);
+        let missing = || Error::NotFound(format!("flow {name}"));
+        let bound = instance(&look, name).ok_or_else(missing)?;
+        let mut readings = readings(&look).await?;
+        let report: Report = look.report();
+        let held = report.flows.iter().find(|held| held.name == name).ok_or_else(missing)?;
+        let row = row(&look, held, bound, readings.get(name));
+        let decisions = self.pipeline.store.last_decisions(name, DECISIONS).await?;
+        let reading = readings.remove(name);
+        let (source, problems, cases, stale) = match reading {
+            Some(Ok(reading)) => {
+                let stale = reading.bound.flow.hash != bound.flow.hash;
+                (reading.lines, reading.problems, reading.cases, stale)
+            }
+            Some(Err(problem)) => (Vec::new(), vec![read::view(&problem)], Vec::new(), true),
+            None => (Vec::new(), Vec::new(), Vec::new(), true),
+        };
+        Ok(FlowPage {
+            row,
+            delay_seconds: bound.delay.as_secs(),
+            max_age_seconds: bound.max_age.as_secs(),
+            settle_seconds: bound.flow.settle.map(|settle| settle.as_secs()),
+            settings: settings(bound),
+            source,
+            stale,
+            problems,
+            cases,
+            decisions: decisions.iter().map(decision).collect(),
+        })
     }
 
     /// Starts or stops a flow, in all processes, until the configured value changes.
@@ -36,23 +88,123 @@ impl Desk {
         running: bool,
         why: Option<&str>,
     ) -> Result<FlowRow, Error> {
-        let _ = (actor, running, why);
-        Err(Error::NotFound(format!("flow {flow}")))
+        let act = if running { Act::Start } else { Act::Stop };
+        let note = Note::done(act.word(), format!("flow:{flow}")).with(json!({ "why": why }));
+        self.act(actor, Right::Act, note, self.switched(&actor.name, flow, running, why)).await?;
+        let rows = self.flows().await?;
+        let row = rows.into_iter().find(|row| row.name == flow);
+        row.ok_or_else(|| Error::NotFound(format!("flow {flow}")))
     }
 
-    /// What this source text (none: what is on disk) would have decided about the last `most`
-    /// recorded decisions of the flow (100 at most 1000). Writes nothing.
-    ///
-    /// # Errors
-    /// There is no such flow, or the store's.
-    pub async fn try_flow(
+    async fn switched(
         &self,
-        actor: &Actor,
-        name: &str,
-        text: Option<&str>,
-        most: u32,
-    ) -> Result<Trial, Error> {
-        let _ = (actor, text, most);
-        Err(Error::NotFound(format!("flow {name}")))
+        who: &str,
+        flow: &str,
+        running: bool,
+        why: Option<&str>,
+    ) -> Result<(), Error> {
+        let off = |bound: &&Bound| bound.name == flow;
+        if let Some(bound) = self.papers.load().off.iter().find(off) {
+            let why = format!("no connection is bound to {}", bound.unbound().join(", "));
+            return Err(Error::Conflict(why));
+        }
+        if !self.pipeline.setup().configured.contains_key(flow) {
+            return Err(Error::NotFound(format!("flow {flow}")));
+        }
+        let why = super::acts::word(why)?;
+        let done = switches::switch(&self.pipeline, flow, running, (who, why.as_deref())).await;
+        done.map(drop).map_err(Error::Conflict)
+    }
+}
+
+fn instance<'a>(look: &'a Look, name: &str) -> Option<&'a Bound> {
+    let off = || look.papers.off.iter().find(|bound| bound.name == name);
+    look.setup.book.flow(name).or_else(off)
+}
+
+type Readings = BTreeMap<String, Result<Reading, Box<crate::diagnosis::Problem>>>;
+
+async fn readings(look: &Arc<Look>) -> Result<Readings, Error> {
+    let look = Arc::clone(look);
+    #[expect(clippy::disallowed_methods, reason = "a few small files, one look at a time")]
+    let reading = tokio::task::spawn_blocking(move || {
+        let (papers, book) = (&look.papers, &look.setup.book);
+        read::all(&papers.mappings, book, &papers.off, &papers.flows)
+    });
+    reading.await.map_err(|error| Error::Conflict(error.to_string()))
+}
+
+fn row(
+    look: &Look,
+    held: &report::Flow,
+    bound: &Bound,
+    reading: Option<&Result<Reading, Box<crate::diagnosis::Problem>>>,
+) -> FlowRow {
+    let reading = reading.and_then(|reading| reading.as_ref().ok());
+    let cases = reading.map(|reading| reading.cases.as_slice()).unwrap_or_default();
+    let failed = |case: &&CaseView| !case.passed && held.state != "off";
+    let acts = match held.state {
+        "running" => vec![Act::Stop],
+        "stopped" => vec![Act::Start],
+        _ => Vec::new(),
+    };
+    let configured = look.setup.configured.get(&held.name).copied();
+    let switch = look.house.switches.get(&held.name);
+    FlowRow {
+        name: held.name.clone(),
+        title: bound.flow.title.clone(),
+        state: held.state.to_owned(),
+        why: held.why.clone(),
+        from: bound.flow.on.role.clone(),
+        event: bound.flow.on.event.clone(),
+        file: bound.flow.source.name.to_string(),
+        roles: used(bound),
+        switch: switch.filter(|held| Some(held.configured) == configured).map(switched),
+        counts: FlowTally {
+            waiting: held.counts.waiting,
+            due: held.counts.due,
+            deciding: held.counts.deciding,
+            stuck: held.counts.stuck,
+        },
+        problems: reading.map_or(1, |reading| reading.problems.len()),
+        cases_passed: cases.iter().filter(|case| case.passed).count(),
+        cases_failed: cases.iter().filter(failed).count(),
+        acts,
+    }
+}
+
+/// The roles that it uses, each with its connections.
+fn used(bound: &Bound) -> BTreeMap<String, Vec<String>> {
+    let roles = bound.flow.roles().into_iter();
+    roles.map(|role| (role.to_owned(), bound.connections(role).to_vec())).collect()
+}
+
+fn switched(held: &Switch) -> Switched {
+    Switched {
+        running: held.running,
+        configured: held.configured,
+        who: held.who.clone(),
+        why: held.why.clone(),
+        at: held.at,
+    }
+}
+
+fn settings(bound: &Bound) -> Vec<FlowSetting> {
+    let own = bound.flow.constants();
+    let setting = |(name, own): (String, serde_json::Value)| {
+        let value = bound.settings.get(&name).cloned().unwrap_or_else(|| own.clone());
+        FlowSetting { own: (value != own).then_some(own), name, value }
+    };
+    own.map(setting).collect()
+}
+
+fn decision(held: &BriefDecision) -> DecisionRow {
+    DecisionRow {
+        at: held.at,
+        job: held.job,
+        story: story_id(&held.connection, &held.event),
+        event: held.event.clone(),
+        verdict: super::story::word(&held.decision.verdict).to_owned(),
+        reasons: held.decision.reasons.iter().map(ToString::to_string).collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::desk::acts::{Act, Changed};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -110,7 +110,7 @@ pub struct SourcePart {
 }
 
 /// A problem with its place.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProblemView {
     /// `error`, `warning`, `note`.
     pub severity: String,
@@ -120,6 +120,7 @@ pub struct ProblemView {
     /// From 1, in characters.
     pub column: Option<usize>,
     /// In characters, within its first line.
+    #[serde(default)]
     pub length: usize,
     pub title: String,
     /// What stands beneath the underlined text.

@@ -112,6 +112,8 @@ pub struct Thing {
     pub kind: String,
     pub id: String,
     pub fields: Vec<Entry>,
+    /// More than its fate is known.
+    pub known: bool,
     #[schema(value_type = String, format = DateTime)]
     pub made: Timestamp,
     #[schema(value_type = String, format = DateTime)]

@@ -1,5 +1,6 @@
 //! The console, the API and who may use them. Invariant: through the real binary; pages in a real browser.
 
+mod acts;
 #[expect(dead_code, reason = "the pages come next")]
 mod browser;
 mod pages;

@@ -1,20 +1,21 @@
-//! What `status` tells, as data. Invariant: pure; made of one snapshot of the store and of what config
-//! and flow files say; `ok` is false where anything needs a person.
+//! What `leadlink status` and the first page tell, as data. Invariant: pure; made of one snapshot of the
+//! store and of what config and flow files say; `ok` is false where anything needs a person.
 
-use crate::app::App;
-use crate::app::bind::unbound;
-use crate::pipeline::resolve;
-use crate::store::Replica;
-use crate::store::status::{ChoreRow, FlowCounts, House, SHOWN, UnknownStep};
+use crate::connectors::Connector;
+use crate::desk::needs::groups::{Group, still_open, waiting};
+use crate::mapping::Bound;
+use crate::pipeline::switches;
+use crate::rules::Book;
+use crate::store::status::{ChoreRow, FlowCounts, House};
+use crate::store::{Replica, Switch};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A process that gave no sign of life for so long runs no more.
 const ALIVE: SignedDuration = SignedDuration::from_secs(45);
-/// So many ids stand for all of their group.
-const EXAMPLES: usize = 5;
 
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -77,24 +78,6 @@ pub struct Flow {
     pub counts: FlowCounts,
 }
 
-/// What waits for a person for one reason.
-#[derive(Debug, PartialEq, Serialize)]
-pub struct Group {
-    /// `job`, `delivery`, `step`.
-    pub what: &'static str,
-    /// Of which flow, or from which connection.
-    pub of: String,
-    /// As the newest of them has it.
-    pub why: String,
-    pub count: u64,
-    /// True where there may be more than were counted.
-    pub more: bool,
-    /// The newest few.
-    pub ids: Vec<i64>,
-    /// What to type next, for the newest.
-    pub commands: Vec<String>,
-}
-
 /// The clock that processes sign by: the database's where several share it, else the daemon's own.
 pub fn sign_clock(house: &House, shared: bool, now: Timestamp) -> Timestamp {
     match house.lease_clock.filter(|_| shared) {
@@ -108,19 +91,30 @@ pub fn shows_life(house: &House, clock: Timestamp) -> bool {
     house.processes.iter().any(|process| is_alive(process, clock))
 }
 
-fn is_alive(process: &Replica, clock: Timestamp) -> bool {
+pub fn is_alive(process: &Replica, clock: Timestamp) -> bool {
     clock.duration_since(process.seen) < ALIVE
+}
+
+/// What config and flow files say.
+#[derive(Clone, Copy)]
+pub struct Sheet<'a> {
+    pub book: &'a Book,
+    /// Instances with a role that is bound to nothing.
+    pub off: &'a [Bound],
+    pub connectors: &'a BTreeMap<String, Arc<dyn Connector>>,
+    /// Flow → does it run, as config has it?
+    pub configured: &'a BTreeMap<String, bool>,
 }
 
 impl Report {
     /// `clock`: what the processes signed by.
     pub fn new(
-        app: &App,
+        sheet: Sheet<'_>,
         mut house: House,
         running: bool,
         (now, clock): (Timestamp, Timestamp),
     ) -> Self {
-        let connections: Vec<Connection> = app
+        let connections: Vec<Connection> = sheet
             .connectors
             .iter()
             .map(|(name, held)| connection(name, held.offer().connector, &house))
@@ -141,7 +135,7 @@ impl Report {
             sign_clock: clock,
             running,
             last_sign,
-            flows: flows(app, &house),
+            flows: flows(sheet, &house),
             connections,
             person,
             looked_for: looked_for.try_into().unwrap_or(u64::MAX),
@@ -172,21 +166,24 @@ fn connection(name: &str, connector: &'static str, house: &House) -> Connection 
     }
 }
 
-fn flows(app: &App, house: &House) -> Vec<Flow> {
+fn flows(sheet: Sheet<'_>, house: &House) -> Vec<Flow> {
     let counts = |name: &str| house.flows.get(name).copied().unwrap_or_default();
-    let bound = app.book.flows().iter().map(|bound| {
-        let why = format!("config has no `running = true` in [flows.{}]", bound.name);
+    let bound = sheet.book.flows().iter().map(|bound| {
+        let configured = sheet.configured.get(&bound.name).copied().unwrap_or_default();
+        let held = house.switches.get(&bound.name).filter(|held| held.holds(configured));
+        let running = switches::running(sheet.configured, &house.switches, &bound.name);
+        let unsaid = || format!("config has no `running = true` in [flows.{}]", bound.name);
         Flow {
             name: bound.name.clone(),
-            state: if bound.running { "running" } else { "stopped" },
-            why: (!bound.running).then_some(why),
+            state: if running { "running" } else { "stopped" },
+            why: held.map(by_whom).or_else(|| (!running).then(unsaid)),
             counts: counts(&bound.name),
         }
     });
-    let off = app.off.iter().map(|bound| Flow {
+    let off = sheet.off.iter().map(|bound| Flow {
         name: bound.name.clone(),
         state: "off",
-        why: Some(format!("no connection is bound to {}", roles(&unbound(bound)))),
+        why: Some(format!("no connection is bound to {}", roles(&bound.unbound()))),
         counts: counts(&bound.name),
     });
     let mut flows: Vec<Flow> = bound.chain(off).collect();
@@ -202,145 +199,22 @@ fn flows(app: &App, house: &House) -> Vec<Flow> {
     flows
 }
 
+/// `stopped by anna at 2026-11-20T10:00:00Z: the CRM is being moved`
+pub fn by_whom(held: &Switch) -> String {
+    let word = if held.running { "started" } else { "stopped" };
+    let why = held.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{word} by {} at {:.0}{why}", held.who, held.at)
+}
+
 fn roles(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let noun = if quoted.len() == 1 { "the role" } else { "the roles" };
     format!("{noun} {}", quoted.join(", "))
 }
 
-fn still_open(state: &str) -> bool {
-    state == "waiting" || state == "deciding"
-}
-
-/// Everything that waits for a person, most of one reason first.
-fn waiting(house: &House) -> Vec<Group> {
-    let mut groups: BTreeMap<(&str, &str, String), Group> = BTreeMap::new();
-    let cut = house.stuck.len() >= SHOWN;
-    for job in &house.stuck {
-        let why = job.why.as_deref().unwrap_or("no reason was kept");
-        let commands = || {
-            let mut commands = vec![format!("leadlink why {}", job.event)];
-            commands.extend(choices(house, job.id, why));
-            commands
-        };
-        add(&mut groups, ("job", &job.flow, why), job.id, cut, commands);
-    }
-    let cut = house.unreadable.len() >= SHOWN;
-    for raw in &house.unreadable {
-        let why = raw.why.as_deref().unwrap_or("no reason was kept");
-        let commands =
-            || vec![format!("leadlink retry --unreadable --connection {}", raw.connection)];
-        add(&mut groups, ("delivery", &raw.connection, why), raw.id, cut, commands);
-    }
-    for step in house.unknown.iter().filter(|step| step.state != "stuck" && !still_open(step.state))
-    {
-        let why = format!("nobody knows whether {} of step {} happened", step.operation, step.name);
-        let commands = || vec![format!("leadlink retry {}", step.job)];
-        add(&mut groups, ("step", &step.flow, &why), step.job, false, commands);
-    }
-    let mut groups: Vec<Group> = groups.into_values().collect();
-    groups.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| b.ids.cmp(&a.ids)));
-    groups
-}
-
-/// What a person may type about a parked job: of a step that only a person knows about, both words.
-fn choices(house: &House, job: i64, why: &str) -> Vec<String> {
-    let of_job = |step: &&UnknownStep| step.job == job && why.contains(&step.name);
-    match house.unknown.iter().find(of_job).filter(|_| why.ends_with(resolve::ASKS)) {
-        Some(step) => resolve::words(job, &step.name).to_vec(),
-        None => vec![format!("leadlink retry {job}")],
-    }
-}
-
-fn add<'a>(
-    groups: &mut BTreeMap<(&'a str, &'a str, String), Group>,
-    (what, of, why): (&'static str, &'a str, &str),
-    id: i64,
-    more: bool,
-    commands: impl FnOnce() -> Vec<String>,
-) {
-    let group = groups.entry((what, of, alike(why))).or_insert_with(|| Group {
-        what,
-        of: of.to_owned(),
-        why: why.to_owned(),
-        count: 0,
-        more,
-        ids: Vec::new(),
-        commands: commands(),
-    });
-    group.count += 1;
-    if group.ids.len() < EXAMPLES {
-        group.ids.push(id);
-    }
-}
-
-/// Reasons that differ only in numbers are one reason.
-fn alike(why: &str) -> String {
-    let mut plain = String::new();
-    for letter in why.chars() {
-        match letter {
-            '0'..='9' if plain.ends_with('#') => {}
-            '0'..='9' => plain.push('#'),
-            other => plain.push(other),
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::status::{StuckJob, UnknownStep, UnreadableRow};
-
-    fn stuck(id: i64, why: &str) -> StuckJob {
-        StuckJob {
-            id,
-            flow: "call-to-order".to_owned(),
-            why: Some(why.to_owned()),
-            changed: Timestamp::UNIX_EPOCH,
-            event: format!("call:{id}"),
-            connection: "calls".to_owned(),
-        }
-    }
-
-    #[test]
-    fn what_waits_is_grouped_by_reason_whatever_the_numbers_in_it() {
-        let step = |state: &'static str| UnknownStep {
-            name: "create".to_owned(),
-            connection: "shop".to_owned(),
-            operation: "order.create".to_owned(),
-            started: None,
-            job: 9,
-            flow: "call-to-order".to_owned(),
-            state,
-        };
-        let house = House {
-            stuck: vec![
-                stuck(17, "managerId: no user 12"),
-                stuck(16, "another"),
-                stuck(15, "managerId: no user 3"),
-            ],
-            unreadable: vec![UnreadableRow {
-                id: 4,
-                connection: "calls".to_owned(),
-                channel: "hook".to_owned(),
-                received: Timestamp::UNIX_EPOCH,
-                why: None,
-            }],
-            // Of these one is looked for, one is told with its job.
-            unknown: vec![step("waiting"), step("stuck"), step("acted")],
-            ..House::default()
-        };
-        let groups = waiting(&house);
-        assert_eq!((groups[0].count, groups[0].ids.as_slice()), (2, [17, 15].as_slice()));
-        assert_eq!(groups[0].why, "managerId: no user 12");
-        assert_eq!(groups[0].commands, ["leadlink why call:17", "leadlink retry 17"]);
-        let delivery = groups.iter().find(|group| group.what == "delivery");
-        let words = delivery.map(|group| group.commands.join(" "));
-        assert_eq!(words.as_deref(), Some("leadlink retry --unreadable --connection calls"));
-        let rest: Vec<_> = groups[1..].iter().map(|group| (group.what, group.count)).collect();
-        assert_eq!(rest, [("job", 1), ("step", 1), ("delivery", 1)]);
-    }
 
     #[test]
     fn life_is_a_sign_of_just_now() {

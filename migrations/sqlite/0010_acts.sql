@@ -1,0 +1,19 @@
+-- A person may also end a job, with a word: `skipped` among what persons did to jobs. SQLite cannot
+-- widen a check, so the table is made anew; it holds few rows.
+create table mend_wider (
+    id     integer primary key,
+    job_id integer not null references job (id) on delete cascade,
+    at     integer not null,
+    what   text    not null check (what in ('retried', 'replayed', 'arrived', 'again', 'skipped')),
+    step   text,                               -- of 'arrived' and 'again'
+    why    text                                -- in the person's words
+) strict;
+
+insert into mend_wider (id, job_id, at, what, step, why)
+    select id, job_id, at, what, step, why from mend;
+
+drop table mend;
+
+alter table mend_wider rename to mend;
+
+create index mend_job on mend (job_id);
