@@ -41,6 +41,10 @@ pub const REQUESTS: &str = "leadlink_requests_total";
 pub const REQUEST_SECONDS: &str = "leadlink_request_seconds";
 /// How long requests waited for their turn under the rate limit. `connection`
 pub const WAIT_SECONDS: &str = "leadlink_wait_seconds";
+/// Answers to pages that asked for their block. `connection`, `result`
+pub const BLOCKS: &str = "leadlink_blocks_total";
+/// How long they took. `connection`
+pub const BLOCK_SECONDS: &str = "leadlink_block_seconds";
 /// 1 while a connection is paused, else 0. `connection`
 pub const CONNECTION_PAUSED: &str = "leadlink_connection_paused";
 /// 1 while a flow runs, else 0, whoever started or stopped it. `flow`
@@ -159,6 +163,7 @@ fn describe() {
     describe_counter!(STEPS, "What came of steps.");
     describe_counter!(LINKED, "What was made, by the noun of the lead that it was told.");
     describe_counter!(REQUESTS, "Requests to far sides.");
+    describe_counter!(BLOCKS, "Answers to pages that asked for their block, by result.");
     describe_counter!(CHORE_ROWS, "Rows that chores have deleted or written.");
     describe_gauge!(CHORE_AGE, Unit::Seconds, "Time since the last run of a chore was due.");
     describe_gauge!(CHORE_TOOK, Unit::Seconds, "How long the last run of a chore took.");
@@ -180,6 +185,7 @@ fn describe() {
         "How long after their registration events come by a feed."
     );
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "How long far sides took to answer.");
+    describe_histogram!(BLOCK_SECONDS, Unit::Seconds, "How long answers of blocks took.");
     describe_histogram!(WAIT_SECONDS, Unit::Seconds, "How long requests waited for their turn.");
 }
 
@@ -189,8 +195,8 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    const COUNTERS: [&str; 8] =
-        [ACCEPTED, DUPLICATES, UNREADABLE, DECIDED, STEPS, LINKED, REQUESTS, CHORE_ROWS];
+    const COUNTERS: [&str; 9] =
+        [ACCEPTED, DUPLICATES, UNREADABLE, DECIDED, STEPS, LINKED, REQUESTS, BLOCKS, CHORE_ROWS];
 
     const GAUGES: [&str; 11] = [
         WAITING_FOR_PERSON,
@@ -205,7 +211,7 @@ mod tests {
         RECONCILE,
         RECONCILE_LEADS,
     ];
-    const HISTOGRAMS: [&str; 3] = [REQUEST_SECONDS, WAIT_SECONDS, FEED_LAG];
+    const HISTOGRAMS: [&str; 4] = [REQUEST_SECONDS, WAIT_SECONDS, FEED_LAG, BLOCK_SECONDS];
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);

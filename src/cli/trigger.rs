@@ -1,4 +1,4 @@
-//! `leadlink trigger CONNECTION`: what to enter in the CRM so that its triggers call our door, and
+//! `leadlink trigger CONNECTION`: what to enter at a far side so that it calls our door, and
 //! whether the first call arrived. Invariant: it only looks; a daemon takes the call as any other.
 
 use super::init::paste;
@@ -47,6 +47,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     };
     let public = arguments.public.as_deref().map(paste::public).transpose();
     let public = public.map_err(|why| anyhow::anyhow!("--public: {why}"))?;
+    let public = public.or_else(|| app.console.public.clone());
     let trigger = match connector.trigger(public.as_deref()) {
         Ok(trigger) => trigger,
         Err(why) => bail!("{name}: {why}"),
@@ -61,16 +62,19 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         None => 0,
     };
     show(&trigger, arguments.json)?;
-    if arguments.wait.is_zero() {
+    let Some(event) = trigger.event.filter(|_| !arguments.wait.is_zero()) else {
+        if trigger.event.is_none() && !arguments.json {
+            out::say(&format!("\nTo see it work: {}.", trigger.try_it));
+        }
         return Ok(ExitCode::SUCCESS);
-    }
+    };
     if !arguments.json {
         let running = status::is_owned(&app.store_url) != Some(false);
         let daemon =
             if running { "" } else { "\nNo daemon runs yet: start `leadlink run` beside." };
         out::say(&format!("\nNow {}. Waiting for the call; Ctrl-C ends.{daemon}", trigger.try_it));
     }
-    let wait = Wait { connection: name, connector, event: trigger.event, json: arguments.json };
+    let wait = Wait { connection: name, connector, event, json: arguments.json };
     tokio::select! {
         arrived = wait.first(&app, before, Instant::now() + arguments.wait) => {
             Ok(if arrived? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -87,15 +91,16 @@ fn show(trigger: &Trigger, as_json: bool) -> anyhow::Result<()> {
         out::say(&serde_json::to_string(trigger)?);
         return Ok(());
     }
-    out::say(&format!("In the CRM: {}\n", trigger.place));
+    out::say(&format!("In {}: {}\n", trigger.side, trigger.place));
     let widest = trigger.entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in &trigger.entries {
         let gap = " ".repeat(widest - name.chars().count());
         out::say(&format!("  {name}{gap}  {value}"));
     }
-    out::say("\nThe address is a secret: who knows it can tell us of orders.");
+    out::say(&format!("\n{}", trigger.secret));
     if trigger.entries.iter().any(|(_, value)| value.contains(YOUR_HOST)) {
-        out::say("YOUR-HOST is the name by which the CRM reaches this machine, through TLS.");
+        let side = trigger.side;
+        out::say(&format!("YOUR-HOST is the name by which {side} reaches this machine, through TLS."));
     }
     Ok(())
 }

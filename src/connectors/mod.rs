@@ -8,6 +8,7 @@
 //! limit and a time-out are set; its README says where the far side's documentation is and what it
 //! gets wrong.
 
+pub mod block;
 pub mod calltouch;
 pub mod chatapi;
 pub mod coalesce;
@@ -20,6 +21,8 @@ pub mod port;
 pub mod retailcrm;
 pub mod settings;
 pub mod telegram;
+pub mod trigger;
+pub mod usedesk;
 pub mod webhook;
 
 pub use port::Connector;
@@ -79,6 +82,7 @@ pub const LIST: &[(&str, Build, &[Key])] = &[
         |name, section, shared| telegram::build(name, section, &shared.limits, &shared.files),
         telegram::KEYS,
     ),
+    ("usedesk", |name, section, _| usedesk::build(name, section), usedesk::KEYS),
     (
         "webhook",
         |name, section, shared| webhook::build(name, section, &shared.limits),
@@ -96,6 +100,7 @@ pub struct Built {
 /// Makes every connection's connector.
 pub fn build(connections: Vec<Connection>, shared: &Shared) -> Built {
     let mut built = Built::default();
+    let mut sections = Vec::new();
     for Connection { name, title, connector, mut section } in connections {
         let Some((_, build, _)) = LIST.iter().find(|(known, ..)| *known == connector) else {
             let known: Vec<&str> = LIST.iter().map(|(known, ..)| *known).collect();
@@ -112,8 +117,15 @@ pub fn build(connections: Vec<Connection>, shared: &Shared) -> Built {
             if title == name && connector.offer().messenger.is_some() {
                 untold(&title).into_iter().for_each(|problem| section.problem("name", problem));
             }
-            built.connectors.insert(name, connector);
+            built.connectors.insert(name.clone(), connector);
         }
+        sections.push((name, section));
+    }
+    // Some lean on others, which are known now.
+    for (name, mut section) in sections {
+        let block = built.connectors.get(&name).and_then(|connector| connector.block());
+        let unserved = block.and_then(|block| block::unserved(block, &built.connectors));
+        unserved.into_iter().for_each(|problem| section.problem(block::SOURCE, problem));
         built.problems.extend(section.finish());
     }
     shared.files.tell(&built.connectors);

@@ -1,6 +1,7 @@
 //! What every connector can be asked. Invariant: a connector judges what a far side's answer means
 //! (status *and* body) and never touches the store; parsing is pure and never panics on garbage.
 
+use super::block::Block;
 use super::files::{FileRef, NoFile};
 use super::http::FileStream;
 use crate::diagnosis::Problem;
@@ -11,9 +12,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
+
+pub use super::trigger::{Trigger, YOUR_HOST};
 
 /// One configured account of one kind of far side.
 #[async_trait]
@@ -228,6 +230,22 @@ pub trait Connector: Send + Sync {
         Err("it has no triggers that could call us".to_owned())
     }
 
+    /// The block that it shows in pages of its far side; it has no hook then.
+    fn block(&self) -> Option<&dyn Block> {
+        None
+    }
+
+    /// The root of the pages that people open over there, without a trailing slash.
+    fn home(&self) -> Option<&str> {
+        None
+    }
+
+    /// Is this the key with which we ask? Compared in constant time.
+    fn is_key(&self, given: &str) -> bool {
+        let _ = given;
+        false
+    }
+
     /// The lists of codes and names that an author of flows may ask for.
     fn lists(&self) -> &'static [ListOffer] {
         &[]
@@ -247,23 +265,6 @@ pub trait Connector: Send + Sync {
 
     /// Requests per second that it may send; bounds how many decisions are worth having under way.
     fn pace(&self) -> f64;
-}
-
-/// Stands for an address that nobody has told yet.
-pub const YOUR_HOST: &str = "https://YOUR-HOST";
-
-/// What a person enters at a far side so that it calls our door.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Trigger {
-    /// Where over there.
-    pub place: &'static str,
-    /// The form, from top to bottom: what the field is called and what is entered.
-    pub entries: Vec<(&'static str, String)>,
-    /// The kind of event that a call makes.
-    #[serde(skip)]
-    pub event: &'static str,
-    /// What a person does to see it work.
-    pub try_it: &'static str,
 }
 
 /// A list that a connector can read.

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod bearer;
+pub mod blocks;
 pub mod error;
 pub mod health;
 pub mod hooks;
@@ -16,7 +17,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::map_response_with_state;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,7 @@ pub struct Doors {
 pub const ROUTES: &[Route] = &[
     Route::hook("GET", "/hooks/{connection}/{secret}"),
     Route::hook("POST", "/hooks/{connection}/{secret}"),
+    Route::hook("POST", "/blocks/{connection}"),
     Route::public("GET", "/healthz"),
     Route::public("GET", "/readyz"),
     Route::public("GET", "/metrics"),
@@ -52,6 +54,11 @@ pub const ROUTES: &[Route] = &[
 /// All routes.
 pub fn router(doors: Doors) -> Router {
     let (desk, stopping) = (doors.desk.clone(), doors.stopping.clone());
+    // hook: the secret in the body is the key; a block has a time of its own
+    let late = axum::http::StatusCode::REQUEST_TIMEOUT;
+    let blocks = Router::new()
+        .route("/blocks/{connection}", post(blocks::ask))
+        .layer(TimeoutLayer::with_status_code(late, blocks::TIMEOUT));
     Router::new()
         // hook: the secret in the path is the key
         .route("/hooks/{connection}/{secret}", get(hooks::query).post(hooks::body))
@@ -59,9 +66,10 @@ pub fn router(doors: Doors) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .layer(TimeoutLayer::with_status_code(late, TIMEOUT))
+        .merge(blocks)
         .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, TIMEOUT))
         .layer(CatchPanicLayer::new())
         .with_state(doors)
         // bearer: a token is the key; public: its document

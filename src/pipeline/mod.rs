@@ -4,6 +4,7 @@
 
 pub mod ahead;
 pub mod backfill;
+pub mod block;
 pub mod chores;
 pub mod decide;
 pub mod drift;
@@ -74,6 +75,8 @@ pub struct Pipeline {
     pub leave: Arc<Leave>,
     /// Who looks into a journal of leads right now.
     pub looks: Arc<Looks>,
+    /// What pages of far sides search for.
+    pub blocks: Arc<block::Blocks>,
     /// Names this process in leases.
     pub owner: Arc<str>,
     current: Arc<ArcSwap<Setup>>,
@@ -177,6 +180,7 @@ impl Pipeline {
             owners: Arc::new(Owners::new(all)),
             leave,
             looks: Arc::default(),
+            blocks: Arc::default(),
             owner: owner.into(),
             current: Arc::new(ArcSwap::from_pointee(setup)),
             adopting: Arc::default(),

@@ -41,7 +41,9 @@ pub async fn accept(
 ) -> Receipt {
     let setup = pipeline.setup();
     let Some(connector) = setup.connectors.get(connection) else { return Receipt::NotFound };
-    if !connector.admits(secret) || !connector.vouched(&delivery.headers, &delivery.body) {
+    // A block is asked at a door of its own, and keeps nothing.
+    let is_kept = connector.block().is_none();
+    if !is_kept || !connector.admits(secret) || !connector.vouched(&delivery.headers, &delivery.body) {
         return Receipt::NotFound;
     }
     let reply = connector.reply(&delivery.content_type, &delivery.body);

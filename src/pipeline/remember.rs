@@ -72,8 +72,10 @@ pub async fn known(
     let contacts = offer
         .input
         .iter()
-        .filter(|field| matches!(field.kind, Kind::Phone | Kind::Email))
-        .filter_map(|field| contact_key(query.input.get(field.name)?.as_str()?));
+        .filter(|field| is_contact(field.kind))
+        .filter_map(|field| query.input.get(field.name))
+        .flat_map(|given| given.as_array().map_or(std::slice::from_ref(given), Vec::as_slice))
+        .filter_map(|given| contact_key(given.as_str()?));
     let mut from = vec![("contact", contacts.collect::<Vec<_>>())];
     if let Some(owner) = offer.owner {
         from.push((owner, query.input.get(owner).and_then(text_of).into_iter().collect()));
@@ -85,6 +87,13 @@ pub async fn known(
         known.extend(links.map(|l| KnownId { id: l.to_id, made: l.made, from: l.from_kind }));
     }
     Ok(known)
+}
+
+fn is_contact(kind: Kind) -> bool {
+    match kind {
+        Kind::List(each) => matches!(each, Kind::Phone | Kind::Email),
+        kind => matches!(kind, Kind::Phone | Kind::Email),
+    }
 }
 
 /// What a done effect tells of its entity: the inputs and outputs that the offer says are kept.

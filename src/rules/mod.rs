@@ -1,6 +1,7 @@
 //! The head: which jobs follow from an event, which facts a decision needs, what is decided.
 //! Invariant: pure and synchronous; `now` is an argument; a business "no" is a value with reasons.
 
+pub mod block;
 pub mod cases;
 pub mod decide;
 mod differ;

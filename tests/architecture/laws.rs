@@ -127,7 +127,7 @@ fn round(
 
 pub fn strangers(house: &[File]) -> Vec<String> {
     let shared =
-        ["http", "port", "coalesce", "files", "messages", "messengers", "settings", "door"];
+        ["block", "http", "port", "coalesce", "files", "messages", "messengers", "settings", "door"];
     let mut offenders = Vec::new();
     for file in house.iter().filter(|file| !file.is_test) {
         let inside = file.path.strip_prefix("src/connectors/");

@@ -3,6 +3,7 @@
 //! pages that we read is refused, never cut off.
 
 use super::Account;
+use super::buyers;
 use super::client::{List, Stop};
 use super::contacts;
 use super::orders;
@@ -140,6 +141,7 @@ pub async fn ask(account: &Account, query: &Query, now: Timestamp) -> Result<Val
     }
     match query.name.as_str() {
         "customer" => customer(account, query, now).await,
+        buyers::NAME => buyers::ask(account, query, now).await,
         "contact" => contacts::ask(account, query, now).await,
         "order" => orders::ask(account, query, now).await,
         other => Err(Stop::Refused(format!("there is no question `{other}`"))),

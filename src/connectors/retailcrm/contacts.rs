@@ -49,7 +49,10 @@ pub async fn ask(account: &Account, query: &Query, now: Timestamp) -> Result<Val
 }
 
 /// All who carry the contact; whom we made and the search does not show (yet) are asked for by id.
-async fn carriers(
+///
+/// # Errors
+/// [`Stop`]: not now, or refused.
+pub async fn carriers(
     account: &Account,
     contacts: &Contacts,
     known: &[KnownId],

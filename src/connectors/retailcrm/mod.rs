@@ -5,6 +5,7 @@
 
 mod act;
 mod ask;
+mod buyers;
 mod change;
 mod chats;
 mod check;
@@ -242,6 +243,14 @@ impl Connector for Account {
 
     fn trigger(&self, public: Option<&str>) -> Result<Trigger, String> {
         trigger::entered(&self.config, public)
+    }
+
+    fn home(&self) -> Option<&str> {
+        Some(&self.config.url)
+    }
+
+    fn is_key(&self, given: &str) -> bool {
+        door::is_same(&self.config.api_key, given)
     }
 
     fn feeds(&self) -> Vec<Feed> {

@@ -2,6 +2,7 @@
 //! `act` give out; a test of theirs compares them.
 
 use super::chats::{offer as chats, offer_dialogs as dialogs};
+use super::buyers;
 use super::contacts;
 use crate::domain::{
     EventOffer, FateOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat,
@@ -58,7 +59,7 @@ pub static OFFER: Offer = Offer {
         dialogs::DIALOG_ASSIGNED,
         dialogs::DIALOG_CLOSED,
     ],
-    queries: &[CUSTOMER, CONTACT, ORDER, chats::CHANNEL, dialogs::DIALOG_NOW],
+    queries: &[BUYERS, CUSTOMER, CONTACT, ORDER, chats::CHANNEL, dialogs::DIALOG_NOW],
     operations: &[
         CUSTOMER_CREATE,
         CUSTOMER_FILL,
@@ -144,6 +145,49 @@ const CUSTOMER: QueryOffer = QueryOffer {
     owner: None,
     ..QueryOffer::BASE
 };
+
+const BUYERS: QueryOffer = QueryOffer {
+    name: buyers::NAME,
+    about: "all persons with one of these contacts, newest first, each with their newest orders",
+    input: &[
+        one_of("phones", Kind::List(&Kind::Phone), "compared by their canonical numbers"),
+        one_of("emails", Kind::List(&Kind::Email), "compared without regard to case"),
+        may("orders", Kind::Number, "how many orders of each; 10 by default, 100 at most"),
+    ],
+    output: &[field("people", Kind::List(&Kind::Record(BUYER)), "the persons, ten at most")],
+    known: Some("customer"),
+    owner: None,
+    ..QueryOffer::BASE
+};
+
+const BUYER: &[Field] = &[
+    field("id", Kind::Number, "internal id"),
+    field("url", Kind::Text, "the card of the customer"),
+    field("createdAt", Kind::Time, "when the customer was made"),
+    field("firstName", Kind::Text, "first name"),
+    field("lastName", Kind::Text, "last name"),
+    field("patronymic", Kind::Text, "patronymic"),
+    field("email", Kind::Email, "e-mail"),
+    field("phones", Kind::List(&Kind::Phone), "as the CRM keeps them"),
+    field("site", Kind::Text, "code of the store").of("sites"),
+    field("site_name", Kind::Text, "name of the store"),
+    field("count", Kind::Number, "how many orders there are"),
+    field("orders", Kind::List(&Kind::Record(BOUGHT)), "the newest orders"),
+];
+
+const BOUGHT: &[Field] = &[
+    field("id", Kind::Number, "internal id"),
+    field("url", Kind::Text, "the card of the order"),
+    field("number", Kind::Text, "as people see it"),
+    field("createdAt", Kind::Time, "when the order was made"),
+    field("status", Kind::Text, "code of the status").of("statuses"),
+    field("status_name", Kind::Text, "name of the status"),
+    field("status_group", Kind::Text, "code of the status's group").of("groups"),
+    field("site", Kind::Text, "code of the store").of("sites"),
+    field("site_name", Kind::Text, "name of the store"),
+    field("totalSumm", Kind::Money, "goods and delivery less discounts"),
+    field("currency", Kind::Text, "code of the currency of its sums"),
+];
 
 const CONTACT: QueryOffer = QueryOffer {
     name: "contact",

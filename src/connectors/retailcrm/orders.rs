@@ -77,7 +77,8 @@ async fn some(
     Ok(orders)
 }
 
-fn rows(answer: &Map<String, Value>, zone: &TimeZone) -> Vec<Order> {
+/// The orders of an answer.
+pub fn rows(answer: &Map<String, Value>, zone: &TimeZone) -> Vec<Order> {
     let rows = answer.get("orders").map(wire::listed).unwrap_or_default();
     rows.into_iter().filter_map(|row| Order::read(row, zone)).collect()
 }

@@ -25,6 +25,8 @@ pub struct References {
     pub groups: BTreeMap<String, i64>,
     /// Stores in the CRM's order, as far as the key sees them.
     pub sites: Vec<String>,
+    /// Code of a store → its name.
+    pub store_names: BTreeMap<String, String>,
     /// Code → active.
     pub order_methods: BTreeMap<String, bool>,
     pub order_types: BTreeMap<String, bool>,
@@ -38,6 +40,7 @@ pub struct Status {
     pub group: String,
     pub active: bool,
     pub ordering: i64,
+    pub name: Option<String>,
 }
 
 impl References {
@@ -50,10 +53,12 @@ impl References {
         let groups = reference(client, "/api/v5/reference/status-groups", "statusGroups").await?;
         let methods = reference(client, "/api/v5/reference/order-methods", "orderMethods").await?;
         let types = reference(client, "/api/v5/reference/order-types", "orderTypes").await?;
+        let (sites, store_names) = sites(client, config).await?;
         Ok(Self {
             statuses: statuses_of(&statuses),
             groups: groups_of(&groups),
-            sites: sites(client, config).await?,
+            sites,
+            store_names,
             order_methods: activity_of(&methods),
             order_types: activity_of(&types),
             zone: zone(client, config).await?,
@@ -93,6 +98,7 @@ fn statuses_of(value: &Value) -> BTreeMap<String, Status> {
         group: wire::text(held.get("group")).unwrap_or_default(),
         active: active(held),
         ordering: ordering(held),
+        name: wire::text(held.get("name")),
     };
     wire::coded(Some(value)).into_iter().map(|(code, held)| (code, read(held))).collect()
 }
@@ -123,9 +129,13 @@ fn ordering(held: &Value) -> i64 {
 }
 
 /// The list holds all stores of the account; one that the key may not see is of no use.
-async fn sites(client: &Client, config: &Config) -> Result<Vec<String>, Delay> {
+async fn sites(
+    client: &Client,
+    config: &Config,
+) -> Result<(Vec<String>, BTreeMap<String, String>), Delay> {
     let path = "/api/v5/reference/sites";
-    let mut sites = sites_of(&reference(client, path, "sites").await?);
+    let all = reference(client, path, "sites").await?;
+    let mut sites = sites_of(&all);
     if config.site.is_none() && sites.len() > 1 {
         let path = "/api/credentials";
         let rights =
@@ -134,7 +144,12 @@ async fn sites(client: &Client, config: &Config) -> Result<Vec<String>, Delay> {
             sites.retain(|site| seen.contains(site));
         }
     }
-    Ok(sites)
+    Ok((sites, names_of(&all)))
+}
+
+fn names_of(value: &Value) -> BTreeMap<String, String> {
+    let coded = wire::coded(Some(value)).into_iter();
+    coded.filter_map(|(code, held)| Some((code, wire::text(held.get("name"))?))).collect()
 }
 
 /// The stores that a key is limited to; `None`: it sees all.
@@ -195,6 +210,7 @@ pub struct Cache {
 #[derive(Clone)]
 struct Held {
     references: Arc<References>,
+    read: Timestamp,
     fresh_until: Timestamp,
 }
 
@@ -240,6 +256,23 @@ impl Cache {
                 Ok(self.keep(old.references, now, AGAIN))
             }
             (Err(delay), None) => Err(delay),
+        }
+    }
+
+    /// The references, not older than `oldest` where the CRM answers.
+    ///
+    /// # Errors
+    /// As [`Cache::get`].
+    pub async fn recent(
+        &self,
+        client: &Client,
+        config: &Config,
+        now: Timestamp,
+        oldest: SignedDuration,
+    ) -> Result<Arc<References>, Delay> {
+        match self.peek().filter(|held| now.duration_since(held.read) < oldest) {
+            Some(held) => Ok(held.references),
+            None => self.get(client, config, now).await,
         }
     }
 
@@ -322,7 +355,7 @@ impl Cache {
         span: SignedDuration,
     ) -> Arc<References> {
         let fresh_until = now.saturating_add(span).unwrap_or(Timestamp::MAX);
-        let held = Held { references: Arc::clone(&references), fresh_until };
+        let held = Held { references: Arc::clone(&references), read: now, fresh_until };
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
         references
     }

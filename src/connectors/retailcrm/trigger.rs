@@ -47,6 +47,8 @@ pub fn entered(config: &Config, public: Option<&str>) -> Result<Trigger, String>
     let secret: String =
         form_urlencoded::byte_serialize(secret.expose_secret().as_bytes()).collect();
     Ok(Trigger {
+        side: "the CRM",
+        secret: "The address is a secret: who knows it can tell us of orders.",
         place: "Settings, Triggers, Create a trigger (Настройки → Триггеры → Создать триггер)",
         entries: vec![
             ("Event (Событие)", "order created or changed (Изменение заказа)".to_owned()),
@@ -60,7 +62,7 @@ pub fn entered(config: &Config, public: Option<&str>) -> Result<Trigger, String>
             ),
             ("Body (Тело запроса)", BODY.to_owned()),
         ],
-        event: offer::ORDER_CHANGED,
+        event: Some(offer::ORDER_CHANGED),
         try_it: "make an order in the CRM, or change the status of one",
     })
 }

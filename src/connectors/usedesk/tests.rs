@@ -1,0 +1,1 @@
+//! Requests, templates and what is shown.
