@@ -100,7 +100,9 @@ fn show(trigger: &Trigger, as_json: bool) -> anyhow::Result<()> {
     out::say(&format!("\n{}", trigger.secret));
     if trigger.entries.iter().any(|(_, value)| value.contains(YOUR_HOST)) {
         let side = trigger.side;
-        out::say(&format!("YOUR-HOST is the name by which {side} reaches this machine, through TLS."));
+        out::say(&format!(
+            "YOUR-HOST is the name by which {side} reaches this machine, through TLS."
+        ));
     }
     Ok(())
 }

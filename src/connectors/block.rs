@@ -53,7 +53,10 @@ pub struct Search {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     /// As [`QUESTION`] has them, and by what they were found: `phone`, `email`.
-    People { by: &'static str, people: Arc<Vec<Value>> },
+    People {
+        by: &'static str,
+        people: Arc<Vec<Value>>,
+    },
     Nobody,
     /// The page named no phone and no e-mail.
     NoContacts,
@@ -94,11 +97,8 @@ pub fn unserved(
 ) -> Option<Problem> {
     let source = block.source();
     let serves = |held: &Arc<dyn Connector>| held.offer().query(QUESTION).is_some();
-    let known: Vec<&str> = connectors
-        .iter()
-        .filter(|(_, held)| serves(held))
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let known: Vec<&str> =
+        connectors.iter().filter(|(_, held)| serves(held)).map(|(name, _)| name.as_str()).collect();
     if known.contains(&source) {
         return None;
     }

@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 /// How long what was found answers the same search.
 const FRESH: Duration = Duration::from_secs(30);
 /// A search that has not been done by then is given up: its page is closed, or asks again.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(90);
 /// Searches under way on one connection; the others wait in line, so that the first are done soon.
 const AT_ONCE: usize = 4;
 /// Searches that are under way, wait, or were done lately.
@@ -98,11 +98,7 @@ async fn in_time(pipeline: &Pipeline, block: &dyn Block, search: Search, begun: 
 
 impl Blocks {
     /// The search of this key: one under way, one done lately, or a new one.
-    fn join(
-        &self,
-        pipeline: &Pipeline,
-        key: Key,
-    ) -> Result<watch::Receiver<Option<Found>>, Seen> {
+    fn join(&self, pipeline: &Pipeline, key: Key) -> Result<watch::Receiver<Option<Found>>, Seen> {
         let now = pipeline.clock.now();
         let mut searches = self.searches();
         searches.retain(|_, found| is_of_use(found, now));
@@ -184,10 +180,8 @@ async fn asked(
     contacts: &[String],
     orders: u32,
 ) -> Result<Vec<Value>, Seen> {
-    let input = Map::from_iter([
-        (by.to_owned(), contacts.into()),
-        ("orders".to_owned(), orders.into()),
-    ]);
+    let input =
+        Map::from_iter([(by.to_owned(), contacts.into()), ("orders".to_owned(), orders.into())]);
     let query = Query {
         connection: source.to_owned(),
         name: QUESTION.to_owned(),

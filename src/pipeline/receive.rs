@@ -43,7 +43,10 @@ pub async fn accept(
     let Some(connector) = setup.connectors.get(connection) else { return Receipt::NotFound };
     // A block is asked at a door of its own, and keeps nothing.
     let is_kept = connector.block().is_none();
-    if !is_kept || !connector.admits(secret) || !connector.vouched(&delivery.headers, &delivery.body) {
+    if !is_kept
+        || !connector.admits(secret)
+        || !connector.vouched(&delivery.headers, &delivery.body)
+    {
         return Receipt::NotFound;
     }
     let reply = connector.reply(&delivery.content_type, &delivery.body);

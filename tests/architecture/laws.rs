@@ -126,8 +126,17 @@ fn round(
 }
 
 pub fn strangers(house: &[File]) -> Vec<String> {
-    let shared =
-        ["block", "http", "port", "coalesce", "files", "messages", "messengers", "settings", "door"];
+    let shared = [
+        "block",
+        "http",
+        "port",
+        "coalesce",
+        "files",
+        "messages",
+        "messengers",
+        "settings",
+        "door",
+    ];
     let mut offenders = Vec::new();
     for file in house.iter().filter(|file| !file.is_test) {
         let inside = file.path.strip_prefix("src/connectors/");

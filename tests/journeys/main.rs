@@ -8,6 +8,7 @@ mod support;
 mod answers;
 mod arrivals;
 mod backfill;
+mod block;
 mod chores;
 mod commands;
 mod console;

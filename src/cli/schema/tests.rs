@@ -50,6 +50,16 @@ token = "123456:abc"
 mode = "webhook"
 hook_secret = "0123456789abcdef"
 public = "https://hooks.example.com"
+[connections.helpdesk]
+connector = "usedesk"
+name = "Help desk"
+crm = "shop"
+secret = "0123456789abcdef"
+enabled = true
+subdomain = "shop"
+orders = 5
+timeout = "2s"
+language = "en"
 [connections.chat]
 connector = "webhook"
 name = "Chat of the site"

@@ -1,8 +1,8 @@
 //! What a RetailCRM account offers to flows. Invariant: the shapes here are those that `ask` and
 //! `act` give out; a test of theirs compares them.
 
-use super::chats::{offer as chats, offer_dialogs as dialogs};
 use super::buyers;
+use super::chats::{offer as chats, offer_dialogs as dialogs};
 use super::contacts;
 use crate::domain::{
     EventOffer, FateOffer, Field, Input, Kind, Need, Offer, OperationOffer, QueryOffer, Repeat,

@@ -20,7 +20,7 @@ const SHORT_SECRET: usize = 16;
 pub struct Settings {
     pub crm: String,
     pub enabled: bool,
-    pub secret: Option<SecretString>,
+    pub secret: SecretString,
     pub accept_api_key: bool,
     pub subdomain: Option<String>,
     pub title: Option<String>,
@@ -36,7 +36,7 @@ impl Settings {
     pub fn read(section: &mut Section) -> Option<Self> {
         let crm = section.required_text("crm", "the connection whose customers it shows");
         let accept_api_key = section.flag("accept_api_key", false);
-        let secret = secret(section, accept_api_key);
+        let secret = secret(section);
         let enabled = section.flag("enabled", true);
         let subdomain = subdomain(section);
         let title = section.text("title");
@@ -44,7 +44,7 @@ impl Settings {
         let timeout = timeout(section);
         let words = words::of(&section.choice("language", words::LANGUAGES, words::LANGUAGES[0]));
         let template = template(section, words);
-        let usable = !crm.is_empty() && (secret.is_some() || accept_api_key);
+        let usable = !crm.is_empty() && !secret.expose_secret().is_empty();
         Some(Self {
             crm,
             enabled,
@@ -60,11 +60,8 @@ impl Settings {
     }
 }
 
-fn secret(section: &mut Section, accept_api_key: bool) -> Option<SecretString> {
-    let secret = match accept_api_key {
-        true => section.secret("secret")?,
-        false => section.required_secret("secret", "the block's secret key over there"),
-    };
+fn secret(section: &mut Section) -> SecretString {
+    let secret = section.required_secret("secret", "the block's secret key over there");
     let length = secret.expose_secret().chars().count();
     if (1..SHORT_SECRET).contains(&length) {
         let problem =
@@ -72,7 +69,7 @@ fn secret(section: &mut Section, accept_api_key: bool) -> Option<SecretString> {
         let mend = format!("write {SHORT_SECRET} random characters or more");
         section.problem("secret", problem.mend(mend));
     }
-    (length > 0).then_some(secret)
+    secret
 }
 
 fn subdomain(section: &mut Section) -> Option<String> {
@@ -111,7 +108,9 @@ fn timeout(section: &mut Section) -> Duration {
 
 /// The shipped one, or that of the file; `None` where it is broken.
 fn template(section: &mut Section, words: &'static Words) -> Option<Template> {
-    let Some(path) = section.text("template") else { return Template::read(template::SHIPPED).ok() };
+    let Some(path) = section.text("template") else {
+        return Template::read(template::SHIPPED).ok();
+    };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => {

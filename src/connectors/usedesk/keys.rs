@@ -6,11 +6,10 @@ use crate::config::keys::{Key, Shape};
 
 pub const KEYS: &[Key] = &[
     Key::must("crm", Shape::Text, "The connection whose customers and orders it shows"),
-    Key::may(
+    Key::must(
         "secret",
         Shape::Secret,
-        "The block's secret key over there, 16 characters or more; must be there, but with \
-         accept_api_key",
+        "The block's secret key over there, 16 characters or more",
     ),
     Key::may("enabled", Shape::Flag, "Switched off it shows nothing and asks the CRM nothing")
         .by_default("true"),

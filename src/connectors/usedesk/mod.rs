@@ -120,7 +120,7 @@ impl Connector for Usedesk {
     }
 
     fn admits(&self, secret: &str) -> bool {
-        self.settings.secret.as_ref().is_some_and(|held| door::is_same(held, secret))
+        door::is_same(&self.settings.secret, secret)
     }
 
     fn dedupe_key(&self, _content_type: &str, body: &[u8], _received: Timestamp) -> String {
@@ -132,7 +132,7 @@ impl Connector for Usedesk {
     }
 
     fn trigger(&self, public: Option<&str>) -> Result<Trigger, String> {
-        entered(self, public)
+        Ok(entered(self, public))
     }
 
     async fn ask(&self, _query: &Query, _now: Timestamp) -> Answer {
@@ -171,19 +171,13 @@ impl Connector for Usedesk {
 }
 
 /// What is entered in the help desk, in the words of its page.
-///
-/// # Errors
-/// There is no secret of its own.
-fn entered(block: &Usedesk, public: Option<&str>) -> Result<Trigger, String> {
-    let name = &block.name;
-    let Some(secret) = &block.settings.secret else {
-        return Err(format!("it has no secret of its own: write [connections.{name}] secret"));
-    };
+fn entered(block: &Usedesk, public: Option<&str>) -> Trigger {
+    let (name, secret) = (&block.name, &block.settings.secret);
     let public = public.unwrap_or(YOUR_HOST);
     let title = block.settings.title.clone().unwrap_or_else(|| "RetailCRM".to_owned());
     let subdomain = block.settings.subdomain.as_deref();
     let subdomain = subdomain.unwrap_or("the account's name: `company` of company.retailcrm.ru");
-    Ok(Trigger {
+    Trigger {
         side: "Usedesk",
         secret: "The secret key opens the block: who knows it can ask whose phone is whose.",
         place: "Settings, Blocks, Add a dynamic block (Настройки → Блоки → Добавить динамический \
@@ -200,7 +194,7 @@ fn entered(block: &Usedesk, public: Option<&str>) -> Result<Trigger, String> {
         ],
         event: None,
         try_it: "open a ticket of somebody who has an order; the block stands on its right",
-    })
+    }
 }
 
 #[cfg(test)]

@@ -129,7 +129,8 @@ fn text(row: &Value, key: &str) -> String {
 
 /// Without what controls the line it stands in, and not longer than a page can bear.
 fn short(text: &str) -> String {
-    let unseen = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let unseen =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let plain: String = text.chars().filter(|c| !unseen(*c)).take(LONGEST + 1).collect();
     if plain.chars().count() <= LONGEST {
         return plain;
