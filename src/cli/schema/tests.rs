@@ -218,6 +218,7 @@ fn the_config_has_the_keys_that_its_readers_ask_for() {
         ("connections.calls", "connections.*"),
         ("connections.bot", "connections.*"),
         ("connections.chat", "connections.*"),
+        ("connections.helpdesk", "connections.*"),
         ("connections.whatsapp", "connections.*"),
         ("flows.f", "flows.*"),
     ]);
