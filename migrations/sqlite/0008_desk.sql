@@ -15,7 +15,6 @@ create table person (
 create table session (
     hash    text    not null primary key,      -- SHA-256 of the token, hex
     person  integer not null references person (id) on delete cascade,
-    csrf    text    not null,                  -- what forms must send back
     address text    not null,                  -- where the login came from
     created integer not null,
     seen    integer not null,
@@ -62,6 +61,7 @@ create table audit (
 
 create index audit_at on audit (at, id);
 create index audit_about on audit (about, id);
+create index audit_who on audit (who, id);
 
 -- Flows that a person started or stopped. It holds until the value in the configuration changes.
 create table flow_switch (

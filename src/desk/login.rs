@@ -1,9 +1,27 @@
 //! Coming in and going out. Invariant: a wrong name and a wrong password look alike, in words and in
-//! time; who guesses is slowed down; of a session's token only the hash is kept.
+//! time; who guesses is slowed down; of a session's token only the hash is kept, and a login always
+//! begins a new one.
 
-use super::people::Visitor;
-use super::{Desk, Error};
+use super::audit::{self, Note};
+use super::people::{Person, Visitor, person, plain};
+use super::{Actor, Desk, Door, Error, password};
+use crate::store::{Counted, NewSession, PersonRow, Try};
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
+
+/// However much it is used, a session ends after this.
+const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// That a session or a token was used is written down so often at most.
+pub(super) const SEEN: SignedDuration = SignedDuration::from_secs(60);
+/// A failure counts so long.
+pub const COUNTS: SignedDuration = SignedDuration::from_hours(24);
+/// Wrong passwords for one name before the next try has to wait.
+const FREE_BY_NAME: u64 = 5;
+/// The same from one address, behind which a whole office may sit.
+const FREE_BY_ADDRESS: u64 = 20;
+/// The first pause; each failure more doubles it.
+const FIRST: SignedDuration = SignedDuration::from_secs(15);
+const MOST: SignedDuration = SignedDuration::from_mins(15);
 
 /// Why somebody was not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,11 +35,45 @@ pub enum Refused {
     Failed(#[from] Error),
 }
 
+impl From<crate::store::Error> for Refused {
+    fn from(error: crate::store::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 /// Who was let in, and the token of the new session for the cookie.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Entry {
     pub token: String,
     pub visitor: Visitor,
+}
+
+fn pause(failures: u64, free: u64) -> SignedDuration {
+    match failures.checked_sub(free) {
+        None => SignedDuration::ZERO,
+        Some(more) => (FIRST * 2_i32.pow(u32::try_from(more.min(8)).unwrap_or(8))).min(MOST),
+    }
+}
+
+fn pause_by_name(failures: u64) -> SignedDuration {
+    pause(failures, FREE_BY_NAME)
+}
+
+fn pause_by_address(failures: u64) -> SignedDuration {
+    pause(failures, FREE_BY_ADDRESS)
+}
+
+/// Names and addresses are counted by their hashes.
+pub(super) fn key_of_name(name: &str) -> String {
+    password::digest(&format!("name:{name}"))
+}
+
+fn rows_of(name: &str, address: &str) -> Vec<Counted> {
+    let address = password::digest(&format!("address:{address}"));
+    vec![
+        Counted { key: key_of_name(name), pause: pause_by_name },
+        Counted { key: address, pause: pause_by_address },
+    ]
 }
 
 impl Desk {
@@ -29,18 +81,88 @@ impl Desk {
     /// Wrong, too many tries, or the store's.
     pub async fn login(
         &self,
-        _name: &str,
-        _password: &str,
-        _address: &str,
+        name: &str,
+        password: &str,
+        address: &str,
     ) -> Result<Entry, Refused> {
-        Err(Refused::Wrong)
+        let name = plain(name);
+        let proved = self.prove(&name, password, address).await;
+        let row = match proved {
+            Ok(row) => row,
+            Err(refused) => {
+                if refused == Refused::Wrong {
+                    // What was typed as a name may be a password.
+                    let known = self.pipeline.store.person(&name).await?.is_some();
+                    let name = if known { name } else { "unknown".to_owned() };
+                    let who = stranger(&name, address);
+                    let note = Note::done("login", format!("person:{name}")).refused(&refused);
+                    audit::note(self, &who, note).await;
+                }
+                return Err(refused);
+            }
+        };
+        let (token, now) = (password::random()?, self.pipeline.clock.now());
+        let new = NewSession {
+            hash: password::digest(&token),
+            person: row.id,
+            password: row.password.clone(),
+            address: address.to_owned(),
+            until: now.saturating_add(LONGEST).unwrap_or(Timestamp::MAX),
+        };
+        if !self.pipeline.store.begin_session(new, now).await? {
+            return Err(Refused::Wrong);
+        }
+        let Some(person) = person(row) else { return Err(Refused::Wrong) };
+        let visitor = visitor(&token, person, Some(address));
+        let note = Note::done("login", format!("person:{name}"));
+        audit::note(self, &visitor.actor, note).await;
+        Ok(Entry { token, visitor })
+    }
+
+    /// Whose password this is; every try is counted before it is looked at.
+    pub(super) async fn prove(
+        &self,
+        name: &str,
+        password: &str,
+        address: &str,
+    ) -> Result<PersonRow, Refused> {
+        let (store, now) = (&self.pipeline.store, self.pipeline.clock.now());
+        let since = now.saturating_sub(COUNTS).unwrap_or(Timestamp::MIN);
+        let tried = match store.try_login(rows_of(name, address), since, now).await? {
+            Try::Yes(tried) => tried,
+            Try::Not { before } => {
+                let left = Duration::try_from(before.duration_since(now)).unwrap_or_default();
+                return Err(Refused::TooMany(left.max(Duration::from_secs(1))));
+            }
+        };
+        let found = store.person(name).await?;
+        let hash = found.as_ref().map(|row| row.password.as_str());
+        let is_right = password::is_right(password, hash).await?;
+        let found = found.filter(|row| is_right && row.closed.is_none());
+        let Some(row) = found else { return Err(Refused::Wrong) };
+        store.forgive(tried, vec![key_of_name(name)]).await?;
+        Ok(row)
     }
 
     /// Ends a session.
     ///
     /// # Errors
     /// The store's.
-    pub async fn logout(&self, _visitor: &Visitor) -> Result<(), Error> {
+    pub async fn logout(&self, visitor: &Visitor) -> Result<(), Error> {
+        self.pipeline.store.end_session(&visitor.session).await?;
+        let note = Note::done("logout", format!("person:{}", visitor.person.name));
+        audit::note(self, &visitor.actor, note).await;
+        Ok(())
+    }
+
+    /// Ends all sessions of a person, this one too.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn logout_everywhere(&self, visitor: &Visitor) -> Result<(), Error> {
+        self.pipeline.store.end_sessions(visitor.person.id).await?;
+        let note = Note::done("logout.all", format!("person:{}", visitor.person.name));
+        audit::note(self, &visitor.actor, note).await;
         Ok(())
     }
 
@@ -50,9 +172,73 @@ impl Desk {
     /// The store's.
     pub async fn session(
         &self,
-        _token: &str,
-        _address: Option<&str>,
+        token: &str,
+        address: Option<&str>,
     ) -> Result<Option<Visitor>, Error> {
-        Ok(None)
+        if token.len() != 64 {
+            return Ok(None);
+        }
+        let (store, now) = (&self.pipeline.store, self.pipeline.clock.now());
+        let idle = SignedDuration::try_from(self.console.load().session);
+        let since = now.saturating_sub(idle.unwrap_or(LONGEST)).unwrap_or(Timestamp::MIN);
+        let hash = password::digest(token);
+        let Some(session) = store.session(&hash, since, now).await? else { return Ok(None) };
+        if now.duration_since(session.seen) >= SEEN
+            && let Err(error) = store.see_session(&hash, now).await
+        {
+            tracing::warn!(%error, "that a session was used could not be written down");
+        }
+        Ok(person(session.person).map(|person| visitor(token, person, address)))
+    }
+}
+
+fn stranger(name: &str, address: &str) -> Actor {
+    let address = Some(address.to_owned());
+    Actor { name: name.to_owned(), door: Door::Console, rights: Vec::new(), address }
+}
+
+fn visitor(token: &str, person: Person, address: Option<&str>) -> Visitor {
+    let actor = Actor {
+        name: person.name.clone(),
+        door: Door::Console,
+        rights: person.role.rights(),
+        address: address.map(str::to_owned),
+    };
+    Visitor {
+        person,
+        actor,
+        csrf: password::digest(&format!("csrf:{token}")),
+        session: password::digest(token),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_quarter_of_an_hour() {
+        let seconds: Vec<i64> = [0, 4, 5, 6, 7, 10, 11, 12, 100, u64::MAX]
+            .into_iter()
+            .map(|failures| pause_by_name(failures).as_secs())
+            .collect();
+        assert_eq!(seconds, [0, 0, 15, 30, 60, 480, 900, 900, 900, 900]);
+        assert_eq!(pause_by_address(19).as_secs(), 0);
+        assert_eq!(pause_by_address(20).as_secs(), 15);
+    }
+
+    #[test]
+    fn what_forms_send_back_does_not_tell_the_token() {
+        let person = Person {
+            id: 1,
+            name: "anna".into(),
+            role: super::super::Role::Admin,
+            created: Timestamp::UNIX_EPOCH,
+            changed: Timestamp::UNIX_EPOCH,
+            closed: None,
+        };
+        let visitor = visitor("token", person, None);
+        assert!(visitor.csrf != visitor.session && !visitor.csrf.contains("token"));
+        assert_eq!(visitor.actor.rights.len(), 3);
     }
 }

@@ -14,6 +14,7 @@ pub mod login;
 pub mod needs;
 pub mod overview;
 pub mod papers;
+pub mod password;
 pub mod people;
 pub mod reload;
 pub mod rights;

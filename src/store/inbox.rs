@@ -47,7 +47,11 @@ impl Store {
         let (answer, answered) = oneshot::channel();
         let accept = Accept { rows, cursor, answer };
         self.accepts.send(accept).await.map_err(|_| super::closed())?;
-        answered.await.map_err(|_| super::dropped())?
+        let done = answered.await.map_err(|_| super::dropped())?;
+        if done.is_ok() {
+            self.written.send_modify(|count| *count += 1);
+        }
+        done
     }
 
     /// The oldest rows that are not routed yet: all, or those of these connections.

@@ -5,6 +5,7 @@
 //! after the commit; reads have a few connections of their own. A write that was answered is durable.
 //! The database is SQLite, of one process, or PostgreSQL, which several share (`home`).
 
+mod audit;
 mod backfills;
 mod chores;
 mod claim;
@@ -27,10 +28,12 @@ mod latest;
 mod leads;
 mod links;
 pub mod listing;
+mod marks;
 mod mend;
 mod needs;
 mod open;
 mod owners;
+mod people;
 mod plans;
 mod postgres;
 mod recorded;
@@ -38,6 +41,7 @@ mod rest;
 mod retention;
 mod route;
 pub mod rows;
+mod sessions;
 mod space;
 mod sql;
 mod states;
@@ -51,6 +55,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{ActRow, Acts, NewAct};
 pub use backfills::{Backfill, BackfillState, Progress};
 pub use chores::ChoreRow;
 pub use copy::Copied;
@@ -62,12 +67,15 @@ pub use listing::{
     DealFilter, DealLead, DealRow, LeadFilter, LeadOrder, LeadRow, Listed, Mark, MessageFilter,
     MessageRow, Slice,
 };
+pub use marks::{Afar, Marks};
 pub use mend::{Brief, Doubtful, LanesOf, Mended, Word};
 pub use needs::Parked;
+pub use people::{Edit, Edited, PersonRow};
 pub use owners::{Bid, Replica, Share};
 pub use recorded::Span;
 pub use retention::{Deleted, Kept, Rows, Window};
 pub use rows::*;
+pub use sessions::{Counted, NewSession, NewToken, SessionRow, TokenRow, Try};
 pub use space::Space;
 pub use switches::Switch;
 pub use tallies::{By, Hour, Latency, Measure, Sum};
@@ -90,6 +98,8 @@ pub struct Store {
     closing: CancellationToken,
     /// How many writers still run.
     running: watch::Receiver<usize>,
+    /// Counts the writes of this process that were committed.
+    written: watch::Sender<u64>,
 }
 
 /// Connections for reading.
@@ -152,7 +162,11 @@ impl Store {
             })
         });
         self.tasks.send(task).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| dropped())?
+        let done = answered.await.map_err(|_| dropped())?;
+        if done.is_ok() {
+            self.written.send_modify(|count| *count += 1);
+        }
+        done
     }
 
     /// A connection for one reading statement.

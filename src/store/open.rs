@@ -246,7 +246,14 @@ fn start(connection: Connection, lock: Option<File>, path: &Path, busy: Duration
     let closing = CancellationToken::new();
     let writer = Writer::new(connection, Home::Sqlite(lock), accepts_in, tasks_in, closing.clone());
     let running = run(vec![writer]);
-    Store { accepts, tasks, readers: Readers::Sqlite(readers), closing, running }
+    Store {
+        accepts,
+        tasks,
+        readers: Readers::Sqlite(readers),
+        closing,
+        running,
+        written: watch::Sender::default(),
+    }
 }
 
 /// Starts writers; answers how many of them still run.

@@ -10,7 +10,7 @@ use super::{Error, Readers, Store};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Connections for reading, of each process.
@@ -122,7 +122,14 @@ async fn start(tasks_by: PgConnection, options: PgConnectOptions) -> Result<Stor
         writer(tasks_by, true, mpsc::channel(1).1, tasks_in),
     ];
     let running = run(writers);
-    Ok(Store { accepts, tasks, readers: Readers::Postgres(readers), closing, running })
+    Ok(Store {
+        accepts,
+        tasks,
+        readers: Readers::Postgres(readers),
+        closing,
+        running,
+        written: watch::Sender::default(),
+    })
 }
 
 impl Store {

@@ -9,6 +9,10 @@ use sqlx::{
 
 fn all() -> Vec<Statement> {
     [
+        super::super::audit::ALL,
+        super::super::marks::ALL,
+        super::super::people::ALL,
+        super::super::sessions::ALL,
         super::super::chores::ALL,
         super::super::backfills::ALL,
         claim::ALL,
