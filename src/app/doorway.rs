@@ -12,9 +12,11 @@
 //! - an address of our own: between two processes connections are refused.
 
 use crate::config::Server;
+use crate::desk::address::Peer;
 use anyhow::Context;
 use axum::Router;
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use socket2::{SockFilter, SockRef};
 use std::collections::VecDeque;
 use std::future::{Future, IntoFuture, pending};
@@ -192,6 +194,7 @@ impl Doorway {
                 tracing::debug!(connections = silent.len(), "let go: they said nothing");
             }
         };
+        let doors = doors.into_make_service_with_connect_info::<Peer>();
         let served = axum::serve(queue, doors).with_graceful_shutdown(heard).into_future();
         let late = async {
             closed.cancelled().await;
@@ -290,6 +293,12 @@ impl Queue {
                 }
             }
         }
+    }
+}
+
+impl Connected<IncomingStream<'_, Queue>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Queue>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 

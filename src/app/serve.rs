@@ -4,7 +4,7 @@
 use super::doorway::Entrance;
 use super::{App, notify, reload};
 use crate::clock::Clock;
-use crate::desk::Desk;
+use crate::desk::{Desk, hub};
 use crate::http::{Doors, router};
 use crate::pipeline::owners::Sign;
 use crate::pipeline::{chores as by_the_clock, run};
@@ -81,13 +81,23 @@ pub async fn serve_on(
     let hangups = reload::hangups().context("no handler for SIGHUP")?;
     tokio::spawn(reload::forever(pipeline.clone(), source, hangups, stop.begun.clone()));
     let stopping = stop.begun.clone();
+    let hub = Arc::clone(&desk.hub);
+    let telling = tokio::spawn(hub::keep(Arc::clone(&hub), pipeline.store.clone()));
     let doors = Doors { pipeline: pipeline.clone(), desk: desk.clone(), metrics, stopping };
     let doors = router(doors).merge(ui::router(desk));
     tracing::info!(address = %doorway.address(), "listening");
     let heart = tokio::spawn(notify::watch(pipeline.clone(), store_is_inside));
     notify::ready(&format!("accepting on {}", doorway.address()));
-    doorway.serve(doors, drained(pipeline.clock.clone(), drain, stop.clone())).await?;
+    let (drain, live) = (drained(pipeline.clock.clone(), drain, stop.clone()), Arc::clone(&hub));
+    // Who listens is let go when the doors close: an open stream must not hold them.
+    let closing = async move {
+        drain.await;
+        live.end();
+    };
+    doorway.serve(doors, closing).await?;
     stop.begun.cancel();
+    hub.end();
+    telling.await.context("the hub failed")?;
     loops.await.context("the loops failed")?;
     chores.await.context("the chores failed")?;
     pipeline.store.close().await;

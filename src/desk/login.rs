@@ -79,12 +79,7 @@ fn rows_of(name: &str, address: &str) -> Vec<Counted> {
 impl Desk {
     /// # Errors
     /// Wrong, too many tries, or the store's.
-    pub async fn login(
-        &self,
-        name: &str,
-        password: &str,
-        address: &str,
-    ) -> Result<Entry, Refused> {
+    pub async fn login(&self, name: &str, password: &str, address: &str) -> Result<Entry, Refused> {
         let name = plain(name);
         let proved = self.prove(&name, password, address).await;
         let row = match proved {
@@ -166,7 +161,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Whose token of a cookie this is, if the session lasts still.
+    /// Whose token of a cookie this is, if the session lasts still. `acts`: it is a person who asks,
+    /// and not a page that looks by itself, which would keep the session for ever.
     ///
     /// # Errors
     /// The store's.
@@ -174,6 +170,7 @@ impl Desk {
         &self,
         token: &str,
         address: Option<&str>,
+        acts: bool,
     ) -> Result<Option<Visitor>, Error> {
         if token.len() != 64 {
             return Ok(None);
@@ -183,7 +180,8 @@ impl Desk {
         let since = now.saturating_sub(idle.unwrap_or(LONGEST)).unwrap_or(Timestamp::MIN);
         let hash = password::digest(token);
         let Some(session) = store.session(&hash, since, now).await? else { return Ok(None) };
-        if now.duration_since(session.seen) >= SEEN
+        if acts
+            && now.duration_since(session.seen) >= SEEN
             && let Err(error) = store.see_session(&hash, now).await
         {
             tracing::warn!(%error, "that a session was used could not be written down");

@@ -59,9 +59,8 @@ pub async fn is_right(password: &str, hash: Option<&str>) -> Result<bool, Error>
     let hash = hash.unwrap_or(NOBODY).to_owned();
     let verified = apart(move || {
         let parsed = PasswordHash::new(&hash);
-        parsed.is_ok_and(|hash| {
-            Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
-        })
+        parsed
+            .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
     });
     Ok(verified.await? && known)
 }

@@ -52,11 +52,7 @@ impl Desk {
     ///
     /// # Errors
     /// The store's.
-    pub async fn bearer(
-        &self,
-        token: &str,
-        address: Option<&str>,
-    ) -> Result<Option<Actor>, Error> {
+    pub async fn bearer(&self, token: &str, address: Option<&str>) -> Result<Option<Actor>, Error> {
         if !token.starts_with(PREFIX) || token.len() != PREFIX.len() + 64 {
             return Ok(None);
         }

@@ -70,8 +70,8 @@ pub use listing::{
 pub use marks::{Afar, Marks};
 pub use mend::{Brief, Doubtful, LanesOf, Mended, Word};
 pub use needs::Parked;
-pub use people::{Edit, Edited, PersonRow};
 pub use owners::{Bid, Replica, Share};
+pub use people::{Edit, Edited, PersonRow};
 pub use recorded::Span;
 pub use retention::{Deleted, Kept, Rows, Window};
 pub use rows::*;

@@ -12,6 +12,10 @@ pub mod frame;
 pub mod journals;
 pub mod needs;
 pub mod overview;
+pub mod live;
+pub mod login;
+pub mod me;
+pub mod people;
 pub mod session;
 pub mod signs;
 pub mod story;
@@ -54,12 +58,32 @@ pub const ROUTES: &[Route] = &[
     Route::session("GET", "/connections/{name}", Right::Read),
     Route::session("GET", "/connections/{name}/lists/{list}", Right::Read),
     Route::session("POST", "/connections/{name}/poll", Right::Act),
+    Route::public("GET", "/login"),
+    Route::public("POST", "/login"),
+    Route::session("POST", "/logout", Right::Read),
+    Route::session("GET", "/live", Right::Read),
+    Route::session("GET", "/me", Right::Read),
+    Route::session("POST", "/me", Right::Read),
+    Route::session("POST", "/me/password", Right::Read),
+    Route::session("POST", "/me/logout", Right::Read),
+    Route::session("GET", "/people", Right::Manage),
+    Route::session("POST", "/people", Right::Manage),
+    Route::session("POST", "/people/{name}/role", Right::Manage),
+    Route::session("POST", "/people/{name}/password", Right::Manage),
+    Route::session("POST", "/people/{name}/lock", Right::Manage),
+    Route::session("POST", "/people/{name}/unlock", Right::Manage),
+    Route::session("POST", "/tokens", Right::Manage),
+    Route::session("POST", "/tokens/{id}/revoke", Right::Manage),
+    Route::session("GET", "/audit", Right::Manage),
 ];
 
 /// The pages.
 pub fn router(desk: Desk) -> Router {
     let guard = from_fn_with_state(desk.clone(), session::guard);
-    pages().route("/static/{file}", get(assets::file)).layer(guard).with_state(desk)
+    pages()
+        .merge(doors())
+        .route("/static/{file}", get(assets::file))
+        .layer(guard).with_state(desk)
 }
 
 /// What people look at and do.
@@ -89,4 +113,23 @@ fn pages() -> Router<Desk> {
         .route("/connections/{name}", get(connections::one))
         .route("/connections/{name}/lists/{list}", get(connections::list))
         .route("/connections/{name}/poll", post(connections::poll))
+}
+
+/// Who comes in, and what they did.
+fn doors() -> Router<Desk> {
+    Router::new()
+        .route("/login", get(login::show).post(login::enter))
+        .route("/logout", post(login::leave))
+        .route("/live", get(live::listen))
+        .route("/me", get(me::show).post(me::look))
+        .route("/me/password", post(me::password))
+        .route("/me/logout", post(me::leave))
+        .route("/people", get(people::show).post(people::add))
+        .route("/people/{name}/role", post(people::role))
+        .route("/people/{name}/password", post(people::password))
+        .route("/people/{name}/lock", post(people::lock))
+        .route("/people/{name}/unlock", post(people::unlock))
+        .route("/tokens", post(people::make_token))
+        .route("/tokens/{id}/revoke", post(people::revoke))
+        .route("/audit", get(people::audit))
 }

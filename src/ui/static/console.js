@@ -70,7 +70,7 @@
     while (wanted && !document.hidden) {
       wanted = false;
       try {
-        const answer = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store' });
+        const answer = await fetch(location.href, { headers: { accept: 'text/html', 'x-live': '1' }, cache: 'no-store' });
         if (answer.redirected) { location.reload(); return; }
         if (answer.ok) swap(new DOMParser().parseFromString(await answer.text(), 'text/html'));
       } catch { /* the stream says so when the server is gone */ }

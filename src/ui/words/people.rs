@@ -44,6 +44,7 @@ words! {
         used "Использован", "Last used";
         never "ни разу", "never";
         until "Действует до", "Valid until";
+        token_days "На сколько дней; пусто — пока не отозван", "For how many days; empty: until it is revoked";
         token_add "Создать ключ", "Make a token";
         token_revoke "Отозвать", "Revoke";
         token_revoked "отозван", "revoked";
@@ -69,6 +70,7 @@ words! {
         api "через API", "API";
         command "команда", "command";
         none "Никто ещё ничего не делал", "Nobody has done anything yet";
+        show "Показать", "Show";
         older "Раньше", "Older";
     }
 }

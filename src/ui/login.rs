@@ -1,0 +1,153 @@
+//! Coming in and going out. Invariant: the way on after a login is a path of ours; a login begins a new
+//! session and ends the one that the browser had.
+
+use super::frame::Frame;
+use super::session;
+use super::trouble::page;
+use crate::desk::login::Refused;
+use crate::desk::{Desk, Visitor};
+use askama::Template;
+use axum::Extension;
+use axum::Form;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::Cookie;
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "login.html", config = "src/ui/askama.toml")]
+struct Page<'a> {
+    frame: &'a Frame,
+    failed: Option<&'static str>,
+    next: String,
+    name: String,
+    empty: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Wish {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub struct Sent {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// `GET /login`.
+pub async fn show(State(desk): State<Desk>, frame: Frame, wish: Query<Wish>) -> Response {
+    let empty = desk.pipeline.store.has_people().await.is_ok_and(|any| !any);
+    let next = local(&wish.next).to_owned();
+    page(&Page { frame: &frame, failed: None, next, name: String::new(), empty })
+}
+
+/// `POST /login`.
+pub async fn enter(State(desk): State<Desk>, frame: Frame, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let address = session::client(&desk, &parts).unwrap_or_default();
+    let had = session::token(&desk, &parts.headers);
+    let Ok(jar) = CookieJar::from_request_parts(&mut parts, &desk).await;
+    let request = Request::from_parts(parts, body);
+    let sent = Form::<Sent>::from_request(request, &desk).await;
+    let Ok(Form(Sent { name, password, next })) = sent else {
+        return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+    };
+    let entered = desk.login(&name, &password, &address).await;
+    let (code, failed, wait) = match entered {
+        Ok(entry) => {
+            leave_old(&desk, had).await;
+            let jar = jar.add(session::cookie(&desk, entry.token));
+            return (jar, Redirect::to(local(&next))).into_response();
+        }
+        Err(Refused::Wrong) => (StatusCode::UNAUTHORIZED, frame.w.login.wrong, None),
+        Err(Refused::TooMany(wait)) => {
+            (StatusCode::TOO_MANY_REQUESTS, frame.w.login.slow, Some(wait.as_secs().max(1)))
+        }
+        Err(Refused::Failed(error)) => {
+            tracing::error!(%error, "a login could not be tried");
+            (StatusCode::SERVICE_UNAVAILABLE, frame.w.trouble.text_500, Some(5))
+        }
+    };
+    let next = local(&next).to_owned();
+    let page = page(&Page { frame: &frame, failed: Some(failed), next, name, empty: false });
+    let mut response = (code, page).into_response();
+    if let Some(wait) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    }
+    response
+}
+
+/// The session that the browser had until now.
+async fn leave_old(desk: &Desk, token: Option<String>) {
+    let Some(token) = token else { return };
+    if let Ok(Some(old)) = desk.session(&token, None, false).await
+        && let Err(error) = desk.pipeline.store.end_session(&old.session).await
+    {
+        tracing::warn!(%error, "the session before this one could not be ended");
+    }
+}
+
+/// `POST /logout`.
+pub async fn leave(
+    State(desk): State<Desk>,
+    frame: Frame,
+    Extension(visitor): Extension<Visitor>,
+    jar: CookieJar,
+) -> Response {
+    match desk.logout(&visitor).await {
+        Ok(()) => gone(&desk, jar),
+        Err(error) => super::trouble::of(&frame, &error),
+    }
+}
+
+/// To the login page, without the cookie.
+pub fn gone(desk: &Desk, jar: CookieJar) -> Response {
+    let mut cookie: Cookie<'static> = session::cookie(desk, String::new());
+    cookie.make_removal();
+    (jar.add(cookie), Redirect::to("/login")).into_response()
+}
+
+/// A path of ours to go on to, and nothing else.
+fn local(next: &str) -> &str {
+    let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let inside = next.starts_with('/') && !next.starts_with("//");
+    let door = ["/login", "/logout", "/live"].iter().any(|door| next.starts_with(door));
+    if plain && inside && !door && next.len() <= 2000 { next } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn the_way_on_stays_inside() {
+        for inside in ["/", "/leads?search=%2B7", "/story/call:1"] {
+            assert_eq!(local(inside), inside);
+        }
+        let outside = [
+            "",
+            "leads",
+            "//evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/a\r\nSet-Cookie: x=1",
+            "/\t/evil.example",
+            "/login",
+            "/logout",
+        ];
+        for outside in outside {
+            assert_eq!(local(outside), "/", "{outside}");
+        }
+        assert_eq!(local(&format!("/{}", "a".repeat(3000))), "/");
+    }
+}
