@@ -30,6 +30,7 @@ mod setup;
 mod shipped;
 mod status;
 mod trigger;
+mod user;
 mod why;
 
 use crate::app::{self, App};
@@ -78,6 +79,8 @@ enum Command {
     Flow(flow::Arguments),
     /// Has every running process read config and flow files anew; a bad set changes nothing
     Reload(reload::Arguments),
+    /// Adds people who may come into the console, and makes tokens of the API
+    User(user::Arguments),
     /// Prints what to enter in the CRM so that its triggers call us, and waits for the first call
     Trigger(trigger::Arguments),
     /// Brings the database to this version
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
             Command::Retry(arguments) => retry::run(config, arguments).await,
             Command::Flow(arguments) => flow::run(config, arguments).await,
             Command::Reload(arguments) => reload::run(config, arguments).await,
+            Command::User(arguments) => user::run(config, arguments).await,
             Command::Trigger(arguments) => trigger::run(config, arguments).await,
             Command::Migrate(arguments) => migrate::run(config, arguments).await,
             Command::Retention(arguments) => retention::run(config, arguments).await,

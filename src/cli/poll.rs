@@ -2,6 +2,7 @@
 //! a row that the daemon performs; with none it takes the lock and does it itself.
 
 use super::beside::{Reach, ask, reach};
+use super::user::note;
 use super::{out, sound, unknown};
 use crate::clock::Clock;
 use crate::pipeline::{obey::read, route};
@@ -30,9 +31,13 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         bail!("{name} has nothing to poll");
     }
     let answer = match reach(app, Clock::default()).await? {
-        Reach::Daemon(store) => ask(&store, "poll", &json!({ "connection": name })).await?,
+        Reach::Daemon(store) => {
+            note(&store, "poll", format!("connection:{name}"), None).await;
+            ask(&store, "poll", &json!({ "connection": name })).await?
+        }
         Reach::Alone(alone) => {
             let pipeline = &alone.pipeline;
+            note(&pipeline.store, "poll", format!("connection:{name}"), None).await;
             let first_start = pipeline.first_starts.get(name).copied().context("no first start")?;
             let mut answer = Map::new();
             for feed in connector.feeds() {

@@ -28,6 +28,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     if beside::running(&store, &clock).await?.is_empty() {
         bail!("no daemon runs on this store; `leadlink run` reads the files when it starts");
     }
+    super::user::note(&store, "reload", "all".to_owned(), None).await;
     let call = store.call_all(crate::pipeline::obey::RELOAD, clock.now()).await?;
     let give_up = tokio::time::Instant::now() + PATIENCE;
     let heard = loop {

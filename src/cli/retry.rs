@@ -4,6 +4,7 @@
 //! mends none.
 
 use super::beside::{Reach, ask, reach};
+use super::user::note;
 use super::{out, sound, unknown};
 use crate::app::App;
 use crate::clock::Clock;
@@ -169,15 +170,38 @@ async fn reread(app: App, arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// Has the daemon perform a command of `pipeline::mend`, or performs it where none runs. What was
 /// answered; an `error` in it is an error here.
 async fn perform(app: App, kind: &str, body: &Value) -> anyhow::Result<Value> {
+    let act = if kind == "reread" { "reread" } else { "retry" };
     let answer = match reach(app, Clock::default()).await? {
-        Reach::Daemon(store) => ask(&store, kind, body).await?,
+        Reach::Daemon(store) => {
+            let answer = ask(&store, kind, body).await?;
+            note(&store, act, about(body), refused(&answer)).await;
+            answer
+        }
         Reach::Alone(alone) => {
             let answer = by_ourselves(&alone.pipeline, kind, body).await;
+            if let Ok(answer) = &answer {
+                note(&alone.pipeline.store, act, about(body), refused(answer)).await;
+            }
             alone.finish().await?;
             answer?
         }
     };
     sound_answer(answer)
+}
+
+fn refused(answer: &Value) -> Option<&str> {
+    answer.get("error").and_then(Value::as_str)
+}
+
+/// The jobs that were named, else the flow or connection whose were meant, for the audit log.
+fn about(body: &Value) -> String {
+    let jobs = body.get("jobs").and_then(Value::as_array);
+    let jobs: Vec<String> = jobs.into_iter().flatten().map(|job| format!("job:{job}")).collect();
+    let named = |key: &str| Some(format!("{key}:{}", body.get(key)?.as_str()?));
+    match jobs.is_empty() {
+        false => jobs.join(" "),
+        true => named("flow").or_else(|| named("connection")).unwrap_or_else(|| "all".to_owned()),
+    }
 }
 
 /// As `perform`, where the pipeline is ours already.

@@ -112,6 +112,9 @@ async fn prepare(config: Option<PathBuf>, given: &Arguments) -> anyhow::Result<E
     }
     if sound {
         out::say(&format!("\nStart it:\n  leadlink run{flag}"));
+        out::say(&format!(
+            "\nWho may come into the console:\n  leadlink user add NAME --role admin{flag}"
+        ));
         if has_crm && calltouch.is_some() {
             out::say(&format!(
                 "\nThen, once, so that deals find the leads of the last year:\n  \
