@@ -68,11 +68,9 @@ impl FromRequestParts<Desk> for Frame {
         let console = desk.console.load();
         let query = parts.uri.query().unwrap_or_default();
         let visitor = parts.extensions.get::<Visitor>();
-        let own = visitor.and_then(|visitor| visitor.person.language.as_deref());
-        let language = language(&parts.headers, query, own, &console.language);
+        let language = language(&parts.headers, query, &console.language);
         let jar = CookieJar::from_headers(&parts.headers);
         let theme = of_query(query, THEME).and_then(|word| Theme::of(&word));
-        let theme = theme.or_else(|| Theme::of(&visitor?.theme));
         let theme = theme.or_else(|| Theme::of(jar.get(THEME)?.value()));
         let now = desk.pipeline.clock.now();
         Ok(Self {
@@ -92,16 +90,11 @@ fn signed(visitor: &Visitor) -> Signed {
 }
 
 /// The word of the address, the person's choice, what the browser asks for, what the house speaks.
-fn language(headers: &HeaderMap, query: &str, own: Option<&str>, house: &str) -> Language {
+fn language(headers: &HeaderMap, query: &str, house: &str) -> Language {
     let asked = of_query(query, LANGUAGE).and_then(|code| Language::of(&code));
     let chosen = || Language::of(CookieJar::from_headers(headers).get(LANGUAGE)?.value());
     let browser = || Language::accepted(headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?);
-    asked
-        .or_else(|| Language::of(own?))
-        .or_else(chosen)
-        .or_else(browser)
-        .or_else(|| Language::of(house))
-        .unwrap_or(Language::Ru)
+    asked.or_else(chosen).or_else(browser).or_else(|| Language::of(house)).unwrap_or(Language::Ru)
 }
 
 fn of_query(query: &str, key: &str) -> Option<String> {
@@ -225,14 +218,14 @@ mod tests {
     #[test]
     fn the_nearest_choice_wins() {
         let mut headers = HeaderMap::new();
-        assert_eq!(language(&headers, "", None, "en"), Language::En);
+        assert_eq!(language(&headers, "", "en"), Language::En);
         headers.insert(header::ACCEPT_LANGUAGE, "ru".parse().expect("a value"));
-        assert_eq!(language(&headers, "", None, "en"), Language::Ru);
+        assert_eq!(language(&headers, "", "en"), Language::Ru);
         headers.insert(header::COOKIE, "a=b; lang=en".parse().expect("a value"));
-        assert_eq!(language(&headers, "", None, "ru"), Language::En);
-        assert_eq!(language(&headers, "x=1&lang=ru", Some("en"), "en"), Language::Ru);
+        assert_eq!(language(&headers, "", "ru"), Language::En);
+        assert_eq!(language(&headers, "x=1&lang=ru", "en"), Language::Ru);
         headers.insert(header::COOKIE, "lang=xx".parse().expect("a value"));
-        assert_eq!(language(&headers, "lang=yy", None, "en"), Language::Ru);
+        assert_eq!(language(&headers, "lang=yy", "en"), Language::Ru);
     }
 
     #[test]

@@ -10,11 +10,11 @@ pub mod flows;
 pub mod formats;
 pub mod frame;
 pub mod journals;
-pub mod needs;
-pub mod overview;
 pub mod live;
 pub mod login;
 pub mod me;
+pub mod needs;
+pub mod overview;
 pub mod people;
 pub mod session;
 pub mod signs;
@@ -80,10 +80,7 @@ pub const ROUTES: &[Route] = &[
 /// The pages.
 pub fn router(desk: Desk) -> Router {
     let guard = from_fn_with_state(desk.clone(), session::guard);
-    pages()
-        .merge(doors())
-        .route("/static/{file}", get(assets::file))
-        .layer(guard).with_state(desk)
+    pages().merge(doors()).route("/static/{file}", get(assets::file)).layer(guard).with_state(desk)
 }
 
 /// What people look at and do.
