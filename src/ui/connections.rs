@@ -60,6 +60,18 @@ pub async fn one(
     }
 }
 
+#[cfg(test)]
+pub(super) fn list_text(frame: &Frame, rows: &[ConnectionRow]) -> String {
+    All { frame, rows }.render().expect("a page")
+}
+
+#[cfg(test)]
+pub(super) fn text(frame: &Frame, page: &ConnectionPage) -> String {
+    let row = &page.row;
+    let sign = signs::connection(&frame.w.states, row.state.as_deref(), &row.well);
+    One { frame, page, row, sign }.render().expect("a page")
+}
+
 /// `GET /connections/{name}/lists/{list}`: as the far side has it now.
 pub async fn list(
     State(desk): State<Desk>,

@@ -141,6 +141,21 @@ pub async fn attempt(
 }
 
 #[cfg(test)]
+pub(super) fn list_text(frame: &Frame, rows: &[FlowRow]) -> String {
+    All { frame, rows }.render().expect("a page")
+}
+
+#[cfg(test)]
+pub(super) fn text_of(frame: &Frame, page: &FlowPage) -> String {
+    One { frame, page, row: &page.row, text: text(&page.source) }.render().expect("a page")
+}
+
+#[cfg(test)]
+pub(super) fn trial_text(frame: &Frame, trial: &Trial) -> String {
+    Tried { frame, trial, name: &trial.flow, text: text(&trial.source) }.render().expect("a page")
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

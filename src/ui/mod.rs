@@ -23,6 +23,9 @@ pub mod trouble;
 pub mod values;
 pub mod words;
 
+#[cfg(test)]
+mod tests;
+
 use crate::desk::routes::Route;
 use crate::desk::{Desk, Right};
 use axum::Router;

@@ -147,6 +147,11 @@ fn page<'a>(
     }
 }
 
+#[cfg(test)]
+pub(super) fn text(frame: &Frame, filter: &NeedFilter, needs: &Needs) -> String {
+    page(frame, &Fields::default(), filter, needs).render().expect("a page")
+}
+
 /// `POST /needs`: one act on the chosen, or on all of one reason.
 pub async fn act(
     State(desk): State<Desk>,

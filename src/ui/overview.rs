@@ -71,6 +71,11 @@ fn page<'a>(
     }
 }
 
+#[cfg(test)]
+pub(super) fn text(frame: &Frame, now: &Overview, charts: &OverviewCharts) -> String {
+    page(frame, REACHES[0], now, charts).render().expect("a page")
+}
+
 impl Page<'_> {
     fn late(&self) -> String {
         self.frame.span(self.now.lag_seconds.max(0) * 1000)

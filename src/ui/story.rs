@@ -60,6 +60,11 @@ impl JobView {
     }
 }
 
+#[cfg(test)]
+pub(super) fn text(frame: &Frame, story: &Story) -> String {
+    Page { frame, story, here: values::story(&story.id) }.render().expect("a page")
+}
+
 /// What a person did, in a word.
 pub fn mend_word<'a>(w: &'static Words, what: &'a str) -> &'a str {
     match what {
