@@ -40,6 +40,12 @@ struct Tried<'a> {
     text: String,
 }
 
+impl Tried<'_> {
+    fn errors(&self) -> bool {
+        self.trial.problems.iter().any(|problem| problem.severity == "error")
+    }
+}
+
 impl FlowRow {
     fn can(&self, act: Act) -> bool {
         self.acts.contains(&act)

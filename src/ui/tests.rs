@@ -244,6 +244,7 @@ fn tale() -> Story {
             kind: "deal".into(),
             id: "17".into(),
             fields: vec![entry("status", json!(EVIL))],
+            known: true,
             made: at("2026-11-22T08:02:00Z"),
             changed: at("2026-11-22T08:02:00Z"),
             gone: None,

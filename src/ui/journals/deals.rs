@@ -15,7 +15,7 @@ use crate::ui::words::{Journals, Words};
 use axum::extract::State;
 use axum::response::Response;
 
-fn columns(w: &Journals) -> Vec<Column> {
+pub(super) fn columns(w: &Journals) -> Vec<Column> {
     vec![
         Column::new("number", w.number),
         Column::new("at", w.ordered),
@@ -34,7 +34,7 @@ fn columns(w: &Journals) -> Vec<Column> {
     ]
 }
 
-fn row(deal: DealView, w: &'static Words) -> Row {
+pub(super) fn row(deal: DealView, w: &'static Words) -> Row {
     let number = deal.number.clone().unwrap_or_else(|| deal.id.clone());
     let gone = match (&deal.became, deal.gone) {
         (Some(other), _) => Some(format!("{} {other}", w.journals.merged)),

@@ -14,7 +14,7 @@ use axum::response::Response;
 /// Rows that are read for a file at a time.
 pub(super) const GULP: u32 = 1000;
 
-fn columns(w: &Journals) -> Vec<Column> {
+pub(super) fn columns(w: &Journals) -> Vec<Column> {
     vec![
         Column::new("at", w.at),
         Column::new("kind", w.kind),
@@ -30,7 +30,7 @@ fn columns(w: &Journals) -> Vec<Column> {
     ]
 }
 
-fn row(lead: LeadView, w: &'static Words) -> Row {
+pub(super) fn row(lead: LeadView, w: &'static Words) -> Row {
     let open =
         lead.event.as_ref().map(|event| values::story(&format!("{}~{event}", lead.connection)));
     let sign = signs::job(&w.states, lead.outcome.as_deref().unwrap_or("none"));

@@ -8,6 +8,8 @@ mod leads;
 mod messages;
 mod page;
 mod span;
+#[cfg(test)]
+mod tests;
 
 pub use deals::{deals, deals_csv};
 pub use leads::{leads, leads_csv};

@@ -216,6 +216,18 @@ impl Asked {
     }
 }
 
+#[cfg(test)]
+impl Asked {
+    pub fn sample(frame: Frame, cookies: &str) -> Self {
+        let mut headers = axum::http::HeaderMap::new();
+        headers.insert(header::COOKIE, cookies.parse().expect("a value"));
+        let fields = Fields::of(&frame.query);
+        let days = Days::of(&fields, &frame.times, &frame.w.journals);
+        let after = fields.get("after").and_then(|mark| mark.parse().ok());
+        Self { days, after, fields, jar: CookieJar::from_headers(&headers), frame }
+    }
+}
+
 fn plain(key: &str) -> bool {
     key.len() < 20 && key.chars().all(|c| c.is_ascii_lowercase())
 }

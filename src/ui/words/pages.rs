@@ -154,6 +154,7 @@ words! {
         try_text "Текст связки", "Text of the flow";
         trial "Итог проверки", "Result of the trial";
         trial_bad "В тексте есть ошибки, решения не проверялись", "The text has problems; no decisions were weighed";
+        trial_cases "Примеры файла не проходят", "Cases of the file fail";
         weighed "Проверено решений", "Decisions weighed";
         same "Такие же", "The same";
         differ "Другие", "Different";
