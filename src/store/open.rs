@@ -35,7 +35,7 @@ const READERS: u32 = 3;
 pub(super) const STATEMENTS: usize = 256;
 
 /// Number, name, words for SQLite, words for PostgreSQL.
-const MIGRATIONS: [(i64, &str, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 10] = [
     (
         1,
         "memory",
@@ -89,6 +89,12 @@ const MIGRATIONS: [(i64, &str, &str, &str); 9] = [
         "journals",
         include_str!("../../migrations/sqlite/0009_journals.sql"),
         include_str!("../../migrations/postgres/0009_journals.sql"),
+    ),
+    (
+        10,
+        "acts",
+        include_str!("../../migrations/sqlite/0010_acts.sql"),
+        include_str!("../../migrations/postgres/0010_acts.sql"),
     ),
 ];
 
@@ -263,4 +269,22 @@ pub(super) fn run(writers: Vec<Writer>) -> watch::Receiver<usize> {
         tokio::spawn(writer::run(writer, ended.clone()));
     }
     running
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_migrations_is_applied() {
+        for (folder, of) in [("sqlite", 2_usize), ("postgres", 3)] {
+            let path = format!("{}/migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let files = std::fs::read_dir(path).expect("the folder");
+            let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+            files.sort();
+            let texts = files.iter().map(|file| std::fs::read_to_string(file).expect("a file"));
+            let applied = MIGRATIONS.map(|held| if of == 2 { held.2 } else { held.3 });
+            assert_eq!(texts.collect::<Vec<_>>(), applied, "{folder}");
+        }
+    }
 }
