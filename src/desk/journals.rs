@@ -1,6 +1,7 @@
 //! The journals of leads, deals and messages, as people look through them. Invariant: a page waits
 //! for no far side: a code whose name is not at hand is shown as it is.
 
+use super::names::Known;
 use super::{Desk, Error};
 use crate::store::listing::{
     Column, DealFilter, Journal, LeadFilter, Listed, Mark, MessageFilter, Slice,
@@ -172,7 +173,8 @@ impl Desk {
     pub async fn deals(&self, query: &Query<DealFilter>) -> Result<Page<DealView>, Error> {
         let slice = self.slice(query);
         let listed = self.pipeline.store.listed_deals(&query.filter, &slice).await?;
-        Ok(page(&slice, listed, deal))
+        let codes = self.codes();
+        Ok(page(&slice, listed, |row| deal(row, &codes)))
     }
 
     /// A page of the journal of messages.
@@ -191,7 +193,21 @@ impl Desk {
     ) -> Result<Vec<Named>, Error> {
         let (from, until) = span(self.pipeline.clock.now(), from, until);
         let held = self.pipeline.store.known_values(journal, column, from, until).await?;
-        Ok(held.into_iter().map(|code| Named { code, name: None }).collect())
+        let codes = self.codes();
+        let known = match column {
+            Column::Status => codes.statuses,
+            Column::Funnel => codes.funnels,
+            _ => Known::default(),
+        };
+        Ok(held.into_iter().map(|code| Named { name: known.name(&code), code }).collect())
+    }
+
+    /// The codes that the deals of our flows have.
+    fn codes(&self) -> Codes {
+        Codes {
+            statuses: self.names.of(&self.pipeline, "statuses"),
+            funnels: self.names.of(&self.pipeline, "sites"),
+        }
     }
 
     fn slice<F>(&self, query: &Query<F>) -> Slice {
@@ -253,8 +269,15 @@ fn lead(row: crate::store::listing::LeadRow) -> LeadView {
     }
 }
 
-fn deal(row: crate::store::listing::DealRow) -> DealView {
-    let named = |code: Option<String>| code.map(|code| Named { code, name: None });
+struct Codes {
+    statuses: Known,
+    funnels: Known,
+}
+
+fn deal(row: crate::store::listing::DealRow, codes: &Codes) -> DealView {
+    let named = |code: Option<String>, known: &Known| {
+        code.map(|code| Named { name: known.name(&code), code })
+    };
     DealView {
         story: format!("order:{}", row.id),
         row: row.row,
@@ -262,11 +285,11 @@ fn deal(row: crate::store::listing::DealRow) -> DealView {
         id: row.id,
         number: row.number,
         at: row.at,
-        status: named(row.status),
+        status: named(row.status, &codes.statuses),
         revenue: row.revenue,
         currency: row.currency,
-        manager: named(row.manager),
-        funnel: named(row.funnel),
+        manager: row.manager.map(|code| Named { code, name: None }),
+        funnel: named(row.funnel, &codes.funnels),
         source: row.source,
         medium: row.medium,
         campaign: row.campaign,

@@ -9,6 +9,7 @@ pub mod chores;
 pub mod decide;
 pub mod drift;
 pub mod explain;
+pub mod fold;
 pub mod gate;
 pub mod later;
 pub mod leads;

@@ -60,6 +60,12 @@ pub async fn run(
     for (kept, before) in cutoffs(settings, now) {
         walk(store, (kept, before), &mut pace, &mut rows).await?;
     }
+    if let Some(before) = settings.leads.map(|span| ago(now, span)) {
+        let hours = store.forget_hours(before).await?;
+        if hours > 0 {
+            add(&mut rows, Rows::from([("tally", hours)]));
+        }
+    }
     if let Some(before) = settings.replicas.map(|span| ago(now, span)) {
         add(&mut rows, store.delete_unseen(before).await?.rows);
     }
@@ -91,7 +97,7 @@ pub async fn preview(
                 None => break,
             }
         }
-        found.insert(word(kept), free);
+        *found.entry(word(kept)).or_default() += free;
     }
     if let Some(before) = settings.replicas.map(|span| ago(now, span)) {
         found.insert("replicas", store.unseen(before).await?);
@@ -109,7 +115,7 @@ fn word(kept: Kept) -> &'static str {
         Kept::Commands => "commands",
         Kept::Leads => "leads",
         Kept::Entities => "entities",
-        Kept::Messages => "messages",
+        Kept::Messages | Kept::MessageRows => "messages",
         Kept::Backfills => "backfills",
     }
 }
@@ -126,6 +132,7 @@ fn cutoffs(settings: &Retention, now: Timestamp) -> impl Iterator<Item = (Kept, 
         // What is remembered of a thing serves as long as the links to it.
         (Kept::Entities, settings.links),
         (Kept::Messages, settings.messages),
+        (Kept::MessageRows, settings.messages),
         (Kept::Backfills, settings.commands),
     ];
     spans.into_iter().filter_map(move |(kept, span)| Some((kept, ago(now, span?))))

@@ -3,7 +3,7 @@
 
 use super::gate::{Lot, Place};
 use super::owners::{self, Sign, Work};
-use super::{Pipeline, decide, obey, route, sweep, tend};
+use super::{Pipeline, decide, fold, obey, route, sweep, tend};
 use crate::clock::plus;
 use crate::mapping::Bound;
 use crate::store::{Claimant, Claimed, Error};
@@ -38,6 +38,7 @@ pub async fn run(pipeline: Pipeline, sign: Sign, stop: CancellationToken) {
     tracker.spawn(route_loop(pipeline.clone(), stop.clone()));
     tracker.spawn(decide_loop(pipeline.clone(), tracker.clone(), stop.clone()));
     tracker.spawn(obey::forever(pipeline.clone(), stop.clone()));
+    tracker.spawn(fold::forever(pipeline.clone(), stop.clone()));
     stop.cancelled().await;
     tracker.close();
     if tokio::time::timeout(GRACE, tracker.wait()).await.is_err() {

@@ -2,7 +2,7 @@
 //! transaction that keeps the effect's outcome; what is gone stays.
 
 use super::sql::{Connection, Row, args, json, list, statements};
-use super::{Error, Store, links};
+use super::{Error, Store, deals, links, messages};
 use crate::domain::{Entity, Fate, Kept};
 
 statements! {
@@ -19,7 +19,7 @@ statements! {
             (connection, kind, entity_id, fields, number, made, changed) \
         values ($1, $2, $3, $4, $5, $6, $6) on conflict (connection, kind, entity_id) \
         do update set fields = excluded.fields, number = excluded.number, \
-            changed = excluded.changed";
+            changed = excluded.changed returning id, made";
     FATE = "entity", "insert into entity \
             (connection, kind, entity_id, fields, made, changed, gone, became) \
         values ($1, $2, $3, '{}', $4, $4, $4, $5) on conflict (connection, kind, entity_id) \
@@ -154,12 +154,30 @@ async fn lay_over(
         return Ok(());
     }
     let number = fields.get(NUMBER).and_then(serde_json::Value::as_str).map(str::to_owned);
-    let fields = json("entity", &fields)?;
-    let args = args![&kept.connection, &kept.kind, &kept.id, fields, number, changed];
-    connection.execute(KEEP, args).await.map(drop)
+    let told = json("entity", &fields)?;
+    let args = args![&kept.connection, &kept.kind, &kept.id, told, number.as_ref(), changed];
+    let row = connection.fetch_row(KEEP, args).await?;
+    match kept.kind.as_str() {
+        deals::DEAL => {
+            let deal = deals::Deal {
+                row: row.int("id")?,
+                connection: &kept.connection,
+                id: &kept.id,
+                number: number.as_deref(),
+                fields: &fields,
+                made: row.time("made")?,
+                changed,
+            };
+            deals::keep(connection, &deal).await
+        }
+        messages::MESSAGE => {
+            messages::stands(connection, &kept.connection, &kept.id, &fields).await
+        }
+        _ => Ok(()),
+    }
 }
 
-async fn one(
+pub(super) async fn one(
     connection: &mut Connection,
     name: &str,
     kind: &str,

@@ -1,8 +1,8 @@
 //! How leads get into their journals. Invariant: a lead that comes again loses nothing that it had;
 //! its contacts stand at its time; a journal's covered stretch grows only by what is joined to it.
 
-use super::Error;
 use super::sql::{Connection, Row, Value, args, list, statements};
+use super::{Error, deals, tallies};
 use crate::domain::{Covered, Lead, Seen};
 use jiff::Timestamp;
 use serde_json::json;
@@ -37,6 +37,11 @@ statements! {
         postgres: "insert into lead_contact (contact, journal, at, lead) \
         select r.c, $1, r.a, r.l from json_to_recordset($2::json) as r (c text, a bigint, l bigint) \
         on conflict (contact, journal, at, lead) do nothing";
+    DECIDED = "event_key", "select tail from event_key where connection = $1 \
+        and key in (select value from json_each($2))";
+    OUTCOME = "lead", "update lead set outcome = \
+            (select o.outcome from lead_outcome o where o.lead = lead.id) \
+        where journal = $1 and lead_id in (select value from json_each($2))";
 }
 
 /// Leads of one statement.
@@ -51,7 +56,7 @@ pub(super) async fn keep(connection: &mut Connection, leads: &[Lead]) -> Result<
     for ((name, kind), leads) in journals {
         let journal = journal(connection, name, kind).await?.int("id")?;
         for leads in leads.chunks(TOGETHER) {
-            keep_some(connection, journal, leads).await?;
+            keep_some(connection, (journal, name, kind), leads).await?;
         }
     }
     Ok(())
@@ -155,6 +160,10 @@ impl Held {
         }
     }
 
+    fn is_marked(&self) -> bool {
+        self.source.is_some() || self.medium.is_some() || self.campaign.is_some()
+    }
+
     fn json(&self) -> serde_json::Value {
         let (at, seen) = (self.at.as_millisecond(), self.seen);
         let (s, m, c) = (&self.source, &self.medium, &self.campaign);
@@ -171,7 +180,7 @@ fn bits(seen: Seen) -> i64 {
 
 async fn keep_some(
     connection: &mut Connection,
-    journal: i64,
+    (journal, name, kind): (i64, &str, &str),
     leads: &[&Lead],
 ) -> Result<(), Error> {
     // A lead may come several times at once.
@@ -186,21 +195,56 @@ async fn keep_some(
             }
         }
     }
-    let (changed, moved) = meet(connection, journal, &mut came, &places).await?;
+    let mut tally = tallies::Leads::default();
+    let (changed, moved) = meet(connection, journal, (&mut came, &places), &mut tally).await?;
     if !changed.is_empty() {
+        let changed = changed.iter().map(|place| came[*place].json()).collect();
         connection.execute(UPDATE, args![rows(changed)]).await?;
     }
     if !moved.is_empty() {
         connection.execute(MOVE, args![list(&moved)]).await?;
     }
-    let new: Vec<_> = came.iter().filter(|lead| lead.row.is_none()).map(Held::json).collect();
+    let new: Vec<usize> = (0..came.len()).filter(|place| came[*place].row.is_none()).collect();
     if !new.is_empty() {
-        for row in connection.fetch(INSERT, args![journal, rows(new)]).await? {
+        let leads = new.iter().map(|place| came[*place].json()).collect();
+        for row in connection.fetch(INSERT, args![journal, rows(leads)]).await? {
             if let Some(place) = places.get(row.text("lead_id")?) {
                 came[*place].row = Some(row.int("id")?);
             }
         }
+        new.iter().for_each(|place| tally.count(came[*place].at, 1));
+        let ids: Vec<&str> = new.iter().map(|place| came[*place].id.as_str()).collect();
+        decided(connection, (journal, name, kind), &ids).await?;
     }
+    tally.add(connection, (name, kind)).await?;
+    let marked = new.iter().chain(&changed).map(|place| &came[*place]).filter(|l| l.is_marked());
+    let marked: Vec<&str> = marked.map(|lead| lead.id.as_str()).collect();
+    if !marked.is_empty() {
+        deals::mark(connection, (journal, name, kind), &marked).await?;
+    }
+    keep_contacts(connection, journal, &came).await
+}
+
+/// New leads whose events were there before them: what is decided about them by now.
+async fn decided(
+    connection: &mut Connection,
+    (journal, name, kind): (i64, &str, &str),
+    ids: &[&str],
+) -> Result<(), Error> {
+    let keys: Vec<String> = ids.iter().map(|id| format!("{kind}:{id}")).collect();
+    let rows = connection.fetch(DECIDED, args![name, list(&keys)]).await?;
+    let ids = rows.iter().map(|row| row.owned("tail")).collect::<Result<Vec<_>, _>>()?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    connection.execute(OUTCOME, args![journal, list(&ids)]).await.map(drop)
+}
+
+async fn keep_contacts(
+    connection: &mut Connection,
+    journal: i64,
+    came: &[Held],
+) -> Result<(), Error> {
     let mut contacts: Vec<_> = came
         .iter()
         .flat_map(|lead| lead.contacts.iter().map(move |contact| (contact, lead.at, lead.row)))
@@ -217,13 +261,14 @@ async fn keep_some(
     connection.execute(CONTACTS, args![journal, rows(contacts)]).await.map(drop)
 }
 
-/// Leads that are known are filled by what came: the rows that change, and those whose time did.
+/// Leads that are known are filled by what came: the places of those that change, and the rows of
+/// those whose time did.
 async fn meet(
     connection: &mut Connection,
     journal: i64,
-    came: &mut [Held],
-    places: &HashMap<String, usize>,
-) -> Result<(Vec<serde_json::Value>, Vec<i64>), Error> {
+    (came, places): (&mut [Held], &HashMap<String, usize>),
+    tally: &mut tallies::Leads,
+) -> Result<(Vec<usize>, Vec<i64>), Error> {
     let ids: Vec<&str> = came.iter().map(|lead| lead.id.as_str()).collect();
     let (mut changed, mut moved) = (Vec::new(), Vec::new());
     for row in connection.fetch(KNOWN, args![journal, list(&ids)]).await? {
@@ -233,9 +278,11 @@ async fn meet(
         filled.fill_from(came[*place].clone());
         if filled.at != known.at {
             moved.extend(known.row);
+            tally.count(known.at, -1);
+            tally.count(filled.at, 1);
         }
         if (Held { contacts: Vec::new(), ..filled.clone() }) != known {
-            changed.push(filled.json());
+            changed.push(*place);
         }
         came[*place] = filled;
     }

@@ -5,7 +5,7 @@
 
 use super::lanes::{self, Holds};
 use super::sql::{Connection, Row, args, statements};
-use super::{Error, JobState, StepState, Store, claim, entities, events, links};
+use super::{Error, JobState, StepState, Store, claim, entities, events, links, messages};
 use crate::domain::{Effect, Event, Kept, Link};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -210,6 +210,7 @@ async fn say(
         if let (Word::Arrived { links, kept, .. }, 0) = (word, at) {
             links::insert(db, step.id, links).await?;
             entities::keep(db, kept.as_deref()).await?;
+            messages::sent(db, step.id, kept.as_deref()).await?;
         }
         if at == 0 {
             db.execute(KEEP, args![job, now, what, &step.name, why]).await?;

@@ -6,7 +6,7 @@ use super::lanes::{self, Holds};
 use super::sql::{Connection, args, json, statements};
 use super::{
     Begun, Error, Fence, Fenced, Finished, JobState, NewDecision, Next, Resolution, StepState,
-    Store, entities, links,
+    Store, entities, links, messages, tallies,
 };
 use crate::domain::{Step, Verdict};
 use jiff::Timestamp;
@@ -97,7 +97,7 @@ impl Store {
         self.write(move |db| {
             Box::pin(async move {
                 let Some(job) = jobs::held(db, fence).await? else { return Ok(Fenced::Lost) };
-                resolve(db, job.id, step, &found, now).await.map(Fenced::Yes)
+                resolve(db, &job, step, &found, now).await.map(Fenced::Yes)
             })
         })
         .await
@@ -192,7 +192,9 @@ async fn plan(
         &effect.key,
         now,
     ];
-    connection.fetch_row(PLAN, args).await?.int("id")
+    let id = connection.fetch_row(PLAN, args).await?.int("id")?;
+    messages::planned(connection, id, effect, now).await?;
+    Ok(id)
 }
 
 async fn start(
@@ -202,6 +204,9 @@ async fn start(
     input: Option<&Map<String, Value>>,
     now: Timestamp,
 ) -> Result<(), Error> {
+    if let Some(input) = input {
+        messages::filled(connection, step, input, now).await?;
+    }
     let input = input.map(|input| json("step", input)).transpose()?;
     let changed = connection.execute(START, args![step, job, now, input]).await?;
     only(changed, step, "does not wait")?;
@@ -234,6 +239,14 @@ async fn finish(
     connection.execute(TRIED, args).await?;
     links::insert(connection, finished.step, &finished.links).await?;
     entities::keep(connection, finished.kept.as_ref()).await?;
+    match (&finished.why, state) {
+        (_, StepState::Done) => {
+            messages::sent(connection, finished.step, finished.kept.as_ref()).await?;
+            tallies::arrived(connection, job.id, job.registered, now).await?;
+        }
+        (Some(why), _) => messages::failed(connection, finished.step, why).await?,
+        (None, _) => {}
+    }
     entities::keep(connection, finished.mark.as_ref()).await
 }
 
@@ -265,7 +278,7 @@ async fn follow(
 
 async fn resolve(
     connection: &mut Connection,
-    job: i64,
+    job: &Held,
     step: i64,
     found: &Resolution,
     now: Timestamp,
@@ -273,17 +286,19 @@ async fn resolve(
     let result = match found {
         Resolution::Done { output, links, kept } => {
             only(
-                connection.execute(FOUND, args![step, job, output]).await?,
+                connection.execute(FOUND, args![step, job.id, output]).await?,
                 step,
                 "is not unknown",
             )?;
             links::insert(connection, step, links).await?;
             entities::keep(connection, kept.as_deref()).await?;
+            messages::sent(connection, step, kept.as_deref()).await?;
+            tallies::arrived(connection, job.id, job.registered, now).await?;
             "look: found"
         }
         Resolution::Absent { last } => {
             let state = if *last { StepState::Absent } else { StepState::Unknown };
-            let changed = connection.execute(LOOKED, args![step, job, state.word()]).await?;
+            let changed = connection.execute(LOOKED, args![step, job.id, state.word()]).await?;
             only(changed, step, "is not unknown")?;
             "look: absent"
         }

@@ -33,6 +33,7 @@ statements! {
     COMMANDS = "command", "select id, created as at from command where id > $1 order by id limit $2";
     LEADS = "lead", "select id, at from lead where at > $1 and at < $3 order by at limit $2";
     ENTITIES = "entity", "select id, 0 as at from entity where id > $1 order by id limit $2";
+    MESSAGE_ROWS = "message", "select id, at from message where id > $1 order by id limit $2";
     BACKFILLS = "backfill", "select id, created as at from backfill where id > $1 \
         order by id limit $2";
     FREE_RAWS = "raw", "select r.id from raw r \
@@ -68,6 +69,8 @@ statements! {
     FREE_MESSAGES = "entity", "select id from entity \
         where id in (select value from json_each($1)) and changed < $2 \
         and kind in ('message', 'conversation', 'mark')";
+    FREE_MESSAGE_ROWS = "message", "select id from message \
+        where id in (select value from json_each($1)) and at < $2";
     FREE_BACKFILLS = "backfill", "select id from backfill \
         where id in (select value from json_each($1)) and changed < $2 and state <> 'running'";
     JOBS = "job", "select id from job where event_id in (select value from json_each($1))";
@@ -79,6 +82,8 @@ statements! {
         where step_id in (select value from json_each($1))";
     UNTIE_LINKS = "link", "update link set step_id = null \
         where step_id in (select value from json_each($1))";
+    UNTIE_MESSAGES = "message", "update message set step = null \
+        where step in (select value from json_each($1))";
     DROP_STEPS = "step", "delete from step where id in (select value from json_each($1))";
     DROP_DECISIONS = "decision", "delete from decision \
         where job_id in (select value from json_each($1))";
@@ -104,6 +109,8 @@ statements! {
         where lead in (select value from json_each($1))";
     DROP_LEADS = "lead", "delete from lead where id in (select value from json_each($1))";
     DROP_ENTITIES = "entity", "delete from entity where id in (select value from json_each($1))";
+    DROP_MESSAGE_ROWS = "message", "delete from message \
+        where id in (select value from json_each($1))";
     DROP_BACKFILLS = "backfill", "delete from backfill \
         where id in (select value from json_each($1))";
     DROP_REPLICAS = "replica", "delete from replica where seen < $1";
@@ -126,6 +133,8 @@ pub enum Kept {
     Entities,
     /// Conversations, their messages, and what was sent for which reason.
     Messages,
+    /// The messages that the journal shows.
+    MessageRows,
     Backfills,
 }
 
@@ -158,6 +167,7 @@ impl Kept {
             Self::Commands => COMMANDS,
             Self::Leads => LEADS,
             Self::Entities | Self::Messages => ENTITIES,
+            Self::MessageRows => MESSAGE_ROWS,
             Self::Backfills => BACKFILLS,
         }
     }
@@ -282,6 +292,7 @@ async fn free(
         Kept::Leads => connection.fetch(FREE_LEADS, args![list(ids), before]).await,
         Kept::Entities => connection.fetch(FREE_ENTITIES, args![list(ids), before]).await,
         Kept::Messages => connection.fetch(FREE_MESSAGES, args![list(ids), before]).await,
+        Kept::MessageRows => connection.fetch(FREE_MESSAGE_ROWS, args![list(ids), before]).await,
         Kept::Backfills => connection.fetch(FREE_BACKFILLS, args![list(ids), before]).await,
     };
     ids_of(&rows?)
@@ -302,6 +313,7 @@ async fn delete(
         Kept::Commands => each(connection, &[DROP_COMMANDS], free, rows).await,
         Kept::Leads => each(connection, &[DROP_CONTACTS, DROP_LEADS], free, rows).await,
         Kept::Entities | Kept::Messages => each(connection, &[DROP_ENTITIES], free, rows).await,
+        Kept::MessageRows => each(connection, &[DROP_MESSAGE_ROWS], free, rows).await,
         Kept::Backfills => each(connection, &[DROP_BACKFILLS], free, rows).await,
     }
 }
@@ -312,6 +324,7 @@ async fn events(connection: &mut Connection, free: &[i64], rows: &mut Rows) -> R
     let jobs = ids_of(&connection.fetch(JOBS, args![list(free)]).await?)?;
     let steps = ids_of(&connection.fetch(STEPS, args![list(&jobs)]).await?)?;
     connection.execute(UNTIE_LINKS, args![list(&steps)]).await?;
+    connection.execute(UNTIE_MESSAGES, args![list(&steps)]).await?;
     each(connection, &[DROP_ATTEMPTS, DROP_STEPS], &steps, rows).await?;
     let of_jobs = [DROP_DECISIONS, DROP_LANES, DROP_MERGED, DROP_JOBS];
     each(connection, &of_jobs, &jobs, rows).await?;

@@ -4,7 +4,8 @@
 use super::events::{self, EventJob};
 use super::sql::{Connection, args, list, statements};
 use super::{
-    Error, JobState, Judge, Judged, Reading, Routed, Store, drafts, entities, gone, journals, lanes,
+    Error, JobState, Judge, Judged, Reading, Routed, Store, drafts, entities, gone, journals,
+    lanes, messages,
 };
 use crate::domain::{Event, Lead, Seen};
 use jiff::Timestamp;
@@ -113,6 +114,7 @@ async fn meet(
         }
         let id = events::insert(connection, arrival, now).await?;
         counts.events += 1;
+        messages::heard(connection, arrival).await?;
         let lead = follow(connection, id, judge(arrival, &[]), counts, now).await?;
         return Ok(Some(Met { event: id, losers: Vec::new(), lead }));
     };

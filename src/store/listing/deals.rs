@@ -1,10 +1,64 @@
 //! The journal of deals as people page through it. Invariant: a row shows what we wrote last, never
 //! what the far side may have made of it.
 
-use super::{Listed, Slice};
+use super::{Found, Listed, Slice, told};
+use crate::domain::contact::contact_key;
+use crate::store::sql::{Connection, Row, Value, args, list, statements};
 use crate::store::{Error, Store};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::HashMap;
+
+/// A page of deals by what leads to them, newest first. From $6 on: what else they are filtered by.
+macro_rules! deals {
+    ($from:literal) => {
+        concat!(
+            "select d.id, d.connection, d.deal_id, d.number, d.at, d.status, d.revenue, d.currency, \
+                d.manager, d.funnel, d.source, d.medium, d.campaign, d.lead_kind, d.lead_id, d.changed \
+            from deal d where ",
+            $from,
+            " d.at >= $1 and d.at < $2 and (d.at, d.id) < ($3, $4) \
+            and (cast($6 as text) is null or d.connection = $6) \
+            and (cast($7 as text) is null or d.status = $7) \
+            and (cast($8 as text) is null or d.source = $8) \
+            and (cast($9 as text) is null or d.medium = $9) \
+            and (cast($10 as text) is null or d.campaign = $10) \
+            and (cast($11 as text) is null or d.manager = $11) \
+            and (cast($12 as text) is null or d.funnel = $12) \
+            and (cast($13 as bigint) is null or d.linked = $13) \
+            order by d.at desc, d.id desc limit $5"
+        )
+    };
+}
+
+statements! {
+    ALL_DEALS = "deal", deals!("");
+    OF_CONNECTION = "deal", deals!("d.connection = $14 and ");
+    OF_STATUS = "deal", deals!("d.status = $14 and ");
+    OF_SOURCE = "deal", deals!("d.source = $14 and ");
+    OF_MEDIUM = "deal", deals!("d.medium = $14 and ");
+    OF_CAMPAIGN = "deal", deals!("d.campaign = $14 and ");
+    OF_MANAGER = "deal", deals!("d.manager = $14 and ");
+    OF_FUNNEL = "deal", deals!("d.funnel = $14 and ");
+    OF_LINKED = "deal", deals!("d.linked = $14 and ");
+    OF_NAMES = "deal", deals!("d.id in (select n.id from deal n where n.deal_id = $14 \
+        union select n.id from deal n where n.number <> '' and n.number = $15) and ");
+    OF_LEADS = "deal", deals!("d.id in (select n.id from deal n where n.lead_id <> '' \
+        and n.lead_id in (select value from json_each($14)) \
+        and (cast($15 as text) is null or n.lead_kind = $15)) and ");
+    OF_CONTACT = "lead_contact", "select l.lead_id from lead_contact m join lead l on l.id = m.lead \
+        where m.contact = $1 and m.journal in (select id from lead_journal) \
+        order by m.at desc limit 1000";
+    LEADS = "lead", "select j.connection, j.kind, l.lead_id, l.at from lead_journal j \
+        join lead l on l.journal = j.id where l.lead_id in (select value from json_each($1))";
+    DUE = "job_lane", "select lane, min(due) as due from job_lane \
+        where due is not null and lane in (select value from json_each($1)) group by lane";
+    ENDS = "entity", "select l.to_connection, l.to_id, e.gone, e.became from link l \
+        join entity e on e.connection = l.from_connection and e.kind = 'order' \
+            and e.entity_id = l.from_id \
+        where l.to_id in (select value from json_each($1)) and l.to_kind = 'deal' \
+            and l.from_kind = 'order' and e.gone is not null";
+}
 
 /// Which deals; none: all. `search` is what a person typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,9 +119,140 @@ impl Store {
     /// Deals, newest first.
     pub async fn listed_deals(
         &self,
-        _filter: &DealFilter,
-        _slice: &Slice,
+        filter: &DealFilter,
+        slice: &Slice,
     ) -> Result<Listed<DealRow>, Error> {
-        Ok(Listed::default())
+        let mut db = self.page().await?;
+        let mut found = Found::new();
+        match filter.search.as_deref().map(str::trim) {
+            Some(typed) if !typed.is_empty() => {
+                search(&mut db, &mut found, (filter, slice), typed).await?;
+            }
+            _ => list_by(&mut db, &mut found, (filter, slice)).await?,
+        }
+        let (rows, next) = found.cut(slice)?;
+        Ok(Listed { rows: filled(&mut db, &rows).await?, next })
     }
+}
+
+fn args_of(filter: &DealFilter, slice: &Slice, whole: bool, more: Vec<Value>) -> Vec<Value> {
+    let mut args = slice.args(whole);
+    args.extend(args![
+        filter.connection.as_ref(),
+        filter.status.as_ref(),
+        filter.source.as_ref(),
+        filter.medium.as_ref(),
+        filter.campaign.as_ref(),
+        filter.manager.as_ref(),
+        filter.funnel.as_ref(),
+        filter.linked,
+    ]);
+    args.extend(more);
+    args
+}
+
+/// By the filter that leaves the fewest, as a rule; the others are looked at row by row.
+async fn list_by(
+    db: &mut Connection,
+    found: &mut Found,
+    (filter, slice): (&DealFilter, &Slice),
+) -> Result<(), Error> {
+    let one = [
+        (OF_CAMPAIGN, &filter.campaign),
+        (OF_SOURCE, &filter.source),
+        (OF_MANAGER, &filter.manager),
+        (OF_STATUS, &filter.status),
+        (OF_FUNNEL, &filter.funnel),
+        (OF_MEDIUM, &filter.medium),
+        (OF_CONNECTION, &filter.connection),
+    ];
+    let chosen = one.into_iter().find_map(|(sql, value)| Some((sql, args![value.as_ref()?])));
+    let linked = filter.linked.map(|linked| (OF_LINKED, args![linked]));
+    let (statement, more) = chosen.or(linked).unwrap_or((ALL_DEALS, Vec::new()));
+    found.add(db.fetch(statement, args_of(filter, slice, false, more)).await?)
+}
+
+async fn search(
+    db: &mut Connection,
+    found: &mut Found,
+    (filter, slice): (&DealFilter, &Slice),
+    typed: &str,
+) -> Result<(), Error> {
+    let args = |more| args_of(filter, slice, true, more);
+    let (kind, id) = typed.split_once(':').map_or((None, typed), |(k, id)| (Some(k), id));
+    if matches!(kind, None | Some("order" | "deal")) {
+        let number = if kind.is_none() { id.trim_start_matches(['#', '№']) } else { "" };
+        found.add(db.fetch(OF_NAMES, args(args![id, number])).await?)?;
+    }
+    if !matches!(kind, Some("order" | "deal" | "phone" | "email")) {
+        found.add(db.fetch(OF_LEADS, args(args![list(&[id]), kind])).await?)?;
+    }
+    if let Some(contact) = contact_key(id) {
+        let leads = db.fetch(OF_CONTACT, args![contact]).await?;
+        let ids = leads.iter().map(|row| row.owned("lead_id")).collect::<Result<Vec<_>, _>>()?;
+        found.add(db.fetch(OF_LEADS, args(args![list(&ids), None::<&str>])).await?)?;
+    }
+    Ok(())
+}
+
+/// The rows with all that is told of them.
+async fn filled(db: &mut Connection, rows: &[Row]) -> Result<Vec<DealRow>, Error> {
+    let mut deals = rows.iter().map(deal).collect::<Result<Vec<_>, _>>()?;
+    if deals.is_empty() {
+        return Ok(deals);
+    }
+    let leads = deals.iter().filter_map(|deal| Some(deal.lead.as_ref()?.id.as_str()));
+    let leads: Vec<&str> = leads.collect();
+    let mut began: HashMap<(String, String, String), Timestamp> = HashMap::new();
+    for row in db.fetch(LEADS, args![list(&leads)]).await? {
+        let key = (row.owned("connection")?, row.owned("kind")?, row.owned("lead_id")?);
+        began.insert(key, row.time("at")?);
+    }
+    let lane = |deal: &DealRow| format!("{}|order:{}", deal.connection, deal.id);
+    let lanes: Vec<String> = deals.iter().map(lane).collect();
+    let mut due: HashMap<String, Timestamp> = HashMap::new();
+    for row in db.fetch(DUE, args![list(&lanes)]).await? {
+        due.insert(row.owned("lane")?, row.time("due")?);
+    }
+    let ids: Vec<&str> = deals.iter().map(|deal| deal.id.as_str()).collect();
+    let mut ends: HashMap<(String, String), (Option<Timestamp>, Option<String>)> = HashMap::new();
+    for row in db.fetch(ENDS, args![list(&ids)]).await? {
+        let key = (row.owned("to_connection")?, row.owned("to_id")?);
+        ends.insert(key, (row.opt_time("gone")?, told(&row, "became")?));
+    }
+    for (deal, lane) in deals.iter_mut().zip(&lanes) {
+        deal.due = due.get(lane).copied();
+        if let Some(lead) = &mut deal.lead {
+            let key = (deal.connection.clone(), lead.kind.clone(), lead.id.clone());
+            lead.at = began.get(&key).copied();
+        }
+        let end = ends.remove(&(deal.connection.clone(), deal.id.clone()));
+        (deal.gone, deal.became) = end.unwrap_or_default();
+    }
+    Ok(deals)
+}
+
+fn deal(row: &Row) -> Result<DealRow, Error> {
+    let lead = told(row, "lead_id")?;
+    let lead = lead.map(|id| Ok(DealLead { kind: row.owned("lead_kind")?, id, at: None }));
+    Ok(DealRow {
+        row: row.int("id")?,
+        connection: row.owned("connection")?,
+        id: row.owned("deal_id")?,
+        number: told(row, "number")?,
+        at: row.time("at")?,
+        status: told(row, "status")?,
+        revenue: told(row, "revenue")?,
+        currency: told(row, "currency")?,
+        manager: told(row, "manager")?,
+        funnel: told(row, "funnel")?,
+        source: told(row, "source")?,
+        medium: told(row, "medium")?,
+        campaign: told(row, "campaign")?,
+        lead: lead.transpose()?,
+        changed: row.time("changed")?,
+        due: None,
+        gone: None,
+        became: None,
+    })
 }

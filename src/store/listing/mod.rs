@@ -2,15 +2,20 @@
 //! never by offset, so that each row comes once whatever is written meanwhile; a filter or a search
 //! costs a few looks into an index, however much is kept.
 
-mod deals;
-mod leads;
-mod messages;
+pub(super) mod deals;
+pub(super) mod lead_rows;
+pub(super) mod leads;
+pub(super) mod messages;
+pub(super) mod values;
 
 pub use deals::{DealFilter, DealLead, DealRow};
 pub use leads::{LeadFilter, LeadOrder, LeadRow};
 pub use messages::{MessageFilter, MessageRow};
 
+use super::sql::{Connection, Row, Value, args};
+use super::{Error, Store};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -88,4 +93,87 @@ pub enum Column {
     Funnel,
     Direction,
     State,
+}
+
+/// PostgreSQL believes at times that it is faster to find all rows of a span and to sort them than to
+/// walk through an index that has them in order; of a page that is never so.
+const BY_INDEX: &str = "set local enable_sort = off; set local enable_bitmapscan = off";
+
+/// Arguments that every statement of a page begins with.
+const FIXED: usize = 5;
+
+impl Store {
+    /// A connection for a page: one state of the database for all that it shows.
+    async fn page(&self) -> Result<Connection, Error> {
+        let mut db = self.snapshot().await?;
+        if self.is_shared() {
+            db.run("the database", BY_INDEX).await?;
+        }
+        Ok(db)
+    }
+}
+
+impl Slice {
+    /// From, until, the mark, and how many rows: one more than is shown, to know whether there is more.
+    /// A search is bound by no span.
+    fn args(&self, whole: bool) -> Vec<Value> {
+        let (from, until) =
+            if whole { (Timestamp::MIN, Timestamp::MAX) } else { (self.from, self.until) };
+        let mark = self.after.unwrap_or(Mark { at: Timestamp::MAX, id: i64::MAX });
+        args![from, until, mark.at, mark.id, self.most.saturating_add(1)]
+    }
+}
+
+/// Rows that several looks into the database found, each newest first; one that was found twice is
+/// there once.
+struct Found(BTreeMap<(std::cmp::Reverse<Timestamp>, std::cmp::Reverse<i64>), Row>);
+
+impl Found {
+    fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    fn add(&mut self, rows: Vec<Row>) -> Result<(), Error> {
+        for row in rows {
+            let key = (std::cmp::Reverse(row.time("at")?), std::cmp::Reverse(row.int("id")?));
+            self.0.insert(key, row);
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The newest of them, and where to go on.
+    fn cut(self, slice: &Slice) -> Result<(Vec<Row>, Option<Mark>), Error> {
+        let most = usize::try_from(slice.most).unwrap_or(usize::MAX);
+        let more = self.0.len() > most;
+        let rows: Vec<Row> = self.0.into_values().take(most).collect();
+        let last = rows.last().filter(|_| more);
+        let mark = |row: &Row| Ok(Mark { at: row.time("at")?, id: row.int("id")? });
+        let next = last.map(mark).transpose()?;
+        Ok((rows, next))
+    }
+}
+
+/// A text that nobody told is none.
+fn told(row: &Row, column: &str) -> Result<Option<String>, Error> {
+    Ok(row.opt_text(column)?.filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_is_written() {
+        let at = Timestamp::from_millisecond(1_780_000_000_123).unwrap_or_default();
+        for mark in [Mark { at, id: 7 }, Mark { at: Timestamp::UNIX_EPOCH, id: 0 }] {
+            assert_eq!(mark.to_string().parse(), Ok(mark));
+        }
+        for wrong in ["", "7", "a-7", "7-a", "99999999999999999999-1", "1.5-1"] {
+            assert_eq!(wrong.parse::<Mark>(), Err(NoMark), "{wrong}");
+        }
+    }
 }
