@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_span_is_widened_to_whole_hours_and_has_an_end() {
-        let second = |s| Timestamp::from_second(1_780_005_600 + s).unwrap_or_default();
+        let second = |s: i64| Timestamp::from_second(1_780_005_600 + s).unwrap_or_default();
         assert_eq!(hours(second(1), second(3601)).ok(), Some((at(0), at(2))));
         assert_eq!(hours(at(0), at(1)).ok(), Some((at(0), at(1))));
         assert!(hours(at(1), at(1)).is_err() && hours(at(0), at(24 * 500)).is_err());

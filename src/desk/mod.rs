@@ -11,6 +11,7 @@ pub mod flows;
 pub mod hub;
 pub mod journals;
 pub mod login;
+pub mod names;
 pub mod needs;
 pub mod overview;
 pub mod papers;
@@ -43,12 +44,20 @@ pub struct Desk {
     pub papers: Arc<ArcSwap<Papers>>,
     /// Who looks at what right now.
     pub hub: Arc<Hub>,
+    /// Names beside codes.
+    pub names: Arc<names::Names>,
 }
 
 impl Desk {
     pub fn new(pipeline: Pipeline, console: Console) -> Self {
         let console = Arc::new(ArcSwap::from_pointee(console));
-        Self { pipeline, console, papers: Arc::default(), hub: Arc::default() }
+        Self {
+            pipeline,
+            console,
+            papers: Arc::default(),
+            hub: Arc::default(),
+            names: Arc::default(),
+        }
     }
 
     /// From now on this is what config and flow files say.

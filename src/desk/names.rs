@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_code_has_a_name_where_those_who_know_it_agree() {
-        let rows = |name: &str| vec![vec![json!("new"), json!(name)], vec![json!("x"), json!(null)]];
+        let rows =
+            |name: &str| vec![vec![json!("new"), json!(name)], vec![json!("x"), json!(null)]];
         let of = |name: &str| Arc::new(named(&["code", "name"], &rows(name)));
         let name = |all: &[&str]| Known(all.iter().map(|name| of(name)).collect()).name("new");
         assert_eq!(name(&["Новый"]).as_deref(), Some("Новый"));
