@@ -1,7 +1,7 @@
 //! The journal of deals as people page through it. Invariant: a row shows what we wrote last, never
 //! what the far side may have made of it.
 
-use super::{Found, Listed, Slice, told};
+use super::{Found, Listed, Slice, leads, told};
 use crate::domain::contact::contact_key;
 use crate::store::sql::{Connection, Row, Value, args, list, statements};
 use crate::store::{Error, Store};
@@ -49,8 +49,9 @@ statements! {
     OF_CONTACT = "lead_contact", "select l.lead_id from lead_contact m join lead l on l.id = m.lead \
         where m.contact = $1 and m.journal in (select id from lead_journal) \
         order by m.at desc limit 1000";
-    LEADS = "lead", "select j.connection, j.kind, l.lead_id, l.at from lead_journal j \
-        join lead l on l.journal = j.id where l.lead_id in (select value from json_each($1))";
+    LEADS = "lead", "select l.journal, l.lead_id, l.at from lead l \
+        where l.journal in (select value from json_each($1)) \
+        and l.lead_id in (select value from json_each($2))";
     DUE = "job_lane", "select lane, min(due) as due from job_lane \
         where due is not null and lane in (select value from json_each($1)) group by lane";
     ENDS = "entity", "select l.to_connection, l.to_id, e.gone, e.became from link l \
@@ -201,12 +202,13 @@ async fn filled(db: &mut Connection, rows: &[Row]) -> Result<Vec<DealRow>, Error
     if deals.is_empty() {
         return Ok(deals);
     }
-    let leads = deals.iter().filter_map(|deal| Some(deal.lead.as_ref()?.id.as_str()));
-    let leads: Vec<&str> = leads.collect();
-    let mut began: HashMap<(String, String, String), Timestamp> = HashMap::new();
-    for row in db.fetch(LEADS, args![list(&leads)]).await? {
-        let key = (row.owned("connection")?, row.owned("kind")?, row.owned("lead_id")?);
-        began.insert(key, row.time("at")?);
+    let linked = deals.iter().filter_map(|deal| Some(deal.lead.as_ref()?.id.as_str()));
+    let linked: Vec<&str> = linked.collect();
+    let journals = leads::journals(db).await?;
+    let numbers: Vec<i64> = journals.iter().map(|journal| journal.id).collect();
+    let mut began: HashMap<(i64, String), Timestamp> = HashMap::new();
+    for row in db.fetch(LEADS, args![list(&numbers), list(&linked)]).await? {
+        began.insert((row.int("journal")?, row.owned("lead_id")?), row.time("at")?);
     }
     let lane = |deal: &DealRow| format!("{}|order:{}", deal.connection, deal.id);
     let lanes: Vec<String> = deals.iter().map(lane).collect();
@@ -223,8 +225,9 @@ async fn filled(db: &mut Connection, rows: &[Row]) -> Result<Vec<DealRow>, Error
     for (deal, lane) in deals.iter_mut().zip(&lanes) {
         deal.due = due.get(lane).copied();
         if let Some(lead) = &mut deal.lead {
-            let key = (deal.connection.clone(), lead.kind.clone(), lead.id.clone());
-            lead.at = began.get(&key).copied();
+            let of = |j: &&leads::Journal| j.connection == deal.connection && j.kind == lead.kind;
+            let journal = journals.iter().find(of);
+            lead.at = journal.and_then(|j| began.get(&(j.id, lead.id.clone())).copied());
         }
         let end = ends.remove(&(deal.connection.clone(), deal.id.clone()));
         (deal.gone, deal.became) = end.unwrap_or_default();

@@ -11,6 +11,7 @@ mod fences;
 mod inbox;
 mod lanes;
 mod leads;
+mod listing;
 mod mend;
 mod model;
 mod plans;
@@ -22,6 +23,7 @@ mod status;
 #[cfg(feature = "testing")]
 mod stops;
 mod stories;
+mod tallies;
 mod trouble;
 
 use super::sql::{Statement, args};

@@ -10,7 +10,7 @@ use crate::domain::Link;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const ALL: [Kept; 9] = [
+const ALL: [Kept; 10] = [
     Kept::Raw,
     Kept::Unreadable,
     Kept::Events,
@@ -19,6 +19,7 @@ const ALL: [Kept; 9] = [
     Kept::Leads,
     Kept::Entities,
     Kept::Messages,
+    Kept::MessageRows,
     Kept::Backfills,
 ];
 

@@ -34,11 +34,11 @@ fn all() -> Vec<Statement> {
         super::super::latest::ALL,
         super::super::leads::ALL,
         links::ALL,
-        listing::deals::ALL,
-        listing::lead_rows::ALL,
-        listing::leads::ALL,
-        listing::messages::ALL,
-        listing::values::ALL,
+        super::super::listing::deals::ALL,
+        super::super::listing::lead_rows::ALL,
+        super::super::listing::leads::ALL,
+        super::super::listing::messages::ALL,
+        super::super::listing::values::ALL,
         super::super::mend::ALL,
         super::super::needs::ALL,
         messages::ALL,
@@ -54,7 +54,7 @@ fn all() -> Vec<Statement> {
         sql::ALL,
         super::super::stories::ALL,
         super::super::switches::ALL,
-        tallies::ALL,
+        super::super::tallies::ALL,
         views::ALL,
         writer::ALL,
     ]
@@ -225,9 +225,14 @@ async fn the_search_of_leads_is_planned_once() -> Tested {
 
 /// A page of a journal is read in the order of an index, and all that is told of its rows by keys.
 async fn journals_are_paged_by_index(connection: &mut SqliteConnection) -> Tested {
-    let pages = [listing::leads::ALL, listing::deals::ALL, listing::messages::ALL].concat();
+    let pages = [
+        super::super::listing::leads::ALL,
+        super::super::listing::deals::ALL,
+        super::super::listing::messages::ALL,
+    ]
+    .concat();
     let few = ["lead_journal", "held"];
-    for statement in pages.iter().chain(listing::lead_rows::ALL).chain(deals::ALL) {
+    for statement in pages.iter().chain(super::super::listing::lead_rows::ALL).chain(deals::ALL) {
         let plan = plan(connection, *statement).await?;
         let scans = plan.lines().any(|line| {
             line.starts_with("SCAN")
@@ -241,7 +246,7 @@ async fn journals_are_paged_by_index(connection: &mut SqliteConnection) -> Teste
         let typed = statement.sql.contains(".id in (select n.id");
         assert!(!sorted || typed, "{}\n{plan}", statement.sql);
     }
-    for statement in listing::values::ALL {
+    for statement in super::super::listing::values::ALL {
         let plan = plan(connection, *statement).await?;
         let walks = plan.lines().any(|line| line.starts_with("SCAN") && !line.contains("INDEX"));
         assert!(
