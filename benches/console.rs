@@ -4,7 +4,7 @@
 //! 400 days, as if flows had run all the time, then asks for pages as people do: what they typed, each
 //! filter alone within 31 days (a value that many rows have, one that few have, one that none has),
 //! the first page and the twentieth, and what the overview and the charts of revenue are drawn from.
-//! A question whose p99 is above `LEADLINK_MOST_MS` (200), or a chart above a quarter of that, ends the bench with an error.
+//! A question whose p99 is above `LEADLINK_PAGE_MS` (200), or a chart above a quarter of that, ends the bench with an error.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -32,7 +32,7 @@ async fn main() -> io::Result<()> {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<f64>().ok());
     let leads = number("LEADLINK_LEADS").map_or(5_000_000, |leads| leads as i64);
     let deals = number("LEADLINK_DEALS").map_or(1_000_000, |deals| deals as i64);
-    let most = number("LEADLINK_MOST_MS").unwrap_or(200.0);
+    let most = number("LEADLINK_PAGE_MS").unwrap_or(200.0);
     let database = Database::make().await?;
     println!("on {}", database.word());
     let now = Clock::default().now();

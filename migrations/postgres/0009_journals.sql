@@ -248,6 +248,46 @@ create index message_contact on message (contact, at, id) where contact <> '';
 create index message_chat on message (chat, at, id);
 create index message_id_typed on message (message_id) where message_id is not null;
 
+-- Those that are there already: what was sent, then what came; an echo is what was sent.
+insert into message (connection, message_id, at, direction, chat, person, name, contact, text, files,
+        state, why, event, source, step)
+    select s.connection, case s.state when 'done' then coalesce(s.output, '{}')::json->>'id' end, s.created, 'out',
+        coalesce(s.input::json->>'chat', ''), '', '', case when coalesce(s.input::json->>'phone', '') like '+%' then 'phone:' || coalesce(s.input::json->>'phone', '') when coalesce(s.input::json->>'phone', '') like '7%' then 'phone:+' || coalesce(s.input::json->>'phone', '') else '' end,
+        case coalesce(s.input::json->>'text', '') when '' then left(coalesce(s.input::json->>'caption', ''), 500) else left(coalesce(s.input::json->>'text', ''), 500) end,
+        case s.operation when 'file.send' then 1 else 0 end,
+        case s.state when 'done' then coalesce((select n.fields::json->>'state' from entity n
+            where n.connection = s.connection and n.kind = 'message'
+            and n.entity_id = coalesce(s.output, '{}')::json->>'id'
+            and n.fields::json->>'state' in ('queued', 'sent', 'delivered', 'read', 'error')), 'sent')
+            when 'running' then 'waiting' else s.state end,
+        null, e.key, e.connection, s.id
+    from step s join job j on j.id = s.job_id join event e on e.id = j.event_id
+    where s.operation in ('message.send', 'file.send')
+        and s.state in ('waiting', 'running', 'done', 'refused', 'unknown')
+        and strpos(s.input, '\u0000') = 0
+        and strpos(coalesce(s.output, '{}'), '\u0000') = 0
+    on conflict do nothing;
+insert into message (connection, message_id, at, direction, chat, person, name, contact, text, files,
+        state, why, event, source)
+    select e.connection, e.fields::json->>'id', e.registered, case when e.fields::json->>'own' = 'true' then 'out' else 'in' end,
+        coalesce(e.fields::json->>'chat', ''), coalesce(e.fields::json->>'sender', ''), coalesce(e.fields::json->>'name', ''),
+        case when coalesce(e.fields::json->>'phone', '') like '+%' then 'phone:' || coalesce(e.fields::json->>'phone', '') when coalesce(e.fields::json->>'phone', '') like '7%' then 'phone:+' || coalesce(e.fields::json->>'phone', '') else '' end, left(coalesce(e.fields::json->>'text', ''), 500), case json_typeof(e.fields::json->'files') when 'array' then json_array_length(e.fields::json->'files') else 0 end,
+        case when e.fields::json->>'own' = 'true' then 'sent' else 'received' end, null, e.key, e.connection
+    from event e
+    where e.kind = 'message.received' and e.same_as is null
+        and strpos(e.fields, '\u0000') = 0
+        and e.fields::json->>'id' is not null
+    on conflict do nothing;
+
+insert into tally (measure, width, at, connection, a, b, unit, n, sum)
+    select 'messages', 3600000, at - at % 3600000, connection, direction, '', '', count(*), 0
+    from message where direction = 'in' or state not in ('waiting', 'refused', 'unknown')
+    group by 3, 4, 5;
+insert into tally (measure, width, at, connection, a, b, unit, n, sum)
+    select 'messages', 86400000, at - at % 86400000, connection, direction, '', '', count(*), 0
+    from message where direction = 'in' or state not in ('waiting', 'refused', 'unknown')
+    group by 3, 4, 5;
+
 create function message_tally() returns trigger language plpgsql as $$
 begin
     if tg_op <> 'INSERT' and (old.direction = 'in' or old.state not in ('waiting', 'refused', 'unknown')) then

@@ -236,6 +236,43 @@ create index message_contact on message (contact, at) where contact <> '';
 create index message_chat on message (chat, at);
 create index message_id_typed on message (message_id) where message_id is not null;
 
+-- Those that are there already: what was sent, then what came; an echo is what was sent.
+insert into message (connection, message_id, at, direction, chat, person, name, contact, text, files,
+        state, why, event, source, step)
+    select s.connection, case s.state when 'done' then coalesce(s.output, '{}')->>'id' end, s.created, 'out',
+        coalesce(s.input->>'chat', ''), '', '', case when coalesce(s.input->>'phone', '') like '+%' then 'phone:' || coalesce(s.input->>'phone', '') when coalesce(s.input->>'phone', '') like '7%' then 'phone:+' || coalesce(s.input->>'phone', '') else '' end,
+        case coalesce(s.input->>'text', '') when '' then substr(coalesce(s.input->>'caption', ''), 1, 500) else substr(coalesce(s.input->>'text', ''), 1, 500) end,
+        case s.operation when 'file.send' then 1 else 0 end,
+        case s.state when 'done' then coalesce((select n.fields->>'state' from entity n
+            where n.connection = s.connection and n.kind = 'message'
+            and n.entity_id = coalesce(s.output, '{}')->>'id'
+            and n.fields->>'state' in ('queued', 'sent', 'delivered', 'read', 'error')), 'sent')
+            when 'running' then 'waiting' else s.state end,
+        null, e.key, e.connection, s.id
+    from step s join job j on j.id = s.job_id join event e on e.id = j.event_id
+    where s.operation in ('message.send', 'file.send')
+        and s.state in ('waiting', 'running', 'done', 'refused', 'unknown')
+    on conflict do nothing;
+insert into message (connection, message_id, at, direction, chat, person, name, contact, text, files,
+        state, why, event, source)
+    select e.connection, e.fields->>'id', e.registered, case when coalesce(e.fields->>'own', 0) = 1 then 'out' else 'in' end,
+        coalesce(e.fields->>'chat', ''), coalesce(e.fields->>'sender', ''), coalesce(e.fields->>'name', ''),
+        case when coalesce(e.fields->>'phone', '') like '+%' then 'phone:' || coalesce(e.fields->>'phone', '') when coalesce(e.fields->>'phone', '') like '7%' then 'phone:+' || coalesce(e.fields->>'phone', '') else '' end, substr(coalesce(e.fields->>'text', ''), 1, 500), coalesce(json_array_length(e.fields, '$.files'), 0),
+        case when coalesce(e.fields->>'own', 0) = 1 then 'sent' else 'received' end, null, e.key, e.connection
+    from event e
+    where e.kind = 'message.received' and e.same_as is null
+        and e.fields->>'id' is not null
+    on conflict do nothing;
+
+insert into tally (measure, width, at, connection, a, b, unit, n, sum)
+    select 'messages', 3600000, at - at % 3600000, connection, direction, '', '', count(*), 0
+    from message where direction = 'in' or state not in ('waiting', 'refused', 'unknown')
+    group by 3, 4, 5;
+insert into tally (measure, width, at, connection, a, b, unit, n, sum)
+    select 'messages', 86400000, at - at % 86400000, connection, direction, '', '', count(*), 0
+    from message where direction = 'in' or state not in ('waiting', 'refused', 'unknown')
+    group by 3, 4, 5;
+
 create trigger message_tally_in after insert on message when (new.direction = 'in' or new.state not in ('waiting', 'refused', 'unknown')) begin
     insert into tally_delta (measure, at, connection, a, b, unit, n, sum) values
         ('messages', new.at - new.at % 3600000, new.connection, new.direction, '', '', 1, 0);

@@ -23,6 +23,7 @@ mod status;
 #[cfg(feature = "testing")]
 mod stops;
 mod stories;
+mod takeover;
 mod tallies;
 mod trouble;
 

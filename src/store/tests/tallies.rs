@@ -32,7 +32,7 @@ async fn told(db: &Db, measure: Measure) -> Result<Truth, Error> {
 }
 
 /// The counts are what the rows say, by the hour and over spans that begin and end within days.
-async fn agrees(db: &Db) -> Tested {
+pub async fn agrees(db: &Db) -> Tested {
     let leads = truth(
         db,
         "select l.at - l.at % 3600000 as hour, j.kind as a, '' as unit, count(*) as n, \
