@@ -41,6 +41,10 @@ insert into entity (id, connection, kind, entity_id, fields, number, made, chang
     (5, 'chat', 'message', 'b', '{"state": "read"}', null, 1780000000000, 1780000000000);
 "#;
 
+/// There the rows' numbers were told, not drawn.
+const NUMBERS: &str = "select setval(pg_get_serial_sequence('lead', 'id'), 100), \
+    setval(pg_get_serial_sequence('entity', 'id'), 100)";
+
 async fn older(folder: &tempfile::TempDir) -> Tested {
     let url = made(folder).await?;
     let until = |all: &Migrator| {
@@ -51,6 +55,7 @@ async fn older(folder: &tempfile::TempDir) -> Tested {
         let mut connection = PgConnection::connect(&url).await?;
         until(&migrator(|(.., words)| words)).run_direct(None, &mut connection, false).await?;
         connection.execute(sqlx::raw_sql(KEPT)).await?;
+        connection.execute(sqlx::raw_sql(NUMBERS)).await?;
         return Ok(connection.close().await?);
     }
     std::fs::create_dir_all(folder.path().join("data"))?;
