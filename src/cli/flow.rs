@@ -3,6 +3,7 @@
 //! kept for the next one.
 
 use super::beside::{Reach, ask, reach};
+use super::user::{note, whoever};
 use super::{out, sound, unknown};
 use crate::clock::Clock;
 use crate::pipeline::switches::{self, SWITCH};
@@ -52,17 +53,23 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         let known = app.book.flows().iter().map(|bound| bound.name.as_str());
         return Err(unknown("flow", name, known));
     }
-    let who = who();
+    let who = whoever().name;
+    let (act, about) = (if running { "flow.start" } else { "flow.stop" }, format!("flow:{name}"));
     let body = json!({ "flow": name, "running": running, "who": who, "why": which.why });
     let answer = match reach(app, Clock::default()).await? {
-        Reach::Daemon(store) => ask(&store, SWITCH, &body).await?,
+        Reach::Daemon(store) => {
+            let answer = ask(&store, SWITCH, &body).await?;
+            note(&store, act, about, refused(&answer)).await;
+            answer
+        }
         Reach::Alone(alone) => {
             let answer = switches::obey(&alone.pipeline, &body).await;
+            note(&alone.pipeline.store, act, about, refused(&answer)).await;
             alone.finish().await?;
             answer
         }
     };
-    if let Some(why) = answer.get("error").and_then(Value::as_str) {
+    if let Some(why) = refused(&answer) {
         bail!("{why}");
     }
     let held = answer.get("switch").context("an answer without what was done")?;
@@ -75,9 +82,6 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// The name in the operating system.
-fn who() -> String {
-    let named =
-        ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    named.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "somebody".to_owned())
+fn refused(answer: &Value) -> Option<&str> {
+    answer.get("error").and_then(Value::as_str)
 }

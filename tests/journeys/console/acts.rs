@@ -332,6 +332,8 @@ async fn a_flow_stays_stopped_until_its_configured_value_changes() {
     assert!(why.ends_with(": a move"), "{why}");
     let (_, metrics) = house.get("/metrics").await;
     assert!(metrics.contains("leadlink_flow_running{flow=\"call-to-order\"} 0"), "{metrics}");
+    let noted = house.sql("select act || ' ' || door || ' ' || about from audit order by id").await;
+    assert_eq!(noted, ["flow.stop command flow:call-to-order"]);
     // It outlives the process, and a reload of the same configuration.
     assert_eq!(house.stop(), Some(0));
     house.run().await;
