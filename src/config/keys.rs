@@ -171,6 +171,7 @@ const RETENTION: Keys = Keys {
         .by_default("30d"),
         Key::may("replicas", Shape::Kept, "Processes and connections that were not seen any more")
             .by_default("30d"),
+        Key::may("audit", Shape::Kept, "What people did: the audit log").by_default("forever"),
     ],
 };
 

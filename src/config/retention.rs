@@ -36,6 +36,8 @@ pub struct Retention {
     pub commands: Option<Duration>,
     /// Processes and states of connections that were not seen any more.
     pub replicas: Option<Duration>,
+    /// What people did.
+    pub audit: Option<Duration>,
 }
 
 impl Default for Retention {
@@ -50,6 +52,7 @@ impl Default for Retention {
             links: None,
             commands: Some(30 * DAY),
             replicas: Some(30 * DAY),
+            audit: None,
         }
     }
 }
@@ -66,6 +69,7 @@ pub(super) fn read(mut section: Section, problems: &mut Vec<Problem>) -> Retenti
         links: keep(&mut section, "links", default.links),
         commands: keep(&mut section, "commands", default.commands),
         replicas: keep(&mut section, "replicas", default.replicas),
+        audit: keep(&mut section, "audit", default.audit),
     };
     if retention.leads.is_some_and(|kept| (SHORTEST..LINKABLE).contains(&kept)) {
         let problem =

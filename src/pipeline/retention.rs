@@ -69,6 +69,8 @@ pub async fn run(
     if let Some(before) = settings.replicas.map(|span| ago(now, span)) {
         add(&mut rows, store.delete_unseen(before).await?.rows);
     }
+    // Wrong passwords count for a day.
+    store.delete_ended(ago(now, Duration::from_secs(24 * 3600)), now).await?;
     let given_back = give_back(store).await?;
     store.vacuum(&rows).await?;
     let mut more = serde_json::Map::new();
@@ -117,6 +119,7 @@ fn word(kept: Kept) -> &'static str {
         Kept::Entities => "entities",
         Kept::Messages | Kept::MessageRows => "messages",
         Kept::Backfills => "backfills",
+        Kept::Acts => "audit",
     }
 }
 
@@ -134,6 +137,7 @@ fn cutoffs(settings: &Retention, now: Timestamp) -> impl Iterator<Item = (Kept, 
         (Kept::Messages, settings.messages),
         (Kept::MessageRows, settings.messages),
         (Kept::Backfills, settings.commands),
+        (Kept::Acts, settings.audit),
     ];
     spans.into_iter().filter_map(move |(kept, span)| Some((kept, ago(now, span?))))
 }

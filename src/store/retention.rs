@@ -34,6 +34,7 @@ statements! {
     LEADS = "lead", "select id, at from lead where at > $1 and at < $3 order by at limit $2";
     ENTITIES = "entity", "select id, 0 as at from entity where id > $1 order by id limit $2";
     MESSAGE_ROWS = "message", "select id, at from message where id > $1 order by id limit $2";
+    ACTS = "audit", "select id, at from audit where id > $1 order by id limit $2";
     BACKFILLS = "backfill", "select id, created as at from backfill where id > $1 \
         order by id limit $2";
     FREE_RAWS = "raw", "select r.id from raw r \
@@ -70,6 +71,8 @@ statements! {
         where id in (select value from json_each($1)) and changed < $2 \
         and kind in ('message', 'conversation', 'mark')";
     FREE_MESSAGE_ROWS = "message", "select id from message \
+        where id in (select value from json_each($1)) and at < $2";
+    FREE_ACTS = "audit", "select id from audit \
         where id in (select value from json_each($1)) and at < $2";
     FREE_BACKFILLS = "backfill", "select id from backfill \
         where id in (select value from json_each($1)) and changed < $2 and state <> 'running'";
@@ -111,6 +114,7 @@ statements! {
     DROP_ENTITIES = "entity", "delete from entity where id in (select value from json_each($1))";
     DROP_MESSAGE_ROWS = "message", "delete from message \
         where id in (select value from json_each($1))";
+    DROP_ACTS = "audit", "delete from audit where id in (select value from json_each($1))";
     DROP_BACKFILLS = "backfill", "delete from backfill \
         where id in (select value from json_each($1))";
     DROP_REPLICAS = "replica", "delete from replica where seen < $1";
@@ -136,6 +140,8 @@ pub enum Kept {
     /// The messages that the journal shows.
     MessageRows,
     Backfills,
+    /// What people did.
+    Acts,
 }
 
 /// Rows of a walk, oldest first.
@@ -169,6 +175,7 @@ impl Kept {
             Self::Entities | Self::Messages => ENTITIES,
             Self::MessageRows => MESSAGE_ROWS,
             Self::Backfills => BACKFILLS,
+            Self::Acts => ACTS,
         }
     }
 }
@@ -294,6 +301,7 @@ async fn free(
         Kept::Messages => connection.fetch(FREE_MESSAGES, args![list(ids), before]).await,
         Kept::MessageRows => connection.fetch(FREE_MESSAGE_ROWS, args![list(ids), before]).await,
         Kept::Backfills => connection.fetch(FREE_BACKFILLS, args![list(ids), before]).await,
+        Kept::Acts => connection.fetch(FREE_ACTS, args![list(ids), before]).await,
     };
     ids_of(&rows?)
 }
@@ -315,6 +323,7 @@ async fn delete(
         Kept::Entities | Kept::Messages => each(connection, &[DROP_ENTITIES], free, rows).await,
         Kept::MessageRows => each(connection, &[DROP_MESSAGE_ROWS], free, rows).await,
         Kept::Backfills => each(connection, &[DROP_BACKFILLS], free, rows).await,
+        Kept::Acts => each(connection, &[DROP_ACTS], free, rows).await,
     }
 }
 

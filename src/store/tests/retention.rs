@@ -21,6 +21,7 @@ const ALL: [Kept; 10] = [
     Kept::Messages,
     Kept::MessageRows,
     Kept::Backfills,
+    Kept::Acts,
 ];
 
 /// Walks as the chore does, in windows so small that every walk has several.

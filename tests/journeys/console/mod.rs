@@ -3,4 +3,8 @@
 mod acts;
 #[expect(dead_code, reason = "the pages come next")]
 mod browser;
+mod caller;
+mod login;
 mod pages;
+mod routes;
+mod security;
