@@ -195,11 +195,11 @@ fn marked(at: Timestamp, plot: &Plot<'_>, times: &Times) -> String {
     }
 }
 
-/// A round number that holds the largest: 2, 4, 10, 20, 40, 100 …
+/// A round number that holds the largest, and has a half: 2, 4, 6, … 16, 20, 40 …
 fn ceiling(most: u64) -> u64 {
     let mut scale = 1;
     loop {
-        for step in [2, 4, 6, 10] {
+        for step in [2, 4, 6, 8, 10, 12, 16] {
             if step * scale >= most {
                 return step * scale;
             }
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn the_top_is_round() {
         for (most, top) in
-            [(0, 2), (1, 2), (3, 4), (7, 10), (11, 20), (59, 60), (61, 100), (101, 200)]
+            [(0, 2), (1, 2), (3, 4), (7, 8), (11, 12), (59, 60), (61, 80), (106, 120), (161, 200)]
         {
             assert_eq!(ceiling(most), top, "{most}");
         }

@@ -93,7 +93,8 @@ pub fn money(language: Language, amount: &str) -> String {
 
 /// With the sign of the currency, where it has one.
 pub fn priced(language: Language, amount: &str, currency: &str) -> String {
-    let sign = match currency {
+    let code = currency.to_uppercase();
+    let sign = match code.as_str() {
         "RUB" => "₽",
         "USD" => "$",
         "EUR" => "€",
@@ -207,7 +208,9 @@ mod tests {
             assert_eq!(money(En, amount), en);
         }
         assert_eq!(plain(&priced(Ru, "10", "RUB")), "10 ₽");
-        assert_eq!(plain(&priced(En, "10", "AED")), "10 AED");
+        assert_eq!(plain(&priced(En, "10", "aed")), "10 AED");
+        assert_eq!(plain(&priced(Ru, "10", "rub")), "10 ₽");
+        assert_eq!(priced(Ru, "10", ""), "10");
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Theme {
     /// As it stands in the cookie and in `<html data-theme>`.
     pub fn word(self) -> &'static str {
         match self {
-            Self::System => "auto",
+            Self::System => "system",
             Self::Light => "light",
             Self::Dark => "dark",
         }
