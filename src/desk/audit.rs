@@ -40,6 +40,7 @@ impl Note {
 
 /// An act that was written down.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct Entry {
     pub id: i64,
     #[schema(value_type = String, format = DateTime)]

@@ -12,6 +12,7 @@ mod jobs;
 mod journals;
 mod needs;
 mod paging;
+mod people;
 mod reference;
 mod stories;
 #[cfg(test)]
@@ -77,6 +78,16 @@ pub const ROUTES: &[Route] = &[
     Route::bearer("POST", "/api/v1/flows/{name}/start", Right::Act),
     Route::bearer("POST", "/api/v1/flows/{name}/stop", Right::Act),
     Route::bearer("POST", "/api/v1/flows/{name}/try", Right::Act),
+    Route::bearer("GET", "/api/v1/people", Right::Manage),
+    Route::bearer("POST", "/api/v1/people", Right::Manage),
+    Route::bearer("POST", "/api/v1/people/{name}/role", Right::Manage),
+    Route::bearer("POST", "/api/v1/people/{name}/password", Right::Manage),
+    Route::bearer("POST", "/api/v1/people/{name}/lock", Right::Manage),
+    Route::bearer("POST", "/api/v1/people/{name}/unlock", Right::Manage),
+    Route::bearer("GET", "/api/v1/tokens", Right::Manage),
+    Route::bearer("POST", "/api/v1/tokens", Right::Manage),
+    Route::bearer("POST", "/api/v1/tokens/{id}/revoke", Right::Manage),
+    Route::bearer("GET", "/api/v1/audit", Right::Manage),
 ];
 
 /// The operations, the document, the reference page.
@@ -139,5 +150,13 @@ fn operations() -> Vec<UtoipaMethodRouter<Desk>> {
         routes!(flows::start),
         routes!(flows::stop),
         routes!(flows::attempt),
+        routes!(people::people, people::add),
+        routes!(people::role),
+        routes!(people::password),
+        routes!(people::lock),
+        routes!(people::unlock),
+        routes!(people::tokens, people::make),
+        routes!(people::revoke),
+        routes!(people::audit),
     ]
 }
