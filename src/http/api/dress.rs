@@ -38,6 +38,10 @@ pub async fn dress(request: Request, next: Next) -> Response {
     if let (StatusCode::METHOD_NOT_ALLOWED, Some(path)) = (answer.status(), path) {
         allow(answer.headers_mut(), path.as_str());
     }
+    if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        // The rest of the body was not read: nothing else can come by this connection.
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     for (name, value) in WORN {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
