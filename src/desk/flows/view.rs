@@ -25,7 +25,8 @@ pub struct FlowRow {
     pub roles: BTreeMap<String, Vec<String>>,
     pub switch: Option<Switched>,
     pub counts: FlowTally,
-    /// Problems of `check` in its file.
+    /// Problems of `check` in its file. (A whole flow has them beside it, by their name.)
+    #[serde(rename = "problem_count")]
     pub problems: usize,
     pub cases_passed: usize,
     pub cases_failed: usize,

@@ -3,13 +3,15 @@
 
 use crate::desk::routes::{Class, Route};
 use crate::http::problem::Problem;
+use std::collections::BTreeMap;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref,
-    RefOr, Response, SecurityRequirement, Server, Tag, Type,
+    Content, ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder,
+    Ref, RefOr, Required, Response, Schema, SecurityRequirement, Server, Tag, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -112,8 +114,12 @@ pub fn finished(mut document: OpenApi, routes: &[Route]) -> OpenApi {
         .description(Some("A token that `leadlink` or an admin made; it is shown once."))
         .build();
     components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme));
+    let schemas = components.schemas.clone();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                body.required = Some(needed(body, &schemas));
+            }
             let route = routes.iter().find(|route| route.path == path && route.method == method);
             if let Some(route) = route {
                 complete(operation, route);
@@ -168,6 +174,20 @@ fn complete(operation: &mut Operation, route: &Route) {
             operation.responses.responses.insert(status.to_owned(), shared);
         }
     }
+}
+
+/// A body of which every field may be left out may be left out itself.
+fn needed(body: &RequestBody, schemas: &BTreeMap<String, RefOr<Schema>>) -> Required {
+    let of = |content: &RefOr<Content>| {
+        let RefOr::T(content) = content else { return true };
+        let Some(RefOr::Ref(named)) = &content.schema else { return true };
+        let name = named.ref_location.rsplit('/').next().unwrap_or_default();
+        match schemas.get(name) {
+            Some(RefOr::T(Schema::Object(object))) => !object.required.is_empty(),
+            _ => true,
+        }
+    };
+    if body.content.values().any(of) { Required::True } else { Required::False }
 }
 
 fn problem(shared: &Shared) -> Response {

@@ -17,16 +17,38 @@ const STYLE: &str = include_str!("pages/reference.css");
 struct Reference {
     title: String,
     version: String,
-    about: Vec<String>,
+    about: Vec<Prose>,
     groups: Vec<Group>,
     schemas: Vec<Schema>,
+}
+
+/// A text with names of the code among its words.
+#[derive(Debug, Default)]
+struct Prose(Vec<Part>);
+
+#[derive(Debug)]
+struct Part {
+    code: bool,
+    text: String,
+}
+
+impl Prose {
+    fn of(text: &str) -> Self {
+        let parts = text.split('`').enumerate();
+        let parts = parts.map(|(at, text)| Part { code: at % 2 == 1, text: text.to_owned() });
+        Self(parts.filter(|part| !part.text.is_empty()).collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Operations of one tag.
 #[derive(Debug, Default)]
 struct Group {
     name: String,
-    about: String,
+    about: Prose,
     operations: Vec<Operation>,
 }
 
@@ -36,7 +58,7 @@ struct Operation {
     method: String,
     path: String,
     summary: String,
-    about: String,
+    about: Prose,
     /// The token's scope.
     scope: String,
     parameters: Vec<Field>,
@@ -55,7 +77,7 @@ struct Field {
     kind: Kind,
     must: bool,
     limits: String,
-    about: String,
+    about: Prose,
     example: String,
 }
 
@@ -70,14 +92,14 @@ struct Kind {
 #[derive(Debug)]
 struct Told {
     status: String,
-    about: String,
+    about: Prose,
     kind: Option<Kind>,
 }
 
 #[derive(Debug)]
 struct Schema {
     name: String,
-    about: String,
+    about: Prose,
     /// Of a plain type: what it is.
     kind: Kind,
     fields: Vec<Field>,

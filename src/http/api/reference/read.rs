@@ -1,6 +1,6 @@
 //! The document, read for the page. Invariant: what cannot be read is left out; nothing is made up.
 
-use super::{Field, Group, Kind, Operation, Reference, Schema, Told};
+use super::{Field, Group, Kind, Operation, Prose, Reference, Schema, Told};
 use serde_json::Value;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -10,7 +10,7 @@ pub fn reference(document: &Value) -> Reference {
     Reference {
         title: text(&document["info"]["title"]),
         version: text(&document["info"]["version"]),
-        about: about.split("\n\n").map(str::to_owned).collect(),
+        about: about.split("\n\n").map(Prose::of).collect(),
         groups: items(&document["tags"]).map(|tag| group(document, tag)).collect(),
         schemas: fields(&document["components"]["schemas"])
             .map(|(name, schema)| self::schema(name, schema))
@@ -27,7 +27,7 @@ fn group(document: &Value, tag: &Value) -> Group {
     let mine = all.filter(|(_, _, operation)| operation["tags"][0] == name.as_str());
     let operations =
         mine.map(|(method, path, read)| operation(document, (method, path), read)).collect();
-    Group { about: text(&tag["description"]), name, operations }
+    Group { about: prose(&tag["description"]), name, operations }
 }
 
 fn operation(document: &Value, (method, path): (&str, &str), read: &Value) -> Operation {
@@ -40,7 +40,7 @@ fn operation(document: &Value, (method, path): (&str, &str), read: &Value) -> Op
         method: method.to_uppercase(),
         path: path.to_owned(),
         summary: text(&read["summary"]),
-        about: text(&read["description"]),
+        about: prose(&read["description"]),
         scope: scope.join(", "),
         curl: curl((method, path), &parameters, &example(document, body)),
         parameters,
@@ -68,7 +68,7 @@ fn field(name: &str, schema: &Value, beside: &Value) -> Field {
         kind: kind(schema),
         must: beside["required"] == true,
         limits: limits(schema),
-        about: about.map(text).unwrap_or_default(),
+        about: about.map(prose).unwrap_or_default(),
         example: example.map(plain).unwrap_or_default(),
     }
 }
@@ -77,7 +77,7 @@ fn answer(document: &Value, status: &str, told: &Value) -> Told {
     let told = resolved(document, told);
     let schema = fields(&told["content"]).next().map(|(_, content)| &content["schema"]);
     let kind = schema.map(kind);
-    Told { status: status.to_owned(), about: text(&told["description"]), kind }
+    Told { status: status.to_owned(), about: prose(&told["description"]), kind }
 }
 
 fn schema(name: &str, read: &Value) -> Schema {
@@ -92,7 +92,7 @@ fn schema(name: &str, read: &Value) -> Schema {
     });
     Schema {
         name: name.to_owned(),
-        about: text(&read["description"]),
+        about: prose(&read["description"]),
         fields: fields.collect(),
         kind: kind(read),
     }
@@ -225,6 +225,10 @@ fn fields(value: &Value) -> impl Iterator<Item = (&str, &Value)> + Clone {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+fn prose(value: &Value) -> Prose {
+    Prose::of(value.as_str().unwrap_or_default())
 }
 
 /// A text as it is, anything else as JSON.
