@@ -105,3 +105,8 @@ fn the_page_shows_every_operation_and_schema() {
         assert!(page.contains(&format!("id=\"{link}\"")), "#{link} leads nowhere");
     }
 }
+
+#[test]
+fn the_document_is_what_was_agreed() {
+    insta::assert_json_snapshot!("openapi", document());
+}

@@ -10,7 +10,7 @@ use crate::domain::Link;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const ALL: [Kept; 10] = [
+const ALL: [Kept; 11] = [
     Kept::Raw,
     Kept::Unreadable,
     Kept::Events,
