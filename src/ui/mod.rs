@@ -56,7 +56,7 @@ pub const ROUTES: &[Route] = &[
     Route::session("GET", "/flows/{name}", Right::Read),
     Route::session("POST", "/flows/{name}/start", Right::Act),
     Route::session("POST", "/flows/{name}/stop", Right::Act),
-    Route::session("POST", "/flows/{name}/try", Right::Read),
+    Route::session("POST", "/flows/{name}/try", Right::Act),
     Route::session("GET", "/connections", Right::Read),
     Route::session("GET", "/connections/{name}", Right::Read),
     Route::session("GET", "/connections/{name}/lists/{list}", Right::Read),

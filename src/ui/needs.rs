@@ -5,7 +5,7 @@ use super::frame::Frame;
 use super::trouble;
 use super::values::Fields;
 use crate::desk::acts::{Act, Bulk};
-use crate::desk::needs::{NeedFilter, NeedGroup, NeedKind, Needs};
+use crate::desk::needs::{Need, NeedFilter, NeedGroup, NeedKind, Needs};
 use crate::desk::{Actor, Desk, Error};
 use askama::Template;
 use axum::Extension;
@@ -69,6 +69,16 @@ fn kind_code(kind: NeedKind) -> &'static str {
         NeedKind::Drift => "drift",
         NeedKind::Reload => "reload",
     }
+}
+
+/// A row among the chosen. Jobs and deliveries are counted apart, so that a number alone would name one
+/// of each: `job-3`, `delivery-3`.
+pub fn chosen(need: &Need) -> String {
+    format!("{}-{}", word_of(need.kind == NeedKind::Delivery), need.id)
+}
+
+fn word_of(is_delivery: bool) -> &'static str {
+    if is_delivery { "delivery" } else { "job" }
 }
 
 fn kind_of(code: &str) -> Option<NeedKind> {
@@ -160,34 +170,42 @@ pub async fn act(
     body: String,
 ) -> Response {
     let fields = Fields::of(&body);
-    let done = match asked(&fields) {
-        Ok(bulk) => desk.bulk(&actor, &bulk).await,
+    let asked = asked(&fields);
+    let others = asked.as_ref().map_or(0, |(_, others)| *others);
+    let done = match asked {
+        Ok((bulk, _)) => desk.bulk(&actor, &bulk).await,
         Err(error) => Err(error),
     };
     match done {
         Ok(done) => {
             let count = done.waiting.len() + done.ended.len();
             let count = u64::try_from(count).unwrap_or(u64::MAX).max(done.rows);
-            let to = format!("/needs?done={count}&left={}", done.left.len());
+            let to = format!("/needs?done={count}&left={}", done.left.len() + others);
             Redirect::to(&to).into_response()
         }
         Err(error) => trouble::of(&frame, &error),
     }
 }
 
-fn asked(fields: &Fields) -> Result<Bulk, Error> {
+/// What is asked for, and how many of the chosen it is nothing for.
+fn asked(fields: &Fields) -> Result<(Bulk, usize), Error> {
     let wrong = |field: &str, why: &str| Error::Invalid(vec![(field.to_owned(), why.to_owned())]);
     let word = fields.get("act").unwrap_or_default();
     let act = BULK.into_iter().find(|act| act.word() == word);
     let act = act.ok_or_else(|| wrong("act", "there is no such act"))?;
-    let ids: Vec<i64> = fields.all("id").filter_map(|id| id.parse().ok()).collect();
+    let kind = word_of(matches!(act, Act::Reread | Act::Dismiss));
+    let of_kind = |chosen: &str| -> Option<i64> {
+        chosen.strip_prefix(kind)?.strip_prefix('-')?.parse().ok()
+    };
+    let ids: Vec<i64> = fields.all("id").filter_map(of_kind).collect();
     let reason = fields.owned("reason");
     if ids.is_empty() && reason.is_none() {
-        return Err(wrong("id", "nothing is chosen"));
+        return Err(wrong("id", "nothing is chosen that this can be done to"));
     }
+    let others = fields.all("id").count() - ids.len();
     let why = fields.owned("why");
     let (flow, connection) = (fields.owned("flow"), fields.owned("connection"));
-    Ok(Bulk { act, ids, flow, connection, reason, why })
+    Ok((Bulk { act, ids, flow, connection, reason, why }, others))
 }
 
 #[cfg(test)]
@@ -198,12 +216,15 @@ mod tests {
     fn nothing_is_done_to_everything_by_mistake() {
         let refused = |body: &str| matches!(asked(&Fields::of(body)), Err(Error::Invalid(_)));
         assert!(refused("act=retry"));
-        assert!(refused("act=replay&id=1"));
-        assert!(refused("id=1&why=x"));
-        let bulk = asked(&Fields::of("act=skip&id=1&id=2&id=x&why=+old+")).expect("a bulk act");
+        assert!(refused("act=replay&id=job-1"));
+        assert!(refused("id=job-1&why=x"));
+        assert!(refused("act=skip&id=delivery-1&why=x") && refused("act=dismiss&id=1&why=x"));
+        let body = "act=skip&id=job-1&id=job-2&id=delivery-3&why=+old+";
+        let (bulk, others) = asked(&Fields::of(body)).expect("a bulk act");
         assert_eq!((bulk.act, bulk.ids, bulk.why.as_deref()), (Act::Skip, vec![1, 2], Some("old")));
+        assert_eq!(others, 1);
         let bulk = asked(&Fields::of("act=retry&reason=no+such+status&flow=call-to-order"));
-        let bulk = bulk.expect("a bulk act");
+        let (bulk, _) = bulk.expect("a bulk act");
         assert!(bulk.ids.is_empty() && bulk.reason.as_deref() == Some("no such status"));
     }
 }

@@ -8,10 +8,13 @@ mod office;
 mod show;
 mod talks;
 
+use super::init::random_secret;
 use super::out;
 use super::shipped::FLOWS;
 use crate::app::{self, serve};
 use crate::clock::Clock;
+use crate::desk::Role;
+use crate::desk::people::{NewPerson, Register};
 use crate::diagnosis::has_errors;
 use crate::diagnosis::table::duration_of;
 use crate::sandbox::{Fault, Faults, Ledger, Options, Rule, Sandbox, Side};
@@ -20,6 +23,7 @@ use crate::telemetry::{self, Format};
 use anyhow::{Context, bail};
 use clap::Args;
 use crowd::Crowd;
+use jiff::Timestamp;
 use office::Office;
 use show::Screen;
 use std::path::{Path, PathBuf};
@@ -38,6 +42,8 @@ const HOOK_SECRET: &str = "sandbox-hook-secret-0123456789";
 /// What is under way when the stream ends has so long to come to its end; a customer whose answer
 /// was lost is looked for after 30 s.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Who comes into its console.
+const PERSON: &str = "demo";
 const GLANCE: Duration = Duration::from_millis(120);
 
 #[derive(Debug, Args)]
@@ -51,6 +57,9 @@ pub struct Arguments {
     /// Lost answers, 500 and 503, resets and HTML pages among the answers of both far sides
     #[arg(long)]
     faults: bool,
+    /// Stays when the stream has ended, to look around in the console, until Ctrl-C
+    #[arg(long)]
+    stay: bool,
 }
 
 /// A span of time as it is written on the command line.
@@ -88,8 +97,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         sandbox.set_faults(faults(arguments.seed));
     }
 
+    let password = let_in(&store, clock.now()).await?;
     let screen = Screen::new(clock.clone(), book);
-    screen.title(&sandbox, &address.to_string(), &file, arguments.faults);
+    screen.title(&sandbox, &file, arguments.faults);
+    screen.console(&address.to_string(), PERSON, &password);
     let hook = format!("http://{address}/hooks/calltouch-main/{HOOK_SECRET}");
     let pending = Vec::new();
     let talks = Talks::new();
@@ -103,6 +114,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let ledger = sandbox.ledger();
     stream.screen.why(&stream.store).await?;
     stream.screen.summary(&ledger, left);
+    if arguments.stay && !stop.is_cancelled() {
+        stream.screen.console(&address.to_string(), PERSON, &password);
+        say("  It stays until Ctrl-C.");
+        stop.cancelled().await;
+    }
     stop.cancel();
     daemon.await.context("the daemon failed")??;
     sandbox.shutdown().await;
@@ -125,6 +141,17 @@ fn furnished(dir: &TempDir, sandbox: &Sandbox, public: &str) -> anyhow::Result<P
     let file = dir.path().join("leadlink.toml");
     write(&file, &text)?;
     Ok(file)
+}
+
+/// Somebody who may see and do all in the console; the password.
+async fn let_in(store: &Store, now: Timestamp) -> anyhow::Result<String> {
+    let password = random_secret()?.chars().take(16).collect::<String>();
+    let actor = super::user::whoever();
+    let person =
+        NewPerson { name: PERSON.to_owned(), role: Role::Admin, password: password.clone() };
+    let register = Register { store, actor: &actor, now };
+    register.add(&person).await.context("nobody can be let in")?;
+    Ok(password)
 }
 
 /// `config/demo.toml` names the ports of `leadlink sandbox`; this one has its own.

@@ -47,9 +47,16 @@ impl Screen {
         style(zoned.strftime("%H:%M:%S").to_string()).dim().to_string()
     }
 
-    pub fn title(&self, sandbox: &Sandbox, address: &str, config: &Path, faults: bool) {
+    /// Where the console is, and who comes in.
+    pub fn console(&self, address: &str, name: &str, password: &str) {
+        let door = style(format!("http://{address}/")).bold();
+        say(&format!("  Console: {door}   name {name}   password {password}"));
         say(&rule());
-        say(&format!("{} on http://{address}", style("leadlink demo").bold()));
+    }
+
+    pub fn title(&self, sandbox: &Sandbox, config: &Path, faults: bool) {
+        say(&rule());
+        say(&style("leadlink demo").bold().to_string());
         say(&format!("  RetailCRM stand-in {} (10 requests a second)", sandbox.crm_url()));
         say(&format!("  Calltouch stand-in {} (5 requests a second)", sandbox.calltouch_url()));
         say(&format!("  WhatsApp stand-in  {} (ChatAPI)", sandbox.chatapi_url()));
@@ -69,7 +76,6 @@ impl Screen {
         if faults {
             say("  Faults are on: lost answers, 503, resets, HTML pages.");
         }
-        say(&rule());
     }
 
     /// A lead came (or its webhook was lost).

@@ -231,7 +231,7 @@ fn tell_trigger(flag: &str) {
 }
 
 /// 24 bytes of the system's own randomness, as hex.
-fn random_secret() -> anyhow::Result<String> {
+pub fn random_secret() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 24];
     let source = std::fs::File::open("/dev/urandom");
     source.and_then(|mut source| source.read_exact(&mut bytes)).context("no randomness")?;

@@ -106,7 +106,58 @@ fn the_page_shows_every_operation_and_schema() {
     }
 }
 
+/// Names of what an operation takes or a thing holds, and of which type; `?` may be left out.
+fn sketched(name: &str, needed: bool, schema: &Value) -> String {
+    let reference = |schema: &Value| {
+        let path = schema["$ref"].as_str()?;
+        path.rsplit('/').next().map(str::to_owned)
+    };
+    let bare = |schema: &Value| match (reference(schema), &schema["type"]) {
+        (Some(name), _) => name,
+        (None, Value::String(word)) => word.clone(),
+        (None, Value::Array(words)) => {
+            words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("|")
+        }
+        _ => "any".to_owned(),
+    };
+    let either = schema["oneOf"].as_array().map(|all| all.iter().map(bare).collect::<Vec<_>>());
+    let of = either.map_or_else(|| bare(schema), |all| all.join("|"));
+    let of = if of == "array" { format!("[{}]", bare(&schema["items"])) } else { of };
+    format!("{name}{}: {of}", if needed { "" } else { "?" })
+}
+
+/// What programs rely on: a change of these lines is a change for them.
 #[test]
-fn the_document_is_what_was_agreed() {
-    insta::assert_json_snapshot!("openapi", document());
+fn what_programs_rely_on_is_what_was_agreed() {
+    let document = document();
+    let mut lines = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let empty = Vec::new();
+            let takes = operation["parameters"].as_array().unwrap_or(&empty).iter();
+            let takes = takes.map(|one| {
+                let name = one["name"].as_str().unwrap_or_default();
+                sketched(name, one["required"] == true, &one["schema"])
+            });
+            let answers = operation["responses"].as_object().expect("answers").keys();
+            lines.push(format!(
+                "{} {path} [{}] ({}) -> {}",
+                method.to_uppercase(),
+                operation["security"][0]["token"][0].as_str().unwrap_or_default(),
+                takes.collect::<Vec<_>>().join(", "),
+                answers.cloned().collect::<Vec<_>>().join(" "),
+            ));
+        }
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        let needed = |field: &String| {
+            schema["required"].as_array().is_some_and(|all| all.contains(&Value::from(&**field)))
+        };
+        let words = schema["enum"].as_array().map(|all| format!(" = {}", Value::from(all.clone())));
+        lines.push(format!("{name}{}", words.unwrap_or_default()));
+        for (field, of) in schema["properties"].as_object().into_iter().flatten() {
+            lines.push(format!("  {}", sketched(field, needed(field), of)));
+        }
+    }
+    insta::assert_snapshot!("agreed", lines.join("\n"));
 }

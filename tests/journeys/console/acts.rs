@@ -68,7 +68,7 @@ async fn close(desk: Desk) {
 }
 
 /// A house with flow files of its own.
-async fn own_flows() -> (House, PathBuf) {
+pub async fn own_flows() -> (House, PathBuf) {
     let mut house = House::build(Plan::default()).await;
     let flows = house.dir.path().join("flows");
     copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/mappings")), &flows);
@@ -92,7 +92,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn change(file: &Path, from: &str, to: &str) {
+pub fn change(file: &Path, from: &str, to: &str) {
     let before = std::fs::read_to_string(file).expect("the file");
     assert!(before.contains(from), "no `{from}` in {}", file.display());
     std::fs::write(file, before.replace(from, to)).expect("written");

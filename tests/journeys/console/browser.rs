@@ -12,6 +12,8 @@ use thirtyfour::prelude::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(40);
+/// Of a picture.
+const HIGHEST: u32 = 4000;
 /// What the accessibility checks are.
 const RULES: &str = include_str!("accessibility.js");
 
@@ -163,12 +165,16 @@ impl Browser {
     }
 
     /// The picture of the whole page, where `LEADLINK_PICTURES` names a folder.
-    pub async fn picture(&self, name: &str) {
+    pub async fn picture(&self, name: &str, (width, height): (u32, u32)) {
         let Some(folder) = std::env::var_os("LEADLINK_PICTURES") else { return };
         let folder = PathBuf::from(folder);
         std::fs::create_dir_all(&folder).expect("a folder");
+        let whole = self.script("return document.documentElement.scrollHeight").await;
+        let whole = whole.as_u64().and_then(|whole| u32::try_from(whole).ok()).unwrap_or(height);
+        self.resize((width, whole.clamp(height, HIGHEST))).await;
         let file = folder.join(format!("{name}.png"));
         self.driver.screenshot(&file).await.expect("a picture");
+        self.resize((width, height)).await;
     }
 
     async fn listen(&mut self) {

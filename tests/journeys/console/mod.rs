@@ -2,11 +2,11 @@
 
 mod acts;
 mod api;
-#[expect(dead_code, reason = "the pages come next")]
 mod browser;
 mod caller;
 mod contract;
 mod login;
+mod looks;
 mod pages;
 mod routes;
 mod security;
