@@ -17,6 +17,9 @@ pub const SOURCE: &str = "crm";
 
 /// A block in a page of a far side.
 pub trait Block: Send + Sync {
+    /// Whose block it is: the word in its address, `/blocks/{side}/{connection}`.
+    fn side(&self) -> &'static str;
+
     /// The connection whose people it shows.
     fn source(&self) -> &str;
 

@@ -17,12 +17,13 @@ pub const TIMEOUT: Duration = Duration::from_secs(25);
 /// `POST`: what the page sends along says who it is about.
 pub async fn ask(
     State(doors): State<Doors>,
-    Path(connection): Path<String>,
+    Path((side, connection)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    match block::answer(&doors.pipeline, &connection, kind.unwrap_or_default(), &body).await {
+    let place = block::Place { side: &side, connection: &connection };
+    match block::answer(&doors.pipeline, place, kind.unwrap_or_default(), &body).await {
         Reply::Shown(shown) => Json(shown).into_response(),
         Reply::Stranger => {
             tracing::warn!("a block was asked for with an unknown connection or a wrong secret");

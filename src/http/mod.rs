@@ -45,7 +45,7 @@ pub struct Doors {
 pub const ROUTES: &[Route] = &[
     Route::hook("GET", "/hooks/{connection}/{secret}"),
     Route::hook("POST", "/hooks/{connection}/{secret}"),
-    Route::hook("POST", "/blocks/{connection}"),
+    Route::hook("POST", "/blocks/{side}/{connection}"),
     Route::public("GET", "/healthz"),
     Route::public("GET", "/readyz"),
     Route::public("GET", "/metrics"),
@@ -57,7 +57,7 @@ pub fn router(doors: Doors) -> Router {
     // hook: the secret in the body is the key; a block has a time of its own
     let late = axum::http::StatusCode::REQUEST_TIMEOUT;
     let blocks = Router::new()
-        .route("/blocks/{connection}", post(blocks::ask))
+        .route("/blocks/{side}/{connection}", post(blocks::ask))
         .layer(TimeoutLayer::with_status_code(late, blocks::TIMEOUT));
     Router::new()
         // hook: the secret in the path is the key

@@ -48,16 +48,24 @@ pub struct Blocks {
     lines: Mutex<BTreeMap<String, Arc<Semaphore>>>,
 }
 
+/// Where a page asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub side: &'a str,
+    pub connection: &'a str,
+}
+
 /// Answers a page.
 pub async fn answer(
     pipeline: &Pipeline,
-    connection: &str,
+    Place { side, connection }: Place<'_>,
     content_type: &str,
     body: &[u8],
 ) -> Reply {
     let begun = Instant::now();
     let pipeline = pipeline.fresh();
     let block = pipeline.connector(connection).and_then(|connector| connector.block());
+    let block = block.filter(|block| block.side() == side);
     let Some(block) = block else { return Reply::Stranger };
     let Some(source) = pipeline.connector(block.source()) else { return Reply::Stranger };
     let seen = match block.read(content_type, body, source.as_ref()) {

@@ -43,8 +43,14 @@ impl Page<'_> {
         told.filter(|(_, text)| !text.is_empty() && text.len() < 200).take(6).collect()
     }
 
-    fn id_in_key(&self) -> &str {
-        self.story.key.split_once(':').map_or(self.story.key.as_str(), |(_, id)| id)
+    /// What it is known by: its number where it has one, for the key of a change is not that of the thing.
+    fn called(&self) -> String {
+        let key = self.story.key.as_str();
+        let number = self.story.fields.iter().find(|entry| entry.name == "number");
+        let number = number
+            .map(|entry| values::shown(&entry.value))
+            .filter(|text| !text.is_empty() && text != "—");
+        number.unwrap_or_else(|| key.split_once(':').map_or(key, |(_, id)| id).to_owned())
     }
 }
 

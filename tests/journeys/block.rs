@@ -55,7 +55,7 @@ async fn post(house: &House, connection: &str, body: Body) -> Shown {
 }
 
 async fn post_by(http: &reqwest::Client, house: &House, connection: &str, body: Body) -> Shown {
-    let request = http.post(house.url(&format!("/blocks/{connection}")));
+    let request = http.post(house.url(&format!("/blocks/usedesk/{connection}")));
     let request = match body {
         Body::Json(body) => request.json(&body),
         Body::Form(pairs) => request.form(&pairs),

@@ -118,7 +118,11 @@ impl Office {
         let at = crowd.below(free.len());
         let order = &mut *free[at];
         let Some(status) = STATUSES.get(order.statuses) else { return };
-        let edit = json!({ "status": status });
+        let mut edit = json!({ "status": status });
+        // What somebody called about stands in the order when a manager has talked to them.
+        if order.statuses == 0 {
+            edit["items"] = json!([{ "initialPrice": crowd.one(SUMS), "quantity": 1 }]);
+        }
         let edited = edit.as_object().map(|body| sandbox.edit_order(order.id, body));
         if matches!(edited, Some(Ok(()))) {
             screen.person(&order.number, &format!("is given the status {status} by a person"));

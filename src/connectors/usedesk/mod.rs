@@ -25,9 +25,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub static OFFER: Offer =
-    Offer { connector: "usedesk", events: &[], queries: &[], operations: &[], messenger: None };
+    Offer { connector: SIDE, events: &[], queries: &[], operations: &[], messenger: None };
 
 /// What is never asked here, said to who asks it all the same.
+/// The word in addresses of blocks.
+const SIDE: &str = "usedesk";
 const NOTHING: &str = "a block in tickets does nothing by itself";
 
 /// One block.
@@ -72,6 +74,10 @@ fn account(home: &str) -> Option<&str> {
 }
 
 impl Block for Usedesk {
+    fn side(&self) -> &'static str {
+        SIDE
+    }
+
     fn source(&self) -> &str {
         &self.settings.crm
     }
@@ -185,7 +191,7 @@ fn entered(block: &Usedesk, public: Option<&str>) -> Trigger {
         entries: vec![
             ("Name (Название)", name.clone()),
             ("Title (Заголовок)", title),
-            ("URL", format!("{public}/blocks/{name}")),
+            ("URL", format!("{public}/blocks/{SIDE}/{name}")),
             ("Secret key (Секретный ключ)", secret.expose_secret().to_owned()),
             ("Parameters (POST), key", "subdomain".to_owned()),
             ("Parameters (POST), value", subdomain.to_owned()),

@@ -320,7 +320,8 @@ fn what_is_to_be_pasted_is_told() {
     let (house, _) = house("title = \"Клиент\"");
     let told = house[0].trigger(Some("https://leads.example.com")).unwrap();
     let values: Vec<&str> = told.entries.iter().map(|(_, value)| value.as_str()).collect();
-    for value in ["https://leads.example.com/blocks/helpdesk", SECRET, "subdomain", "Клиент"]
+    for value in
+        ["https://leads.example.com/blocks/usedesk/helpdesk", SECRET, "subdomain", "Клиент"]
     {
         assert!(values.contains(&value), "{values:?}");
     }

@@ -141,7 +141,11 @@ fn row(desk: &Desk, look: &Look, held: &report::Connection, failed: &[Failed]) -
         since: held.since,
         answered: held.answered,
         feeds: connector.map(|connector| feeds(connector.as_ref(), held, look)).unwrap_or_default(),
-        requests_today: connector.filter(|_| mine).map(|own| own.requests_today(look.now)),
+        // Who counts none and has no limit would be said to have sent nothing.
+        requests_today: connector.filter(|_| mine).and_then(|own| {
+            let sent = own.requests_today(look.now);
+            (sent > 0 || own.requests_per_day().is_some()).then_some(sent)
+        }),
         requests_limit: connector.and_then(|own| own.requests_per_day()),
         owner: held.owner.clone(),
         roles: roles(look, name),

@@ -85,7 +85,7 @@ async fn what_to_paste_is_told_and_what_is_wrong_too() {
     let output = house.command(&arguments);
     let told = said(&output);
     assert!(output.status.success(), "{told}");
-    let address = "https://leads.example.com/blocks/helpdesk";
+    let address = "https://leads.example.com/blocks/usedesk/helpdesk";
     for text in ["In Usedesk:", address, SECRET, "subdomain", ACCOUNT, "Клиент"] {
         assert!(told.contains(text), "no `{text}`: {told}");
     }

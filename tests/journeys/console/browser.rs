@@ -207,6 +207,8 @@ impl Drop for Browser {
 fn chromedriver() -> (Child, u16) {
     let mut child = Command::new("chromedriver")
         .arg("--port=0")
+        // Dates are written as people here do.
+        .env("LANGUAGE", "ru")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
