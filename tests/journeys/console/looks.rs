@@ -102,12 +102,9 @@ async fn every_page_in_both_themes_on_desk_and_phone() {
     browser.fill("#password", &demo.password).await;
     browser.follow("form button.main").await;
     let pages = pages(&mut browser).await;
-    for (language, size, theme) in [
-        ("ru", DESK, "light"),
-        ("ru", DESK, "dark"),
-        ("ru", PHONE, "light"),
-        ("en", PHONE, "dark"),
-    ] {
+    for (language, size, theme) in
+        [("ru", DESK, "light"), ("ru", DESK, "dark"), ("ru", PHONE, "light"), ("en", PHONE, "dark")]
+    {
         browser.go("/me").await;
         browser.script(&format!("document.getElementById('language').value = '{language}'")).await;
         browser.follow("form[action='/me'] button").await;
