@@ -24,6 +24,7 @@ const PAGES: [(&str, f64); 8] = [
 ];
 
 pub async fn all(database: &Database, figures: &mut Figures) -> io::Result<()> {
+    let _known = rustls::crypto::ring::default_provider().install_default();
     let daemon = Daemon::start_on(&database.url, &Far::nobody(), "1m", None)?;
     daemon.first_200().await?;
     let cookie = logged_in(&daemon).await?;

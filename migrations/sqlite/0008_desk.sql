@@ -37,7 +37,7 @@ create table api_token (
     revoked integer
 ) strict;
 
--- Logins that failed, to slow down who guesses. `key` is a hash of the name or of the address.
+-- Logins that failed, to slow down who guesses. `key` is a hash of the name, of the address, or both.
 create table login_failure (
     id  integer primary key,
     key text    not null,
@@ -45,6 +45,7 @@ create table login_failure (
 ) strict;
 
 create index login_failure_key on login_failure (key, at);
+create index login_failure_at on login_failure (at);
 
 -- Every act of a person, for ever until retention: who, by which door, what, about what.
 create table audit (

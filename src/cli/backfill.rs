@@ -208,6 +208,8 @@ async fn begun(
         Some(before) => store.resume_backfill(before.id, now).await?,
         None => store.begin_backfill(what.word(), name, days, now).await?,
     };
+    let about = format!("{} of {name}, {} to {}", what.word(), days.0, days.1);
+    super::user::note(store, "backfill.start", about, None).await;
     Ok(Some(row))
 }
 
@@ -229,6 +231,10 @@ async fn stop(app: &App, what: What, name: &str) -> anyhow::Result<ExitCode> {
         Some(row) => store.stop_backfill(row.id, "by a person", clock().now()).await?,
         None => false,
     };
+    if stopped {
+        let about = format!("{} of {name}", what.word());
+        super::user::note(&store, "backfill.stop", about, None).await;
+    }
     store.close().await;
     if stopped {
         out::say("stopped; the same command as before goes on from there");

@@ -12,6 +12,7 @@ use crate::pipeline::reconcile::{
     self, Asked, KIND, PairReport, Report, each_group, read_answer, window,
 };
 use crate::rules::reconcile::Finding;
+use crate::store::Store;
 use anyhow::bail;
 use clap::Args;
 use jiff::civil::Date;
@@ -59,6 +60,9 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     }
     let report = match reach(second, clock()).await? {
         Reach::Daemon(store) => {
+            if arguments.repair {
+                repairs(&store, (first, last)).await;
+            }
             let mut whole = Report::default();
             for asked in all {
                 let answer = ask_for(&store, KIND, &json!(asked), PATIENCE).await?;
@@ -66,7 +70,12 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
             }
             whole
         }
-        Reach::Alone(alone) => by_ourselves(alone, all, arguments.repair).await?,
+        Reach::Alone(alone) => {
+            if arguments.repair {
+                repairs(&alone.pipeline.store, (first, last)).await;
+            }
+            by_ourselves(alone, all, arguments.repair).await?
+        }
     };
     if arguments.json {
         out::say(&serde_json::to_string(&report)?);
@@ -75,6 +84,11 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     }
     let left = report.count(|one| one.is_trouble() && !(arguments.repair && one.is_mendable()));
     Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn repairs(store: &Store, (first, last): (Date, Date)) {
+    let about = format!("orders of {first} to {last}");
+    super::user::note(store, "reconcile.repair", about, None).await;
 }
 
 fn days(arguments: &Arguments, settings: &Reconcile) -> anyhow::Result<(Date, Date)> {

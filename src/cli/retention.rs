@@ -50,6 +50,7 @@ async fn look(app: &App, now: Timestamp) -> anyhow::Result<Value> {
 async fn delete(app: &App, now: Timestamp) -> anyhow::Result<Value> {
     match Store::open(&app.store_url, now).await {
         Ok(store) => {
+            super::user::note(&store, "retention", "all".to_owned(), None).await;
             let done = retention::run(&store, &app.retention, now).await;
             store.close().await;
             let done = done?;
@@ -65,6 +66,7 @@ async fn ask_daemon(url: &str, settings: &Retention, now: Timestamp) -> anyhow::
         bail!("the daemon never deletes (retention.at): stop it, or set a time");
     };
     let store = Store::open_beside(url).await.context("the store cannot be opened")?;
+    super::user::note(&store, "retention", "all".to_owned(), None).await;
     store.ask_for_chore(CHORE, due).await?;
     Ok(json!({ "asked": true }))
 }

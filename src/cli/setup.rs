@@ -3,6 +3,7 @@
 
 use super::reach::patiently;
 use super::{out, sound, unknown};
+use crate::store::Store;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,7 +24,10 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     let all = app.connectors.iter();
     for (name, connector) in all.filter(|(name, _)| wanted.as_ref().is_none_or(|it| it == *name)) {
         match patiently(async || connector.setup().await).await {
-            Ok(lines) => lines.iter().for_each(|line| out::say(&format!("{name}: {line}"))),
+            Ok(lines) => {
+                lines.iter().for_each(|line| out::say(&format!("{name}: {line}")));
+                written_down(&app.store_url, name).await;
+            }
             Err(delay) => {
                 out::complain(&format!("{name}: {}", delay.why));
                 code = ExitCode::FAILURE;
@@ -31,4 +35,12 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         }
     }
     Ok(code)
+}
+
+/// Before the first start there is no database, and nothing to write it down in.
+async fn written_down(store_url: &str, name: &str) {
+    if let Ok(store) = Store::open_beside(store_url).await {
+        super::user::note(&store, "setup", format!("connection:{name}"), None).await;
+        store.close().await;
+    }
 }

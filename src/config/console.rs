@@ -73,6 +73,13 @@ pub(super) fn read(mut section: Section, problems: &mut Vec<Problem>) -> Console
             }
         }
     }
+    if console.proxies == 0
+        && console.public.as_deref().is_some_and(|public| public.starts_with("https://"))
+    {
+        let why = "wrong passwords are counted by address, and behind a proxy all have one";
+        let problem = Problem::warning("`proxies` is not said, though somebody ends TLS before us");
+        section.problem("public", problem.label(why).mend("write `proxies = 1`"));
+    }
     problems.extend(section.finish());
     console
 }

@@ -71,8 +71,8 @@ const LONG_GAP: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(5);
 /// What changed so lately may have been missed by a page that was made before.
 const LATELY: Duration = Duration::from_secs(5);
-/// Streams of one session; a browser has few connections, and each tab takes one.
-const STREAMS: usize = 8;
+/// Streams of one person; a browser has few connections, and each tab takes one.
+const STREAMS: usize = 24;
 /// Words that wait for a slow reader.
 const QUEUE: usize = 256;
 
@@ -90,7 +90,7 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct Heard {
     topics: BTreeMap<Topic, usize>,
-    sessions: BTreeMap<String, usize>,
+    people: BTreeMap<String, usize>,
     /// When the last word of a topic was said, since the marks are looked at.
     said: BTreeMap<Topic, Instant>,
     /// Since when they are looked at without a pause.
@@ -126,15 +126,15 @@ impl Hub {
         stream::iter(missed).chain(later).take_until(self.over.clone().cancelled_owned())
     }
 
-    /// Room for one more stream of this session, given back when it is dropped.
-    pub fn seat(self: &Arc<Self>, session: &str) -> Option<Seat> {
+    /// Room for one more stream of this person, given back when it is dropped.
+    pub fn seat(self: &Arc<Self>, person: &str) -> Option<Seat> {
         let mut heard = self.heard();
-        let taken = heard.sessions.entry(session.to_owned()).or_default();
+        let taken = heard.people.entry(person.to_owned()).or_default();
         if *taken >= STREAMS {
             return None;
         }
         *taken += 1;
-        Some(Seat { hub: Arc::clone(self), session: session.to_owned() })
+        Some(Seat { hub: Arc::clone(self), person: person.to_owned() })
     }
 
     /// Lets all go who listen.
@@ -195,16 +195,16 @@ impl Drop for Place {
     }
 }
 
-/// A stream's room in its session.
+/// A stream's room among those of its person.
 #[derive(Debug)]
 pub struct Seat {
     hub: Arc<Hub>,
-    session: String,
+    person: String,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        leave(&mut self.hub.heard().sessions, &self.session);
+        leave(&mut self.hub.heard().people, &self.person);
     }
 }
 
@@ -370,13 +370,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_has_only_so_many_streams_and_an_end_ends_them() {
+    async fn a_person_has_only_so_many_streams_and_an_end_ends_them() {
         let hub = Arc::new(Hub::default());
         let seats: Vec<_> = (0..STREAMS).filter_map(|_| hub.seat("one")).collect();
         assert_eq!(seats.len(), STREAMS);
         assert!(hub.seat("one").is_none() && hub.seat("two").is_some());
         drop(seats);
-        assert!(hub.seat("one").is_some() && hub.heard().sessions.is_empty());
+        assert!(hub.seat("one").is_some() && hub.heard().people.is_empty());
         let mut stream = Box::pin(hub.listen(vec![Topic::Leads]));
         assert!(hub.is_heard());
         // Nobody has looked yet: it may have changed.

@@ -7,6 +7,7 @@ use super::people::{Person, Visitor, person, plain};
 use super::{Actor, Desk, Door, Error, password};
 use crate::store::{Counted, NewSession, PersonRow, Try};
 use jiff::{SignedDuration, Timestamp};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// However much it is used, a session ends after this.
@@ -15,10 +16,12 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub(super) const SEEN: SignedDuration = SignedDuration::from_secs(60);
 /// A failure counts so long.
 pub const COUNTS: SignedDuration = SignedDuration::from_hours(24);
-/// Wrong passwords for one name before the next try has to wait.
+/// Wrong passwords for one name from one address before the next try has to wait.
 const FREE_BY_NAME: u64 = 5;
 /// The same from one address, behind which a whole office may sit.
-const FREE_BY_ADDRESS: u64 = 20;
+const FREE_BY_ADDRESS: u64 = 40;
+/// The same for one name from anywhere: many, or a stranger could keep somebody out.
+const FREE_FROM_ANYWHERE: u64 = 200;
 /// The first pause; each failure more doubles it.
 const FIRST: SignedDuration = SignedDuration::from_secs(15);
 const MOST: SignedDuration = SignedDuration::from_mins(15);
@@ -63,15 +66,32 @@ fn pause_by_address(failures: u64) -> SignedDuration {
     pause(failures, FREE_BY_ADDRESS)
 }
 
-/// Names and addresses are counted by their hashes.
+fn pause_from_anywhere(failures: u64) -> SignedDuration {
+    pause(failures, FREE_FROM_ANYWHERE)
+}
+
+/// Names and addresses are counted by their hashes. What is counted of a name begins with its own.
 pub(super) fn key_of_name(name: &str) -> String {
     password::digest(&format!("name:{name}"))
 }
 
+/// What one household or one office has: of IPv6 the network, whose addresses are without number.
+fn network(address: &str) -> String {
+    match address.parse() {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        _ => address.to_owned(),
+    }
+}
+
 fn rows_of(name: &str, address: &str) -> Vec<Counted> {
-    let address = password::digest(&format!("address:{address}"));
+    let address = password::digest(&format!("address:{}", network(address)));
+    let name = key_of_name(name);
     vec![
-        Counted { key: key_of_name(name), pause: pause_by_name },
+        Counted { key: format!("{name}:{address}"), pause: pause_by_name },
+        Counted { key: name, pause: pause_from_anywhere },
         Counted { key: address, pause: pause_by_address },
     ]
 }
@@ -130,13 +150,26 @@ impl Desk {
                 return Err(Refused::TooMany(left.max(Duration::from_secs(1))));
             }
         };
-        let found = store.person(name).await?;
-        let hash = found.as_ref().map(|row| row.password.as_str());
-        let is_right = password::is_right(password, hash).await?;
-        let found = found.filter(|row| is_right && row.closed.is_none());
-        let Some(row) = found else { return Err(Refused::Wrong) };
+        let looked = self.right_one(name, password).await;
+        // Only a wrong password is a failure: neither one that could not be looked at.
+        let row = match looked {
+            Ok(None) => return Err(Refused::Wrong),
+            Ok(Some(row)) => row,
+            Err(error) => {
+                store.forgive(tried, Vec::new()).await?;
+                return Err(error.into());
+            }
+        };
         store.forgive(tried, vec![key_of_name(name)]).await?;
         Ok(row)
+    }
+
+    /// The person of this name, if it is the password and they may come in.
+    async fn right_one(&self, name: &str, password: &str) -> Result<Option<PersonRow>, Error> {
+        let found = self.pipeline.store.person(name).await?;
+        let hash = found.as_ref().map(|row| row.password.as_str());
+        let is_right = password::is_right(password, hash).await?;
+        Ok(found.filter(|row| is_right && row.closed.is_none()))
     }
 
     /// Ends a session.

@@ -28,11 +28,6 @@ pub fn answer(connection: &str, receipt: Receipt) -> Response {
     }
 }
 
-/// Any path that is not ours.
-pub async fn not_found() -> Response {
-    status(StatusCode::NOT_FOUND)
-}
-
 pub fn status(code: StatusCode) -> Response {
     (code, format!("{}\n", code.canonical_reason().unwrap_or_default().to_lowercase()))
         .into_response()

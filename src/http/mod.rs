@@ -68,7 +68,6 @@ pub fn router(doors: Doors) -> Router {
         .route("/metrics", get(health::metrics))
         .layer(TimeoutLayer::with_status_code(late, TIMEOUT))
         .merge(blocks)
-        .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::new())
         .with_state(doors)

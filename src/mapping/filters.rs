@@ -116,9 +116,7 @@ fn engine() -> Environment<'static> {
     engine.add_filter("lower", |value: &Value| text(value).map(|text| text.to_lowercase()));
     engine.add_filter("capitalize", |value: &Value| text(value).map(|text| capitalize(&text)));
     engine.add_filter("trim", |value: &Value| text(value).map(|text| text.trim().to_owned()));
-    engine.add_filter("replace", |value: &Value, from: &str, to: &str| {
-        text(value).map(|text| text.replace(from, to))
-    });
+    engine.add_filter("replace", replace);
     engine.add_filter("string", |value: &Value| text(value));
     engine.add_filter("split", filters::split);
     engine.add_filter("join", filters::join);
@@ -185,6 +183,19 @@ fn capitalize(text: &str) -> String {
     symbols.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(symbols.flat_map(char::to_lowercase)).collect()
     })
+}
+
+/// What one replacement may make, in bytes: more is refused before it is made.
+const LONGEST: usize = 1 << 20;
+
+fn replace(value: &Value, from: &str, to: &str) -> Result<Option<String>, Error> {
+    let Some(text) = text(value) else { return Ok(None) };
+    let more = text.matches(from).count().saturating_mul(to.len());
+    if text.len().saturating_add(more) > LONGEST {
+        let why = format!("what `replace` makes is larger than {LONGEST} bytes");
+        return Err(Error::new(ErrorKind::InvalidOperation, why));
+    }
+    Ok(Some(text.replace(from, to)))
 }
 
 fn text_length(value: &Value) -> Result<usize, Error> {

@@ -23,7 +23,7 @@ statements! {
         where key = $1 and at > $2";
     FAIL = "login_failure", "insert into login_failure (key, at) values ($1, $2) returning id";
     FORGET = "login_failure", "delete from login_failure where id = $1";
-    FORGIVE = "login_failure", "delete from login_failure where key = $1";
+    FORGIVE = "login_failure", "delete from login_failure where key like $1 || '%'";
     OLD = "login_failure", "delete from login_failure where at <= $1";
     TOKENS = "api_token", "select id, name, scopes, maker, created, until, used, revoked \
         from api_token order by id";
@@ -176,7 +176,8 @@ impl Store {
         .await
     }
 
-    /// The try was none that failed; nor does what failed before by these keys count any more.
+    /// The try was none that failed; nor does what failed before by keys that begin with these count
+    /// any more.
     pub async fn forgive(&self, tried: Vec<i64>, keys: Vec<String>) -> Result<(), Error> {
         self.write(move |db| {
             Box::pin(async move {

@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
-/// Topics of one page.
+/// Topics of one page, and stories among them, each of which is a question of its own.
 const MOST: usize = 16;
+const STORIES: usize = 2;
 /// A page that stays open comes back after this, if its session lasts still.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 const ALIVE: Duration = Duration::from_secs(15);
@@ -26,10 +27,10 @@ pub async fn listen(
     let query = query.unwrap_or_default();
     let asked = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "topic");
     let topics: Result<BTreeSet<Topic>, ()> = asked.map(|(_, topic)| topic.parse()).collect();
-    let Some(topics) = topics.ok().filter(|all| (1..=MOST).contains(&all.len())) else {
+    let Some(topics) = topics.ok().filter(is_a_page) else {
         return (StatusCode::UNPROCESSABLE_ENTITY, "topic=leads&topic=needs\n").into_response();
     };
-    let Some(seat) = desk.hub.seat(&visitor.session) else {
+    let Some(seat) = desk.hub.seat(&visitor.actor.name) else {
         return (StatusCode::TOO_MANY_REQUESTS, "too many open pages\n").into_response();
     };
     let words = desk.hub.listen(topics.into_iter().collect());
@@ -40,4 +41,9 @@ pub async fn listen(
     // A proxy must not keep words back.
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
     (unbuffered, Sse::new(words).keep_alive(KeepAlive::new().interval(ALIVE))).into_response()
+}
+
+fn is_a_page(topics: &BTreeSet<Topic>) -> bool {
+    let stories = topics.iter().filter(|topic| matches!(topic, Topic::Story(_))).count();
+    (1..=MOST).contains(&topics.len()) && stories <= STORIES
 }

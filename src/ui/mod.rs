@@ -29,8 +29,15 @@ mod tests;
 use crate::desk::routes::Route;
 use crate::desk::{Desk, Right};
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+/// What a person asks of a far side is answered within a minute; whoever sends slower is cut off.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Every route of this room, with its class.
 pub const ROUTES: &[Route] = &[
@@ -83,7 +90,13 @@ pub const ROUTES: &[Route] = &[
 /// The pages.
 pub fn router(desk: Desk) -> Router {
     let guard = from_fn_with_state(desk.clone(), session::guard);
-    pages().merge(doors()).route("/static/{file}", get(assets::file)).layer(guard).with_state(desk)
+    let late = StatusCode::REQUEST_TIMEOUT;
+    let timed = pages().merge(doors()).route("/static/{file}", get(assets::file));
+    let timed = timed.fallback(trouble::not_found).layer(guard.clone());
+    let timed = timed.layer(TimeoutLayer::with_status_code(late, TIMEOUT));
+    // A stream of words has no end.
+    let live = Router::new().route("/live", get(live::listen)).layer(guard);
+    timed.merge(live).layer(CatchPanicLayer::new()).with_state(desk)
 }
 
 /// What people look at and do.
@@ -120,7 +133,6 @@ fn doors() -> Router<Desk> {
     Router::new()
         .route("/login", get(login::show).post(login::enter))
         .route("/logout", post(login::leave))
-        .route("/live", get(live::listen))
         .route("/me", get(me::show).post(me::look))
         .route("/me/password", post(me::password))
         .route("/me/logout", post(me::leave))

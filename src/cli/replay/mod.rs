@@ -192,6 +192,12 @@ async fn write(app: App, anew: &Candidates, why: Option<String>) -> anyhow::Resu
     let flows: BTreeMap<String, String> =
         bound.map(|bound| (bound.name.clone(), fingerprint(bound))).collect();
     let reached = reach(app, Clock::default()).await?;
+    let store = match &reached {
+        Reach::Daemon(store) => store,
+        Reach::Alone(alone) => &alone.pipeline.store,
+    };
+    let about = format!("{} jobs of {}", anew.jobs.len(), keys(&flows));
+    super::user::note(store, "replay", about, None).await;
     let mut whole = Report::default();
     for jobs in anew.jobs.chunks(CHUNK) {
         let asked = Anew { jobs: jobs.to_vec(), flows: flows.clone(), why: why.clone() };
@@ -211,4 +217,8 @@ async fn write(app: App, anew: &Candidates, why: Option<String>) -> anyhow::Resu
         alone.finish().await?;
     }
     Ok(whole)
+}
+
+fn keys(flows: &BTreeMap<String, String>) -> String {
+    flows.keys().cloned().collect::<Vec<_>>().join(", ")
 }

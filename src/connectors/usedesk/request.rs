@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Contacts of each kind that are searched for; more of them are no person but a list.
-const MOST: usize = 5;
+const MOST: usize = 10;
 /// Fields of a form that are read, and brackets of a name.
 const MOST_FIELDS: usize = 2_000;
 const DEEPEST: usize = 8;
@@ -27,16 +27,27 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Canonical phones and e-mails, each once and in order.
+    /// Canonical phones and e-mails, each once and sorted; the first ten of the ticket.
     pub fn contacts(&self) -> (Vec<String>, Vec<String>) {
         let phones = self.phones.iter().filter_map(|typed| Phone::parse(typed));
-        let phones: BTreeSet<String> =
-            phones.take(MOST).map(|phone| phone.key().to_owned()).collect();
         let emails = self.emails.iter().filter_map(|typed| EmailKey::parse(typed));
-        let emails: BTreeSet<String> =
-            emails.take(MOST).map(|email| email.key().to_owned()).collect();
-        (phones.into_iter().collect(), emails.into_iter().collect())
+        (
+            distinct(phones.map(|phone| phone.key().to_owned())),
+            distinct(emails.map(|email| email.key().to_owned())),
+        )
     }
+}
+
+/// Spellings of one contact count once.
+fn distinct(keys: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    for key in keys {
+        if seen.len() == MOST {
+            break;
+        }
+        seen.insert(key);
+    }
+    seen.into_iter().collect()
 }
 
 /// Reads a body, JSON or a form; `None` where it is neither.

@@ -29,6 +29,7 @@ impl Template {
         engine.set_recursion_limit(RECURSION);
         // What would let a value through as it is.
         engine.remove_filter("safe");
+        engine.remove_filter("tojson");
         engine.set_formatter(|out, state, value| match state.auto_escape() {
             AutoEscape::Html => escape_formatter(out, state, value),
             _ => {

@@ -263,6 +263,7 @@ fn template(text: &str) -> (tempfile::TempDir, Option<Settings>, String) {
 #[case::a_deep_name("{% for person in people %}\n{{ person.emial }}{% endfor %}", "undefined")]
 #[case::only_in_a_notice("{% if notice %}\n{{ nonsense }}{% endif %}", "undefined")]
 #[case::as_it_is("<p>\n{{ title|safe }}", "safe")]
+#[case::as_json("<a title=\n\"{{ title|tojson }}\">", "tojson")]
 #[case::escaping_off("\n{% autoescape false %}{{ title or 'x' }}{% endautoescape %}", "escaped")]
 #[case::without_end(
     "\n{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",

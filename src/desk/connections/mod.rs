@@ -228,7 +228,8 @@ impl Door {
     fn hook(&self, name: &str) -> Option<HookView> {
         let secret = self.secret.as_deref()?;
         let host = self.public.as_deref().unwrap_or(YOUR_HOST);
-        let shown = if self.may { secret } else { HIDDEN };
+        let secret: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let shown = if self.may { secret.replace('+', "%20") } else { HIDDEN.to_owned() };
         Some(HookView {
             address: format!("{host}/hooks/{name}/{shown}"),
             whole: self.may,
@@ -236,16 +237,12 @@ impl Door {
         })
     }
 
+    /// What a person enters over there. It holds the secret in whatever spelling the far side wants, so
+    /// who may not act is shown none of it.
     fn trigger(&self, connector: &dyn Connector) -> Option<TriggerView> {
-        let trigger = connector.trigger(self.public.as_deref()).ok()?;
-        let shown = |value: String| match self.secret.as_deref() {
-            Some(secret) if !self.may => value.replace(secret, HIDDEN),
-            None if !self.may => HIDDEN.to_owned(),
-            _ => value,
-        };
+        let trigger = connector.trigger(self.public.as_deref()).ok().filter(|_| self.may)?;
         let entries = trigger.entries.into_iter();
-        let entries = entries
-            .map(|(name, value)| TriggerEntry { name: name.to_owned(), value: shown(value) });
+        let entries = entries.map(|(name, value)| TriggerEntry { name: name.to_owned(), value });
         Some(TriggerView {
             place: trigger.place.to_owned(),
             entries: entries.collect(),
@@ -260,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_secret_of_a_door_is_shown_to_who_may_act_alone() {
-        let secret = "0123456789abcdef";
+        let secret = "0123456789/+ abcdef";
         let door = |may| Door {
             public: Some("https://leads.example.test".to_owned()),
             secret: Some(secret.to_owned()),
@@ -269,7 +266,7 @@ mod tests {
         let hook = |may| door(may).hook("calls").map(|hook| hook.address);
         assert_eq!(
             hook(true).as_deref(),
-            Some("https://leads.example.test/hooks/calls/0123456789abcdef")
+            Some("https://leads.example.test/hooks/calls/0123456789%2F%2B%20abcdef")
         );
         assert_eq!(hook(false).as_deref(), Some("https://leads.example.test/hooks/calls/…"));
         assert_eq!(Door { secret: None, ..door(true) }.hook("calls"), None);

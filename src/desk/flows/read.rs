@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What became of a text.
 pub(super) struct Reading {
@@ -22,6 +23,9 @@ pub(super) struct Reading {
     /// No problem is an error, and every case passes.
     pub sound: bool,
 }
+
+/// Cases of all files that are not played in this time are left out.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The text of this instance's file as it is on disk.
 ///
@@ -36,7 +40,7 @@ pub(super) fn read(
     source: &Source,
     shelf: &Shelf,
     (book, old): (&Book, &Bound),
-    given: Option<&FlowSettings>,
+    (given, until): (Option<&FlowSettings>, Instant),
 ) -> Reading {
     let (mut flow, mut problems) = grammar::read(source, shelf);
     flow.broken = has_errors(&problems);
@@ -46,8 +50,8 @@ pub(super) fn read(
     problems.extend(mapping::check(&bound, &offer));
     let whole = bound.unbound().is_empty();
     let runs = whole && !has_errors(&problems);
-    let cases: Vec<CaseView> =
-        bound.flow.cases.iter().map(|case| played((book, &bound), case, source, runs)).collect();
+    let play = |case| played((book, &bound), case, source, runs.then_some(until));
+    let cases: Vec<CaseView> = bound.flow.cases.iter().map(play).collect();
     let sound = !has_errors(&problems) && cases.iter().all(|case| case.passed || !whole);
     let views: Vec<ProblemView> = sorted(&problems).into_iter().map(view).collect();
     let spans: Vec<Option<Range<usize>>> =
@@ -88,11 +92,15 @@ fn played(
     (book, bound): (&Book, &Bound),
     case: &mapping::Case,
     source: &Source,
-    runs: bool,
+    until: Option<Instant>,
 ) -> CaseView {
     let before = source.text.get(..case.span.start).unwrap_or_default();
+    let runs = until.is_some_and(|until| Instant::now() < until);
     let complaints = if runs { cases::complaints(book, bound, case) } else { Vec::new() };
-    let unrun = || "it was not run: the file has errors, or a role is not bound".to_owned();
+    let unrun = || match until {
+        Some(_) => "it was not run: the cases before it took too long".to_owned(),
+        None => "it was not run: the file has errors, or a role is not bound".to_owned(),
+    };
     CaseView {
         name: case.name.clone(),
         line: before.matches('\n').count() + 1,
@@ -146,10 +154,10 @@ pub(super) fn all(
     off: &[Bound],
     given: &BTreeMap<String, FlowSettings>,
 ) -> BTreeMap<String, Result<Reading, Box<Problem>>> {
-    let shelf = mapping::shelf(dir);
+    let (shelf, until) = (mapping::shelf(dir), Instant::now() + PATIENCE);
     let one = |bound: &Bound| {
         let reading = on_disk(dir, bound)
-            .map(|source| read(&source, &shelf, (book, bound), given.get(&bound.name)));
+            .map(|source| read(&source, &shelf, (book, bound), (given.get(&bound.name), until)));
         (bound.name.clone(), reading)
     };
     book.flows().iter().chain(off).map(one).collect()

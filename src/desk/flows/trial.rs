@@ -11,14 +11,18 @@ use crate::mapping;
 use crate::rules::Book;
 use crate::rules::replay::{Difference, Weighed, weigh};
 use serde_json::json;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Decisions of one trial.
 const MOST: u32 = 1000;
 /// A flow's file has at most so many bytes.
 const LARGEST: usize = 1 << 20;
-/// What is not weighed in this time is not weighed.
+/// Cases that are not run and decisions that are not weighed in this time are left out.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// One at a time: each takes a processor.
+static TRIALS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(1)));
 
 impl Desk {
     /// What this source text (none: what is on disk) would have decided about the last `most`
@@ -46,6 +50,9 @@ impl Desk {
         if instance(&look, name).is_none() {
             return Err(Error::NotFound(format!("flow {name}")));
         }
+        let Ok(alone) = Arc::clone(&TRIALS).try_acquire_owned() else {
+            return Err(Error::Conflict("another text is being tried: come again".to_owned()));
+        };
         let most = most.clamp(1, MOST);
         let recorded = self.pipeline.store.recorded_last(name, most).await?;
         let (name, text) = (name.to_owned(), text.map(str::to_owned));
@@ -54,6 +61,8 @@ impl Desk {
             reason = "who may act tries one at a time, and it ends"
         )]
         let trial = tokio::task::spawn_blocking(move || {
+            let _alone = alone;
+            let until = Instant::now() + PATIENCE;
             let bound = instance(&look, &name)?;
             let dir = &look.papers.mappings;
             let source = match text {
@@ -73,7 +82,8 @@ impl Desk {
             };
             let given = look.papers.flows.get(&name);
             let book = &look.setup.book;
-            let reading = read::read(&source, &mapping::shelf(dir), (book, bound), given);
+            let shelf = mapping::shelf(dir);
+            let reading = read::read(&source, &shelf, (book, bound), (given, until));
             trial.problems = reading.problems;
             trial.source = reading.lines;
             trial.cases = reading.cases;
@@ -81,7 +91,7 @@ impl Desk {
             // A case that fails may be what is to be changed; an error cannot be run.
             let errors = trial.problems.iter().any(|problem| problem.severity == "error");
             if !errors && reading.bound.unbound().is_empty() {
-                weighed(&book.with_flows(vec![reading.bound]), &recorded, &mut trial);
+                weighed(&book.with_flows(vec![reading.bound]), &recorded, until, &mut trial);
             }
             Some(trial)
         });
@@ -90,8 +100,7 @@ impl Desk {
     }
 }
 
-fn weighed(book: &Book, recorded: &[Recorded], trial: &mut Trial) {
-    let until = Instant::now() + PATIENCE;
+fn weighed(book: &Book, recorded: &[Recorded], until: Instant, trial: &mut Trial) {
     for one in recorded {
         if Instant::now() > until {
             trial.cut = true;

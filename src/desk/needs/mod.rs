@@ -17,7 +17,7 @@ use groups::{alike, shown, still_open};
 use jiff::Timestamp;
 
 /// Rows of one page at most.
-const MOST: u32 = 200;
+const MOST: u32 = 500;
 /// Rows of one look into the store.
 const PAGE: u32 = 200;
 /// So many rows are looked at for one page, however few of them the filter leaves.

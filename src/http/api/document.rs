@@ -24,7 +24,7 @@ const ABOUT: &str = "Everything that the operator's console shows and does, for 
     Send a token as `Authorization: Bearer TOKEN`. A token has scopes: `read` sees everything, \
     `act` also replays, retries, says what happened, starts and stops flows, `manage` also makes \
     people and tokens and reads the audit log. Every act leaves a row in the audit log.\n\n\
-    Long lists are paged: an answer holds `items` and, where there is more, `next`; send it back \
+    Long lists are paged: an answer holds `items` (of what waits for a person `rows`) and, where there is more, `next`; send it back \
     as `cursor` to read on. Rows that arrive meanwhile neither shift nor double what you read.\n\n\
     Errors are problems (RFC 9457): `status`, `title`, `detail`, and `errors` with each wrong \
     field. Times are RFC 3339 in UTC, money is a decimal number in a text.";
@@ -71,6 +71,9 @@ const SHARED: [Shared; 12] = [
 ];
 
 const WAIT: Option<(&str, &str)> = Some(("Retry-After", "Seconds to wait."));
+
+/// What is read, but makes no sense of a job that is not decided yet.
+const UNDECIDED: [&str; 1] = ["preview_replay"];
 
 /// Operations that ask a far side.
 const FAR: [&str; 2] = ["read_list", "poll_connection"];
@@ -162,10 +165,11 @@ fn complete(operation: &mut Operation, route: &Route) {
     if operation.request_body.is_some() {
         can.extend(["400", "413", "415"]);
     }
-    if route.method != "GET" {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    if route.method != "GET" || UNDECIDED.contains(&id) {
         can.push("409");
     }
-    if FAR.contains(&operation.operation_id.as_deref().unwrap_or_default()) {
+    if FAR.contains(&id) {
         can.push("502");
     }
     for Shared { status, name, .. } in SHARED {

@@ -7,7 +7,7 @@ use super::jobs::MOST_WHY;
 use super::paging::{LIMIT, limit};
 use crate::desk::acts::{Act, Bulk, Done};
 use crate::desk::needs::{NeedFilter, NeedKind, Needs};
-use crate::desk::{Actor, Desk};
+use crate::desk::{Actor, Desk, Error};
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde::Deserialize;
@@ -109,7 +109,19 @@ impl Many {
 pub async fn needs(State(desk): State<Desk>, Asked(asked): Asked<NeedQuery>) -> Answer<Needs> {
     let NeedQuery { kind, flow, connection, reason, limit, cursor } = asked;
     let filter = NeedFilter { kind, flow, connection, reason };
-    Ok(Json(desk.needs(&filter, cursor.as_deref(), limit).await?))
+    let needs = desk.needs(&filter, cursor.as_deref(), limit).await;
+    // Here the mark of a page goes by another name.
+    let needs = needs.map_err(|error| match error {
+        Error::Invalid(wrong) => {
+            let renamed = wrong.into_iter().map(|(field, why)| match field.as_str() {
+                "after" => ("cursor".to_owned(), why),
+                _ => (field, why),
+            });
+            Error::Invalid(renamed.collect())
+        }
+        other => other,
+    });
+    Ok(Json(needs?))
 }
 
 /// Decides parked jobs anew, at most 1000 at a time.

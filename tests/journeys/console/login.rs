@@ -83,13 +83,36 @@ async fn who_guesses_has_to_wait() {
     assert_eq!(anna.login("anna", PASSWORD).await.status, 303);
     assert_eq!(anna.login("anna", "wrong wrong wrong").await.status, 401);
     // Many names from one address wait too.
-    for number in 0..20 {
+    for number in 0..40 {
         anna.login(&format!("name{number}"), PASSWORD).await;
     }
     assert_eq!(anna.login("another", PASSWORD).await.status, 429);
     // Of what failed the log tells who was meant, if there is somebody.
     let who = house.sql("select who from audit where act = 'login' and outcome <> 'done'").await;
     assert!(who.iter().all(|who| ["anna", "unknown"].contains(&who.as_str())), "{who:?}");
+}
+
+/// A login as if it came from this address, through a proxy.
+async fn from(anna: &Caller, address: &str, password: &str) -> u16 {
+    let fields = [("name", "anna"), ("password", password)];
+    let request = anna.request("POST", "/login").header("x-forwarded-for", address);
+    anna.send(request.form(&fields)).await.status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_elsewhere_keeps_nobody_out() {
+    let more = "[console]\nproxies = 1\n".to_owned();
+    let house = House::start(Plan { more, ..Plan::default() }).await;
+    added(&house, "anna", "operator");
+    let anna = Caller::of(&house);
+    // In one network of IPv6 there are addresses without number: they count as one.
+    for number in 0..6 {
+        let address = format!("2001:db8:1:2::{number}");
+        assert_eq!(from(&anna, &address, "wrong wrong wrong").await, 401, "{number}");
+    }
+    assert_eq!(from(&anna, "2001:db8:1:2:ffff::1", PASSWORD).await, 429);
+    assert_eq!(from(&anna, "2001:db8:1:3::1", PASSWORD).await, 303);
+    assert_eq!(from(&anna, "203.0.113.7", PASSWORD).await, 303);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -101,6 +101,18 @@ async fn everybody_gets_where_the_lists_say_and_nowhere_else() {
     ] {
         let status = admin.send(admin.request(method, path)).await.status;
         assert!([404, 405].contains(&status), "{method} {path}: {status}");
+        let answer = nobody.send(nobody.request(method, path)).await;
+        assert!([401, 404, 405].contains(&answer.status), "{method} {path}: {}", answer.status);
+    }
+    let lost = nobody.get("/nothing").await;
+    assert!(lost.header("content-security-policy").starts_with("default-src 'none'"));
+    assert!(lost.body.contains("<main"), "{}", lost.body);
+    // What is asked for in other ways is let in no more than a GET.
+    for method in ["HEAD", "OPTIONS"] {
+        for path in ["/", "/leads", "/leads.csv", "/people", "/api/v1/leads", "/live?topic=leads"] {
+            let answer = nobody.send(nobody.request(method, path)).await;
+            assert!(!answer.is_in() || answer.status == 405, "{method} {path}: {}", answer.status);
+        }
     }
 }
 
