@@ -254,8 +254,17 @@ mod tests {
             .map(|failures| pause_by_name(failures).as_secs())
             .collect();
         assert_eq!(seconds, [0, 0, 15, 30, 60, 480, 900, 900, 900, 900]);
-        assert_eq!(pause_by_address(19).as_secs(), 0);
-        assert_eq!(pause_by_address(20).as_secs(), 15);
+        assert_eq!(pause_by_address(39).as_secs(), 0);
+        assert_eq!(pause_by_address(40).as_secs(), 15);
+        assert_eq!(pause_from_anywhere(199).as_secs(), 0);
+        assert_eq!(pause_from_anywhere(200).as_secs(), 15);
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address() {
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::1"));
+        assert_ne!(network("2001:db8:1:3::1"), network("2001:db8:1:2::1"));
+        assert_eq!(network("203.0.113.7"), "203.0.113.7");
     }
 
     #[test]

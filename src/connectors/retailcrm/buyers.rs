@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 use std::cmp::Reverse;
 
 pub const NAME: &str = block::QUESTION;
-/// Persons whose orders are read. More of them with one phone are no family, but a number that stands
-/// for nobody; who was made last comes first.
+/// Persons with orders that are shown, and persons whose orders are read; who was made last comes
+/// first. More of them with one phone are no family, but a number that stands for nobody.
 const MOST_PEOPLE: usize = 10;
+const MOST_READ: usize = 20;
 /// Orders of each where nothing is said.
 const ORDERS: usize = 10;
 /// Names beside codes change seldom, and reading them anew takes eight requests.
@@ -41,8 +42,13 @@ pub async fn ask(account: &Account, query: &Query, now: Timestamp) -> Result<Val
     let mut persons = carriers(account, &contacts, &query.known, &references.zone).await?;
     persons.sort_by_key(|person| Reverse((person.created, person.id)));
     let mut people = Vec::new();
-    for person in persons.into_iter().take(MOST_PEOPLE) {
+    let mut buyers = 0;
+    for person in persons.into_iter().take(MOST_READ) {
+        if buyers == MOST_PEOPLE {
+            break;
+        }
         let (count, mut orders) = newest(account, person.id, &references).await?;
+        buyers += usize::from(count > 0);
         orders.truncate(most.unwrap_or(ORDERS));
         let named = Named { url: &account.config.url, references: &references };
         people.push(named.person(person, count, orders));

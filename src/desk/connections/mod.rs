@@ -12,6 +12,7 @@ use super::overview::report::{self, Report};
 use super::story::story_id;
 use super::{Actor, Desk, Error, Right};
 use crate::connectors::Connector;
+use crate::connectors::http::in_background;
 use crate::connectors::port::YOUR_HOST;
 use crate::store::Failed;
 use jiff::{SignedDuration, Timestamp};
@@ -92,7 +93,7 @@ impl Desk {
         let connector = setup.connectors.get(connection).ok_or_else(missing)?;
         let known = connector.lists().iter().find(|known| known.name == list);
         let known = known.ok_or_else(|| Error::NotFound(format!("list {list} of {connection}")))?;
-        let asked = tokio::time::timeout(PATIENCE, connector.list(list)).await;
+        let asked = tokio::time::timeout(PATIENCE, in_background(connector.list(list))).await;
         let listing = match asked {
             Ok(Ok(listing)) => listing,
             Ok(Err(delay)) => return Err(Error::FarSide(delay.why)),

@@ -62,7 +62,11 @@ async fn who_guesses_has_to_wait() {
     let mut anna = Caller::of(&house);
     let (wrong, unknown) =
         (anna.login("anna", "wrong wrong wrong").await, anna.login("nobody", PASSWORD).await);
-    let said = |page: &str| page.replace("anna", "?").replace("nobody", "?");
+    // The page says the time too.
+    let said = |page: &str| {
+        let form = page.split("<form").nth(1).unwrap_or_default();
+        form.replace("anna", "?").replace("nobody", "?")
+    };
     assert_eq!((wrong.status, unknown.status), (401, 401));
     assert_eq!(said(&wrong.body), said(&unknown.body));
     for _ in 0..4 {
@@ -106,7 +110,7 @@ async fn a_stranger_elsewhere_keeps_nobody_out() {
     added(&house, "anna", "operator");
     let anna = Caller::of(&house);
     // In one network of IPv6 there are addresses without number: they count as one.
-    for number in 0..6 {
+    for number in 0..5 {
         let address = format!("2001:db8:1:2::{number}");
         assert_eq!(from(&anna, &address, "wrong wrong wrong").await, 401, "{number}");
     }
