@@ -8,15 +8,6 @@ set local statement_timeout = 0;
 alter table lead add column outcome text not null default 'none' check (
     outcome in ('none', 'waiting', 'acted', 'skipped', 'incomplete', 'stuck'));
 
--- The newest leads of all, of a journal, and of each value that people filter by.
-drop index lead_at;
-create index lead_at on lead (at, id);
-create index lead_of on lead (journal, at, id);
-create index lead_source on lead (source, at, id) where source is not null;
-create index lead_medium on lead (medium, at, id) where medium is not null;
-create index lead_campaign on lead (campaign, at, id) where campaign is not null;
-create index lead_outcome_at on lead (outcome, at, id);
-
 -- What the outcome of each lead is by now.
 create view lead_outcome (lead, outcome) as
     select l.id, coalesce((
@@ -82,6 +73,15 @@ update lead set outcome = (select o.outcome from lead_outcome o where o.lead = l
     where id in (select l.id from event_key k
             join lead_journal j on j.connection = k.connection and k.key = j.kind || ':' || k.tail
             join lead l on l.journal = j.id and l.lead_id = k.tail);
+
+-- The newest leads of all, of a journal, and of each value that people filter by.
+drop index lead_at;
+create index lead_at on lead (at, id);
+create index lead_of on lead (journal, at, id);
+create index lead_source on lead (source, at, id) where source is not null;
+create index lead_medium on lead (medium, at, id) where medium is not null;
+create index lead_campaign on lead (campaign, at, id) where campaign is not null;
+create index lead_outcome_at on lead (outcome, at, id);
 
 -- Hourly counts, and the same by the day (of UTC) for long spans: `width` is 3600000 or 86400000.
 create table tally (
@@ -290,11 +290,11 @@ insert into tally (measure, width, at, connection, a, b, unit, n, sum)
 
 create function message_tally() returns trigger language plpgsql as $$
 begin
-    if tg_op <> 'INSERT' and (old.direction = 'in' or old.state not in ('waiting', 'refused', 'unknown')) then
+    if tg_op = 'UPDATE' and (old.direction = 'in' or old.state not in ('waiting', 'refused', 'unknown')) then
         insert into tally_delta (measure, at, connection, a, b, unit, n, sum) values
         ('messages', old.at - old.at % 3600000, old.connection, old.direction, '', '', -1, 0);
     end if;
-    if tg_op <> 'DELETE' and (new.direction = 'in' or new.state not in ('waiting', 'refused', 'unknown')) then
+    if new.direction = 'in' or new.state not in ('waiting', 'refused', 'unknown') then
         insert into tally_delta (measure, at, connection, a, b, unit, n, sum) values
         ('messages', new.at - new.at % 3600000, new.connection, new.direction, '', '', 1, 0);
     end if;
@@ -307,19 +307,45 @@ create trigger message_tally_moved after update on message for each row
     when (old.at <> new.at or old.direction <> new.direction or old.state <> new.state)
     execute function message_tally();
 
--- A step that was given up is planned anew, as another step; how it ended tells how its message did.
+-- How a step ended tells how its message did. A step that was given up is planned anew, as another
+-- step, which takes the message over: until then it waits. One of which a person does not want to know
+-- any more whether it went out stays unknown.
 create function message_follow() returns trigger language plpgsql as $$
 begin
-    if new.state in ('skipped', 'absent') then
-        delete from message where step = new.id;
-    else
-        update message set state = case new.state when 'done' then 'sent' when 'running' then 'waiting'
-            else new.state end where step = new.id and state in ('waiting', 'refused', 'unknown');
-    end if;
+    update message set state = case when new.state = 'done' then 'sent'
+            when new.state in ('running', 'skipped', 'absent') then 'waiting' else new.state end
+        where step = new.id and state in ('waiting', 'refused', 'unknown');
     return null;
 end
 $$;
 
 create trigger message_follow after update of state on step for each row
-    when (new.state <> old.state and new.operation in ('message.send', 'file.send'))
+    when (new.state <> old.state and new.operation in ('message.send', 'file.send')
+        and not (old.state = 'unknown' and new.state = 'skipped'))
     execute function message_follow();
+
+-- A job is through, and a message that it planned was not sent: with a reason it stays and tells it;
+-- without one it was decided that it is not sent. Of a parked job it waits.
+create function message_given_up() returns trigger language plpgsql as $$
+declare
+    given_up bigint[];
+begin
+    select array_agg(s.id) into given_up from step s where s.job_id = new.id
+        and s.operation in ('message.send', 'file.send') and s.state in ('skipped', 'absent');
+    if given_up is null then
+        return null;
+    end if;
+    if new.why is not null then
+        update message set state = case new.state when 'stuck' then 'waiting' else 'refused' end,
+                why = case new.state when 'stuck' then coalesce(why, new.why) else new.why end
+            where step = any(given_up) and state = 'waiting';
+    elsif new.state <> 'stuck' then
+        delete from message where step = any(given_up) and state = 'waiting';
+    end if;
+    return null;
+end
+$$;
+
+create trigger message_given_up after update of state on job for each row
+    when (new.state <> old.state and new.state in ('acted', 'skipped', 'incomplete', 'stuck'))
+    execute function message_given_up();

@@ -5,16 +5,6 @@
 alter table lead add column outcome text not null default 'none' check (
     outcome in ('none', 'waiting', 'acted', 'skipped', 'incomplete', 'stuck'));
 
--- The newest leads of all, of a journal, and of each value that people filter by.
-drop index lead_at;
--- (The row's number is the last column of every index here.)
-create index lead_at on lead (at);
-create index lead_of on lead (journal, at);
-create index lead_source on lead (source, at) where source is not null;
-create index lead_medium on lead (medium, at) where medium is not null;
-create index lead_campaign on lead (campaign, at) where campaign is not null;
-create index lead_outcome_at on lead (outcome, at);
-
 -- What the outcome of each lead is by now.
 create view lead_outcome (lead, outcome) as
     select l.id, coalesce((
@@ -73,6 +63,16 @@ update lead set outcome = (select o.outcome from lead_outcome o where o.lead = l
     where id in (select l.id from event_key k
             join lead_journal j on j.connection = k.connection and k.key = j.kind || ':' || k.tail
             join lead l on l.journal = j.id and l.lead_id = k.tail);
+
+-- The newest leads of all, of a journal, and of each value that people filter by.
+drop index lead_at;
+-- (The row's number is the last column of every index here.)
+create index lead_at on lead (at);
+create index lead_of on lead (journal, at);
+create index lead_source on lead (source, at) where source is not null;
+create index lead_medium on lead (medium, at) where medium is not null;
+create index lead_campaign on lead (campaign, at) where campaign is not null;
+create index lead_outcome_at on lead (outcome, at);
 
 -- Hourly counts, and the same by the day (of UTC) for long spans: `width` is 3600000 or 86400000.
 create table tally (
@@ -292,12 +292,27 @@ create trigger message_tally_left after update on message
         ('messages', old.at - old.at % 3600000, old.connection, old.direction, '', '', -1, 0);
 end;
 
--- A step that was given up is planned anew, as another step; how it ended tells how its message did.
+-- How a step ended tells how its message did. A step that was given up is planned anew, as another
+-- step, which takes the message over: until then it waits. One of which a person does not want to know
+-- any more whether it went out stays unknown.
 create trigger message_follow after update of state on step
-    when new.state <> old.state and new.operation in ('message.send', 'file.send') begin
-    update message set state = case new.state when 'done' then 'sent' when 'running' then 'waiting'
-        else new.state end
-        where step = new.id and state in ('waiting', 'refused', 'unknown')
-        and new.state not in ('skipped', 'absent');
-    delete from message where step = new.id and new.state in ('skipped', 'absent');
+    when new.state <> old.state and new.operation in ('message.send', 'file.send')
+    and not (old.state = 'unknown' and new.state = 'skipped') begin
+    update message set state = case when new.state = 'done' then 'sent'
+            when new.state in ('running', 'skipped', 'absent') then 'waiting' else new.state end
+        where step = new.id and state in ('waiting', 'refused', 'unknown');
+end;
+
+-- A job is through, and a message that it planned was not sent: with a reason it stays and tells it;
+-- without one it was decided that it is not sent. Of a parked job it waits.
+create trigger message_given_up after update of state on job
+    when new.state <> old.state and new.state in ('acted', 'skipped', 'incomplete', 'stuck') begin
+    update message set state = case new.state when 'stuck' then 'waiting' else 'refused' end,
+            why = case new.state when 'stuck' then coalesce(why, new.why) else new.why end
+        where new.why is not null and +state = 'waiting'
+        and step in (select s.id from step s where s.job_id = new.id
+            and s.operation in ('message.send', 'file.send') and s.state in ('skipped', 'absent'));
+    delete from message where new.why is null and new.state <> 'stuck' and +state = 'waiting'
+        and step in (select s.id from step s where s.job_id = new.id
+            and s.operation in ('message.send', 'file.send') and s.state in ('skipped', 'absent'));
 end;

@@ -6,6 +6,7 @@ create table mend_wider (
     at     integer not null,
     what   text    not null check (what in ('retried', 'replayed', 'arrived', 'again', 'skipped')),
     step   text,                               -- of 'arrived' and 'again'
+    who    text,                               -- null of what was done before, and of commands
     why    text                                -- in the person's words
 ) strict;
 
@@ -17,3 +18,7 @@ drop table mend;
 alter table mend_wider rename to mend;
 
 create index mend_job on mend (job_id);
+
+-- What was decided last of a flow, and what failed lately.
+create index job_through on job (flow, id) where state in ('acted', 'skipped', 'incomplete', 'stuck');
+create index attempt_failed on attempt (started) where result in ('later', 'refused', 'unknown');

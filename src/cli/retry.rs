@@ -81,6 +81,7 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         jobs,
         flow: arguments.flow,
         connection: arguments.connection,
+        who: None,
         why: arguments.why,
         arrived: arguments.arrived,
         output: arguments.output.as_deref().map(object).transpose()?,

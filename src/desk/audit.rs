@@ -2,7 +2,7 @@
 //! changed.
 
 use super::{Actor, Desk, Error, Right};
-use crate::store::{ActRow, Acts, NewAct, Store};
+use crate::store::{self, ActRow, Acts, NewAct, Store};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -30,6 +30,17 @@ impl Note {
     #[must_use]
     pub fn with(self, detail: Value) -> Self {
         Self { detail, ..self }
+    }
+
+    /// What became known while it was done stands beside what was asked for.
+    #[must_use]
+    fn and(mut self, more: Value) -> Self {
+        match (&mut self.detail, more) {
+            (_, Value::Null) => {}
+            (Value::Object(asked), Value::Object(more)) => asked.extend(more),
+            (detail, more) => *detail = more,
+        }
+        self
     }
 
     #[must_use]
@@ -95,28 +106,48 @@ pub async fn write(store: &Store, actor: &Actor, note: Note, now: Timestamp) {
 }
 
 impl Desk {
-    /// Does `work` if the actor may, and writes down how it ended; `note` is what is written of it
-    /// when it went well.
+    /// Does `work` if the actor may, and writes down how it ended; `written` is what is written of it
+    /// when it went well. Who asked may go away meanwhile: the act goes on, and its row is written.
     ///
     /// # Errors
     /// The actor may not, or those of the work.
-    pub async fn act<T>(
+    pub async fn act<T: Send + 'static>(
         &self,
         actor: &Actor,
         right: Right,
         written: Note,
-        work: impl Future<Output = Result<T, Error>>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let done = match actor.must(right) {
-            Ok(()) => work.await,
-            Err(error) => Err(error),
-        };
-        let written = match &done {
-            Ok(_) => written,
-            Err(error) => written.refused(error),
-        };
-        note(self, actor, written).await;
-        done
+        let work = async move { work.await.map(|done| (done, Value::Null)) };
+        self.act_and_tell(actor, right, written, work).await
+    }
+
+    /// As [`Desk::act`], of work that also answers what else shall be written of it.
+    ///
+    /// # Errors
+    /// As of [`Desk::act`].
+    pub async fn act_and_tell<T: Send + 'static>(
+        &self,
+        actor: &Actor,
+        right: Right,
+        written: Note,
+        work: impl Future<Output = Result<(T, Value), Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (desk, actor) = (self.clone(), actor.clone());
+        let acting = tokio::spawn(async move {
+            let (done, written) = match actor.must(right) {
+                Err(error) => (Err(error.clone()), written.refused(error)),
+                Ok(()) => match work.await {
+                    Ok((done, more)) => (Ok(done), written.and(more)),
+                    Err(error) => (Err(error.clone()), written.refused(error)),
+                },
+            };
+            note(&desk, &actor, written).await;
+            done
+        });
+        // It broke off: a defect, or the process ends.
+        let broken = |_| Error::Store(store::Error::Unavailable("the act broke off".to_owned()));
+        acting.await.map_err(broken)?
     }
 
     /// The log, newest first.

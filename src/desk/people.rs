@@ -205,24 +205,26 @@ impl Desk {
     /// # Errors
     /// The present password is wrong, the new one too weak, or the store's.
     pub async fn own_password(&self, visitor: &Visitor, old: &str, new: &str) -> Result<(), Error> {
-        let (store, now) = (&self.pipeline.store, self.pipeline.clock.now());
-        let name = &visitor.person.name;
-        let note = Note::done("password", format!("person:{name}"));
-        let work = async {
+        let note = Note::done("password", format!("person:{}", visitor.person.name));
+        let (desk, visitor) = (self.clone(), visitor.clone());
+        let (actor, old, new) = (visitor.actor.clone(), old.to_owned(), new.to_owned());
+        let work = async move {
+            let (store, now) = (&desk.pipeline.store, desk.pipeline.clock.now());
+            let name = &visitor.person.name;
             // Who sits down at another's open page must not guess either.
             let address = visitor.actor.address.as_deref().unwrap_or_default();
-            let entry = self.prove(name, old, address).await;
+            let entry = desk.prove(name, &old, address).await;
             entry.map_err(|refused| match refused {
                 super::login::Refused::Failed(error) => error,
                 other => Error::Invalid(vec![("old".to_owned(), other.to_string())]),
             })?;
-            let hash = strong(name, new, "new").await?;
+            let hash = strong(name, &new, "new").await?;
             let keep = Some(visitor.session.clone());
             match store.edit_person(name, Edit::Password { hash, keep }, now).await? {
                 Edited::Done => Ok(()),
                 _ => Err(Error::NotFound(format!("person {name}"))),
             }
         };
-        self.act(&visitor.actor, Right::Read, note, work).await
+        self.act(&actor, Right::Read, note, work).await
     }
 }

@@ -39,7 +39,8 @@ impl Desk {
     /// The actor may not; a process does not hear; the store's.
     pub async fn reload(&self, actor: &Actor) -> Result<Reloaded, Error> {
         let written = Note::done("reload", "house");
-        self.act(actor, Right::Act, written, self.called()).await
+        let desk = self.clone();
+        self.act(actor, Right::Act, written, async move { desk.called().await }).await
     }
 
     async fn called(&self) -> Result<Reloaded, Error> {

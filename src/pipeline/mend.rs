@@ -6,7 +6,7 @@ use super::Pipeline;
 use super::remember::{kept, links};
 use crate::domain::{Repeat, offer::OperationOffer};
 use crate::rules::{self, Book, Knowledge, replay};
-use crate::store::{Brief, Doubtful, Error, JobState, LanesOf, Mended, Word};
+use crate::store::{Brief, Doubtful, Error, Hand, JobState, LanesOf, Mended, Word};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub struct Retry {
     pub jobs: Vec<i64>,
     pub flow: Option<String>,
     pub connection: Option<String>,
+    #[serde(default)]
+    pub who: Option<String>,
     pub why: Option<String>,
     /// Steps that had happened.
     pub arrived: Vec<String>,
@@ -38,6 +40,8 @@ pub struct Anew {
     pub jobs: Vec<i64>,
     /// Flow → its fingerprint: the daemon must run these very flows.
     pub flows: BTreeMap<String, String>,
+    #[serde(default)]
+    pub who: Option<String>,
     pub why: Option<String>,
 }
 
@@ -59,6 +63,16 @@ pub struct Left {
     pub why: String,
 }
 
+/// Why it was not done, or not to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// It cannot be as things stand.
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
 /// The commands of this file.
 pub const KINDS: [&str; 3] = ["retry", "anew", "reread"];
 
@@ -71,28 +85,28 @@ pub async fn obey(pipeline: &Pipeline, kind: &str, body: &Value) -> Value {
             let connection = body.get("connection").and_then(Value::as_str);
             reread(pipeline, connection).await.map(|rows| json!({ "rows": rows }))
         }
-        other => Err(format!("there is no command {other}")),
+        other => Err(Obstacle::Refused(format!("there is no command {other}"))),
     };
-    done.unwrap_or_else(|why| json!({ "error": why }))
+    done.unwrap_or_else(|why| json!({ "error": why.to_string() }))
 }
 
 async fn read<T: serde::de::DeserializeOwned>(
     body: &Value,
-    perform: impl AsyncFnOnce(T) -> Result<Report, String>,
-) -> Result<Value, String> {
-    let asked = T::deserialize(body).map_err(|error| format!("the command: {error}"))?;
-    let report = perform(asked).await?;
-    serde_json::to_value(report).map_err(|error| error.to_string())
+    perform: impl AsyncFnOnce(T) -> Result<Report, Obstacle>,
+) -> Result<Value, Obstacle> {
+    let strange = |error: serde_json::Error| Obstacle::Refused(format!("the command: {error}"));
+    let report = perform(T::deserialize(body).map_err(strange)?).await?;
+    serde_json::to_value(report).map_err(strange)
 }
 
 /// Parked jobs wait again.
 ///
 /// # Errors
 /// The store's; what was done until then stays done.
-pub async fn retry(pipeline: &Pipeline, asked: &Retry) -> Result<Report, String> {
+pub async fn retry(pipeline: &Pipeline, asked: &Retry) -> Result<Report, Obstacle> {
     let mut report = Report::default();
     for job in &asked.jobs {
-        match pipeline.store.job_brief(*job).await.map_err(told)? {
+        match pipeline.store.job_brief(*job).await? {
             Some(brief) => one(pipeline, asked, &brief, &mut report).await?,
             None => report.leave(*job, "there is no such job"),
         }
@@ -105,10 +119,10 @@ pub async fn retry(pipeline: &Pipeline, asked: &Retry) -> Result<Report, String>
 }
 
 /// Every parked job that flow and connection leave, in order.
-async fn all(pipeline: &Pipeline, asked: &Retry, report: &mut Report) -> Result<(), String> {
+async fn all(pipeline: &Pipeline, asked: &Retry, report: &mut Report) -> Result<(), Error> {
     let mut after = 0;
     loop {
-        let page = pipeline.store.parked(after, PAGE).await.map_err(told)?;
+        let page = pipeline.store.parked(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.job;
         for brief in page.iter().filter(|brief| concerns(&pipeline.book, asked, brief)) {
@@ -135,7 +149,7 @@ async fn one(
     asked: &Retry,
     brief: &Brief,
     report: &mut Report,
-) -> Result<(), String> {
+) -> Result<(), Error> {
     let job = brief.job;
     match pipeline.book.flow(&brief.flow) {
         None => {
@@ -149,7 +163,7 @@ async fn one(
         }
         Some(_) => {}
     }
-    let words = match words(pipeline, asked, job).await.map_err(told)? {
+    let words = match words(pipeline, asked, job).await? {
         Ok(words) => words,
         Err(why) => {
             report.leave(job, why);
@@ -157,7 +171,8 @@ async fn one(
         }
     };
     let now = pipeline.clock.now();
-    match pipeline.store.retry(job, words, asked.why.clone(), now).await.map_err(told)? {
+    let hand = Hand { who: asked.who.clone(), why: asked.why.clone() };
+    match pipeline.store.retry(job, words, hand, now).await? {
         Mended::Waits(job) => {
             tracing::info!(job, flow = %brief.flow, event = %brief.event, "retried by a person");
             report.waiting.push(job);
@@ -232,17 +247,18 @@ fn output(asked: &Retry, name: &str, offer: Option<&OperationOffer>) -> Result<V
 ///
 /// # Errors
 /// The daemon runs other flows than the person replayed, or the store's.
-pub async fn anew(pipeline: &Pipeline, asked: &Anew) -> Result<Report, String> {
+pub async fn anew(pipeline: &Pipeline, asked: &Anew) -> Result<Report, Obstacle> {
     let book = Arc::clone(&pipeline.book);
     for (flow, fingerprint) in &asked.flows {
-        let bound = book.flow(flow).ok_or_else(|| format!("the daemon has no flow {flow}"))?;
+        let missing = || Obstacle::Refused(format!("the daemon has no flow {flow}"));
+        let bound = book.flow(flow).ok_or_else(missing)?;
         if replay::fingerprint(bound) != *fingerprint {
-            return Err(format!(
+            return Err(Obstacle::Refused(format!(
                 "the daemon runs another version of {flow}: let it load what is on disk first"
-            ));
+            )));
         }
         if !bound.running {
-            return Err(format!("{flow} is stopped: start it first"));
+            return Err(Obstacle::Refused(format!("{flow} is stopped: start it first")));
         }
     }
     let now = pipeline.clock.now();
@@ -253,8 +269,8 @@ pub async fn anew(pipeline: &Pipeline, asked: &Anew) -> Result<Report, String> {
     });
     let mut report = Report::default();
     for job in &asked.jobs {
-        let (lanes, why) = (Arc::clone(&lanes), asked.why.clone());
-        match pipeline.store.decide_anew(*job, lanes, why, now).await.map_err(told)? {
+        let hand = Hand { who: asked.who.clone(), why: asked.why.clone() };
+        match pipeline.store.decide_anew(*job, Arc::clone(&lanes), hand, now).await? {
             Mended::Waits(new) => {
                 tracing::info!(job = new, of = job, "replayed by a person");
                 report.waiting.push(new);
@@ -274,10 +290,14 @@ pub async fn anew(pipeline: &Pipeline, asked: &Anew) -> Result<Report, String> {
 ///
 /// # Errors
 /// The store's; what was done until then stays done.
-pub async fn skip(pipeline: &Pipeline, jobs: &[i64], why: &str) -> Result<Report, Error> {
+pub async fn skip(
+    pipeline: &Pipeline,
+    jobs: &[i64],
+    (who, why): (Option<&str>, &str),
+) -> Result<Report, Error> {
     let mut report = Report::default();
     for job in jobs {
-        match pipeline.store.skip_job(*job, why, pipeline.clock.now()).await? {
+        match pipeline.store.skip_job(*job, (who, why), pipeline.clock.now()).await? {
             Mended::Ended(job) => {
                 tracing::info!(job, "skipped by a person");
                 report.ended.push(job);
@@ -297,11 +317,11 @@ pub async fn skip(pipeline: &Pipeline, jobs: &[i64], why: &str) -> Result<Report
 ///
 /// # Errors
 /// There is no such connection, or the store's.
-pub async fn reread(pipeline: &Pipeline, connection: Option<&str>) -> Result<u64, String> {
+pub async fn reread(pipeline: &Pipeline, connection: Option<&str>) -> Result<u64, Obstacle> {
     if let Some(name) = connection.filter(|name| pipeline.connector(name).is_none()) {
-        return Err(format!("there is no connection {name}"));
+        return Err(Obstacle::Refused(format!("there is no connection {name}")));
     }
-    let rows = pipeline.store.reread(connection).await.map_err(told)?;
+    let rows = pipeline.store.reread(connection).await?;
     tracing::info!(rows, "unreadable rows are read again");
     pipeline.wake.route.notify_one();
     Ok(rows)
@@ -324,8 +344,4 @@ fn refusal(mended: &Mended) -> String {
         }
         Mended::NoStep(name) => format!("it has no step {name} of unknown outcome"),
     }
-}
-
-fn told(error: Error) -> String {
-    error.to_string()
 }

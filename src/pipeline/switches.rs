@@ -2,6 +2,7 @@
 //! flow, and then until what config says of it changes; every process follows, and none reads a file
 //! for it.
 
+use super::mend::Obstacle;
 use super::{Pipeline, Setup};
 use crate::store::{Error, Switch};
 use crate::telemetry;
@@ -22,7 +23,7 @@ pub async fn obey(pipeline: &Pipeline, body: &Value) -> Value {
     let who = text("who").unwrap_or("somebody");
     match switch(pipeline, flow, running, (who, text("why"))).await {
         Ok(held) => json!({ "switch": held }),
-        Err(why) => json!({ "error": why }),
+        Err(why) => json!({ "error": why.to_string() }),
     }
 }
 
@@ -35,19 +36,19 @@ pub async fn switch(
     flow: &str,
     running: bool,
     (who, why): (&str, Option<&str>),
-) -> Result<Switch, String> {
+) -> Result<Switch, Obstacle> {
     let configured = pipeline.setup().configured.get(flow).copied();
     let Some(configured) = configured else {
-        return Err(format!("there is no flow {flow}, or one of its roles is not bound"));
+        let why = format!("there is no flow {flow}, or one of its roles is not bound");
+        return Err(Obstacle::Refused(why));
     };
     let at = pipeline.clock.now();
     let (flow, who, why) = (flow.to_owned(), who.to_owned(), why.map(str::to_owned));
     let switch = Switch { flow, running, configured, who, why, at };
-    let kept = pipeline.store.put_switch(switch.clone(), SWITCH).await;
-    kept.map_err(|error| error.to_string())?;
+    pipeline.store.put_switch(switch.clone(), SWITCH).await?;
     let word = if running { "started" } else { "stopped" };
     tracing::info!(flow = %switch.flow, who = %switch.who, "{word} by a person");
-    follow(pipeline).await.map_err(|error| error.to_string())?;
+    follow(pipeline).await?;
     Ok(switch)
 }
 

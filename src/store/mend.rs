@@ -38,7 +38,8 @@ statements! {
         values ($1, $2, $3, $4, $5, 'waiting', 1, $6, $7, $5, $5, \
             (select asked from event where id = $2)) \
         on conflict (flow, merge_key) where state = 'waiting' and epoch = 0 do nothing returning id";
-    KEEP = "mend", "insert into mend (job_id, at, what, step, why) values ($1, $2, $3, $4, $5)";
+    KEEP = "mend", "insert into mend (job_id, at, what, step, who, why) \
+        values ($1, $2, $3, $4, $5, $6)";
     UNREADABLE = "raw", "select id from raw where state = 'unreadable' and id > $1 \
         and ($2 = '' or connection = $2) order by id limit $3";
     REREAD = "raw", "update raw set state = 'new', why = null, routed = null \
@@ -76,6 +77,14 @@ pub enum Word {
     Arrived { output: Value, links: Vec<Link>, kept: Option<Box<Kept>> },
     /// It did not: it may be sent again.
     Again,
+}
+
+/// Whose hand it was, and their word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hand {
+    /// None: a command of the operating system's user.
+    pub who: Option<String>,
+    pub why: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,10 +131,11 @@ impl Store {
         &self,
         job: i64,
         words: Vec<(String, Word)>,
-        why: Option<String>,
+        hand: Hand,
         now: Timestamp,
     ) -> Result<Mended, Error> {
-        self.write(move |db| Box::pin(async move { retry(db, job, &words, why, now).await })).await
+        self.write(move |db| Box::pin(async move { retry(db, job, &words, &hand, now).await }))
+            .await
     }
 
     /// A new job for the flow and event of a job that is through, due now. Its age is judged as that
@@ -134,10 +144,10 @@ impl Store {
         &self,
         job: i64,
         lanes: LanesOf,
-        why: Option<String>,
+        hand: Hand,
         now: Timestamp,
     ) -> Result<Mended, Error> {
-        self.write(move |db| Box::pin(async move { anew(db, job, &lanes, why, now).await })).await
+        self.write(move |db| Box::pin(async move { anew(db, job, &lanes, &hand, now).await })).await
     }
 
     /// Unreadable rows of a connection (of all, where it is `None`) are read again; how many.
@@ -161,7 +171,7 @@ async fn retry(
     db: &mut Connection,
     job: i64,
     words: &[(String, Word)],
-    why: Option<String>,
+    hand: &Hand,
     now: Timestamp,
 ) -> Result<Mended, Error> {
     let Some(row) = db.fetch_one(JOB, args![job]).await? else { return Ok(Mended::NoJob) };
@@ -179,10 +189,10 @@ async fn retry(
     }
     for (name, word) in words {
         let named = steps.iter().filter(|step| step.name == *name);
-        say(db, job, named, word, (why.as_deref(), now)).await?;
+        say(db, job, named, word, (hand, now)).await?;
     }
-    db.execute(KEEP, args![job, now, "retried", None::<&str>, why.as_ref()]).await?;
-    let told = told("retried", why.as_deref(), now);
+    keep(db, job, ("retried", None), hand, now).await?;
+    let told = told("retried", hand.why.as_deref(), now);
     lanes::put_back(db, job, now, Holds::LetGo, (&told, now)).await?;
     Ok(Mended::Waits(job))
 }
@@ -194,7 +204,7 @@ async fn say(
     job: i64,
     named: impl DoubleEndedIterator<Item = &Doubtful>,
     word: &Word,
-    (why, now): (Option<&str>, Timestamp),
+    (hand, now): (&Hand, Timestamp),
 ) -> Result<(), Error> {
     for (at, step) in named.rev().enumerate() {
         let (state, output, what, told) = match word {
@@ -206,14 +216,14 @@ async fn say(
             }
         };
         db.execute(SAY, args![step.id, job, state.word(), output]).await?;
-        db.execute(TELL, args![step.id, now, told, why]).await?;
+        db.execute(TELL, args![step.id, now, told, hand.why.as_ref()]).await?;
         if let (Word::Arrived { links, kept, .. }, 0) = (word, at) {
             links::insert(db, step.id, links).await?;
             entities::keep(db, kept.as_deref()).await?;
             messages::sent(db, step.id, kept.as_deref()).await?;
         }
         if at == 0 {
-            db.execute(KEEP, args![job, now, what, &step.name, why]).await?;
+            keep(db, job, (what, Some(&step.name)), hand, now).await?;
         }
     }
     Ok(())
@@ -223,7 +233,7 @@ async fn anew(
     db: &mut Connection,
     job: i64,
     lanes: &LanesOf,
-    why: Option<String>,
+    hand: &Hand,
     now: Timestamp,
 ) -> Result<Mended, Error> {
     db.execute(HOLD, args![job]).await?;
@@ -243,14 +253,26 @@ async fn anew(
     let Some(lanes) = lanes(flow, &known) else { return Ok(Mended::NoJob) };
     let registered = row.time("registered")?;
     let tried = row.opt_time("tried")?.unwrap_or(now);
-    let told = told("replayed", why.as_deref(), now);
+    let told = told("replayed", hand.why.as_deref(), now);
     let key = row.text("merge_key")?;
     let made = db.fetch_one(NEW, args![flow, event, key, registered, now, tried, told]).await?;
     let Some(made) = made else { return Ok(Mended::Is(JobState::Waiting)) };
     let new = made.int("id")?;
     lanes::add(db, new, &lanes, Some(now), registered).await?;
-    db.execute(KEEP, args![new, now, "replayed", None::<&str>, why.as_ref()]).await?;
+    keep(db, new, ("replayed", None), hand, now).await?;
     Ok(Mended::Waits(new))
+}
+
+/// A person's hand in a job stays in its story.
+pub(super) async fn keep(
+    db: &mut Connection,
+    job: i64,
+    (what, step): (&str, Option<&str>),
+    hand: &Hand,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let args = args![job, now, what, step, hand.who.as_ref(), hand.why.as_ref()];
+    db.execute(KEEP, args).await.map(drop)
 }
 
 async fn reread(

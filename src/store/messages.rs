@@ -21,6 +21,14 @@ statements! {
             text, files, state, event, source, step) \
         select $2, $3, 'out', $4, '', '', $5, $6, $7, 'waiting', e.key, e.connection, $1 \
         from step s join job j on j.id = s.job_id join event e on e.id = j.event_id where s.id = $1";
+    // Planned before, and given up: it is the same message.
+    ANEW = "message", "update message set step = $1, at = $2, chat = $3, contact = $4, text = $5, \
+            files = $6 \
+        where id = (select m.id from step n \
+            join step s on s.job_id = n.job_id and s.name = n.name and s.id <> n.id \
+            join message m on m.step = s.id \
+            where n.id = $1 and m.connection = $7 and m.state = 'waiting' \
+            and s.state in ('skipped', 'absent') order by m.id desc limit 1)";
     FILLED = "message", "update message set chat = $2, contact = $3, text = $4, at = $5 \
         where step = $1";
     WHY = "message", "update message set why = $2 where step = $1";
@@ -97,16 +105,13 @@ pub(super) async fn planned(
     }
     let input = &effect.input;
     let files = u32::from(effect.operation == SENDS[1]);
-    let args = args![
-        step,
-        &effect.connection,
-        now,
-        text(input, "chat"),
-        contact(input),
-        words(input),
-        files,
-    ];
-    db.execute(PLANNED, args).await.map(drop)
+    let (chat, contact, words) = (text(input, "chat"), contact(input), words(input));
+    let to = &effect.connection;
+    let again = args![step, now, &chat, &contact, &words, files, to];
+    if db.execute(ANEW, again).await? > 0 {
+        return Ok(());
+    }
+    db.execute(PLANNED, args![step, to, now, chat, contact, words, files]).await.map(drop)
 }
 
 /// A step begins to run with its holes filled; it may send a message.

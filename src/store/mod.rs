@@ -70,7 +70,7 @@ pub use listing::{
     MessageRow, Slice,
 };
 pub use marks::{Afar, Marks};
-pub use mend::{Brief, Doubtful, LanesOf, Mended, Word};
+pub use mend::{Brief, Doubtful, Hand, LanesOf, Mended, Word};
 pub use needs::Parked;
 pub use owners::{Bid, Replica, Share};
 pub use people::{Edit, Edited, PersonRow};

@@ -5,7 +5,7 @@
 use super::lanes;
 use super::sql::{Connection, Row, args, list, statements};
 use super::status::UnreadableRow;
-use super::{Error, JobState, Mended, Store};
+use super::{Error, Hand, JobState, Mended, Store, mend};
 use jiff::Timestamp;
 
 statements! {
@@ -16,7 +16,6 @@ statements! {
     CLOSE = "step", "update step set state = 'skipped' where job_id = $1 and state in ('waiting', 'unknown')";
     TELL = "attempt", "insert into attempt (step_id, started, ended, result, why) \
         values ($1, $2, $2, 'a person: it is left as it is', $3)";
-    KEEP = "mend", "insert into mend (job_id, at, what, step, why) values ($1, $2, 'skipped', null, $3)";
     DISMISS = "raw", "update raw set state = 'routed', routed = $2, why = $3 \
         where state = 'unreadable' and id in (select value from json_each($1))";
     REREAD = "raw", "update raw set state = 'new', why = null, routed = null \
@@ -27,9 +26,14 @@ statements! {
 
 impl Store {
     /// Ends a parked or waiting job with a person's word.
-    pub async fn skip_job(&self, job: i64, why: &str, now: Timestamp) -> Result<Mended, Error> {
-        let why = why.to_owned();
-        self.write(move |db| Box::pin(async move { skip(db, job, &why, now).await })).await
+    pub async fn skip_job(
+        &self,
+        job: i64,
+        (who, why): (Option<&str>, &str),
+        now: Timestamp,
+    ) -> Result<Mended, Error> {
+        let hand = Hand { who: who.map(str::to_owned), why: Some(why.to_owned()) };
+        self.write(move |db| Box::pin(async move { skip(db, job, &hand, now).await })).await
     }
 
     /// Of these deliveries those that are unreadable.
@@ -55,7 +59,13 @@ impl Store {
     }
 }
 
-async fn skip(db: &mut Connection, job: i64, why: &str, now: Timestamp) -> Result<Mended, Error> {
+async fn skip(
+    db: &mut Connection,
+    job: i64,
+    hand: &Hand,
+    now: Timestamp,
+) -> Result<Mended, Error> {
+    let why = hand.why.as_deref().unwrap_or_default();
     if db.execute(HOLD, args![job, now]).await? == 0 {
         let found = db.fetch_one(STATE, args![job]).await?;
         return found.map_or(Ok(Mended::NoJob), |row| Ok(Mended::Is(row.job_state("state")?)));
@@ -64,7 +74,7 @@ async fn skip(db: &mut Connection, job: i64, why: &str, now: Timestamp) -> Resul
         db.execute(TELL, args![row.int("id")?, now, why]).await?;
     }
     db.execute(CLOSE, args![job]).await?;
-    db.execute(KEEP, args![job, now, why]).await?;
+    mend::keep(db, job, ("skipped", None), hand, now).await?;
     let told = format!("skipped by a person at {now:.0}: {why}");
     lanes::end(db, job, JobState::Skipped, Some(&told), now).await?;
     Ok(Mended::Ended(job))

@@ -31,7 +31,7 @@ statements! {
     EXACT = "event_key", "select event_id from event_key where connection = $1 and key = $2";
     DECISIONS = "decision", "select id, created, event, asked, flow_hash, facts, decision from decision \
         where job_id = $1 order by id";
-    MENDS = "mend", "select at, what, step, why from mend where job_id = $1 order by id";
+    MENDS = "mend", "select at, what, step, who, why from mend where job_id = $1 order by id";
     STEPS = "step", "select id, name, connection, operation, input, key, state, output from step \
         where decision_id = $1 order by position";
     ATTEMPTS = "attempt", "select started, ended, result, why from attempt \
@@ -220,6 +220,7 @@ fn mend(row: &Row) -> Result<Mend, Error> {
         at: row.time("at")?,
         what: row.owned("what")?,
         step: row.opt_text("step")?.map(str::to_owned),
+        who: row.opt_text("who")?.map(str::to_owned),
         why: row.opt_text("why")?.map(str::to_owned),
     })
 }

@@ -220,6 +220,7 @@ fn tale() -> Story {
                 at: at("2026-11-22T08:30:00Z"),
                 what: "retried".into(),
                 step: None,
+                who: Some(EVIL.into()),
                 why: Some(EVIL.into()),
             }],
             doubts: vec![Doubt {

@@ -200,7 +200,7 @@ async fn write(app: App, anew: &Candidates, why: Option<String>) -> anyhow::Resu
     super::user::note(store, "replay", about, None).await;
     let mut whole = Report::default();
     for jobs in anew.jobs.chunks(CHUNK) {
-        let asked = Anew { jobs: jobs.to_vec(), flows: flows.clone(), why: why.clone() };
+        let asked = Anew { jobs: jobs.to_vec(), flows: flows.clone(), who: None, why: why.clone() };
         let body = serde_json::to_value(asked)?;
         let answer = match &reached {
             Reach::Daemon(store) => ask(store, "anew", &body).await,

@@ -5,7 +5,7 @@ use super::{Act, Bulk, Done, LeftOver, done, needed, word};
 use crate::desk::needs::{NeedFilter, NeedKind};
 use crate::desk::{Actor, Desk, Error, Note, Right};
 use crate::pipeline::mend::{self, Retry};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const MOST: usize = 1000;
 
@@ -20,10 +20,17 @@ impl Desk {
             "reason": bulk.reason, "why": bulk.why,
         });
         let note = Note::done(bulk.act.word(), "many").with(detail);
-        self.act(actor, Right::Act, note, self.many(bulk)).await
+        let (desk, who, bulk) = (self.clone(), actor.name.clone(), bulk.clone());
+        let work = async move {
+            let (done, meant) = desk.many(&bulk, who).await?;
+            let came = came_of(&done, &meant);
+            Ok((done, came))
+        };
+        self.act_and_tell(actor, Right::Act, note, work).await
     }
 
-    async fn many(&self, bulk: &Bulk) -> Result<Done, Error> {
+    /// What was done, and what was meant.
+    async fn many(&self, bulk: &Bulk, who: String) -> Result<(Done, Vec<i64>), Error> {
         let kinds = match bulk.act {
             Act::Retry => [NeedKind::Job].as_slice(),
             Act::Skip => &[NeedKind::Job, NeedKind::Unknown],
@@ -42,16 +49,17 @@ impl Desk {
             // Without a number it would be all that there are.
             Act::Retry if ids.is_empty() => Done::default(),
             Act::Retry => {
-                let asked = Retry { jobs: ids, why, ..Retry::default() };
-                done(mend::retry(&pipeline, &asked).await.map_err(Error::Conflict)?)
+                let asked = Retry { jobs: ids.clone(), who: Some(who), why, ..Retry::default() };
+                done(mend::retry(&pipeline, &asked).await?)
             }
             Act::Skip => {
-                done(mend::skip(&pipeline, &ids, why.as_deref().unwrap_or_default()).await?)
+                let hand = (Some(who.as_str()), why.as_deref().unwrap_or_default());
+                done(mend::skip(&pipeline, &ids, hand).await?)
             }
             _ => self.deliveries(&ids, why.filter(|_| bulk.act == Act::Dismiss)).await?,
         };
         told.more = more;
-        Ok(told)
+        Ok((told, ids))
     }
 
     /// The numbers that are meant, and whether there are more.
@@ -108,7 +116,8 @@ impl Desk {
     /// As of [`Desk::dismiss`].
     pub async fn reread(&self, actor: &Actor, delivery: i64) -> Result<Done, Error> {
         let note = Note::done(Act::Reread.word(), format!("delivery:{delivery}"));
-        let work = async { only(self.deliveries(&[delivery], None).await?) };
+        let desk = self.clone();
+        let work = async move { only(desk.deliveries(&[delivery], None).await?) };
         self.act(actor, Right::Act, note, work).await
     }
 
@@ -118,12 +127,24 @@ impl Desk {
     /// The actor may not; it is not unreadable; the store's.
     pub async fn dismiss(&self, actor: &Actor, delivery: i64, why: &str) -> Result<Done, Error> {
         let note = Note::done(Act::Dismiss.word(), format!("delivery:{delivery}"));
-        let work = async {
-            let why = needed(Some(why))?;
-            only(self.deliveries(&[delivery], Some(why)).await?)
+        let note = note.with(json!({ "why": why }));
+        let (desk, why) = (self.clone(), why.to_owned());
+        let work = async move {
+            let why = needed(Some(&why))?;
+            only(desk.deliveries(&[delivery], Some(why)).await?)
         };
-        self.act(actor, Right::Act, note.with(json!({ "why": why })), work).await
+        self.act(actor, Right::Act, note, work).await
     }
+}
+
+/// What became of each, for the log: `MOST` numbers of a kind at most, as there are of an act.
+fn came_of(done: &Done, meant: &[i64]) -> Value {
+    let some = |ids: &[i64]| ids.iter().copied().take(MOST).collect::<Vec<_>>();
+    let left: Vec<i64> = done.left.iter().map(|left| left.id).collect();
+    json!({
+        "ids": some(meant), "waiting": some(&done.waiting), "ended": some(&done.ended), "left": some(&left),
+        "rows": done.rows, "more": done.more,
+    })
 }
 
 fn only(told: Done) -> Result<Done, Error> {

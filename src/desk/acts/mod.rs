@@ -12,7 +12,7 @@ pub use preview::{after, changed, line, verdict};
 pub use view::*;
 
 use super::{Actor, Desk, Error, Note, Right};
-use crate::pipeline::mend::{self, Anew, Report, Retry};
+use crate::pipeline::mend::{self, Anew, Obstacle, Report, Retry};
 use crate::pipeline::{Pipeline, obey};
 use crate::rules::replay::fingerprint;
 use serde_json::{Value, json};
@@ -38,12 +38,20 @@ impl Desk {
         why: Option<&str>,
     ) -> Result<Done, Error> {
         let note = of_job(Act::Replay, job).with(json!({ "why": why }));
-        self.act(actor, Right::Act, note, self.anew(job, fingerprint, why)).await
+        let (desk, who) = (self.clone(), actor.name.clone());
+        let (shown, why) = (fingerprint.map(str::to_owned), why.map(str::to_owned));
+        let work = async move { desk.anew(job, shown.as_deref(), (who, why.as_deref())).await };
+        self.act(actor, Right::Act, note, work).await
     }
 
-    async fn anew(&self, job: i64, shown: Option<&str>, why: Option<&str>) -> Result<Done, Error> {
+    async fn anew(
+        &self,
+        job: i64,
+        shown: Option<&str>,
+        (who, why): (String, Option<&str>),
+    ) -> Result<Done, Error> {
         let pipeline = self.pipeline.fresh();
-        let why = word(why)?;
+        let (who, why) = (Some(who), word(why)?);
         let flow = brief(&pipeline, job).await?.flow;
         let bound = pipeline.book.flow(&flow);
         let bound =
@@ -53,7 +61,7 @@ impl Desk {
             let why = format!("{flow} is another than it was shown: look at the difference anew");
             return Err(Error::Conflict(why));
         }
-        let asked = Anew { jobs: vec![job], flows: [(flow, now)].into(), why };
+        let asked = Anew { jobs: vec![job], flows: [(flow, now)].into(), who, why };
         one(mend::anew(&pipeline, &asked).await)
     }
 
@@ -63,9 +71,10 @@ impl Desk {
     /// As of [`Desk::decide_anew`].
     pub async fn retry(&self, actor: &Actor, job: i64, why: Option<&str>) -> Result<Done, Error> {
         let note = of_job(Act::Retry, job).with(json!({ "why": why }));
-        let work = async {
-            let asked = Retry { jobs: vec![job], why: word(why)?, ..Retry::default() };
-            self.retried(job, &asked).await
+        let (desk, who, why) = (self.clone(), Some(actor.name.clone()), why.map(str::to_owned));
+        let work = async move {
+            let why = word(why.as_deref())?;
+            desk.retried(&Retry { jobs: vec![job], who, why, ..Retry::default() }).await
         };
         self.act(actor, Right::Act, note, work).await
     }
@@ -78,21 +87,25 @@ impl Desk {
     pub async fn word(&self, actor: &Actor, job: i64, said: &StepWord) -> Result<Done, Error> {
         let act = if said.arrived { Act::Arrived } else { Act::Again };
         let detail = json!({ "step": said.step, "output": said.output, "why": said.why });
-        let work = async {
+        let (desk, who, said) = (self.clone(), Some(actor.name.clone()), said.clone());
+        let work = async move {
             let (arrived, again) = match said.arrived {
                 true => (vec![said.step.clone()], Vec::new()),
                 false => (Vec::new(), vec![said.step.clone()]),
             };
             let (output, why) = (said.output.clone(), word(said.why.as_deref())?);
-            let asked = Retry { jobs: vec![job], why, arrived, output, again, ..Retry::default() };
-            self.retried(job, &asked).await
+            let jobs = vec![job];
+            let asked = Retry { jobs, who, why, arrived, output, again, ..Retry::default() };
+            desk.retried(&asked).await
         };
         self.act(actor, Right::Act, of_job(act, job).with(detail), work).await
     }
 
-    async fn retried(&self, job: i64, asked: &Retry) -> Result<Done, Error> {
+    async fn retried(&self, asked: &Retry) -> Result<Done, Error> {
         let pipeline = self.pipeline.fresh();
-        brief(&pipeline, job).await?;
+        for job in &asked.jobs {
+            brief(&pipeline, *job).await?;
+        }
         one(mend::retry(&pipeline, asked).await)
     }
 
@@ -102,10 +115,11 @@ impl Desk {
     /// As of [`Desk::decide_anew`].
     pub async fn skip(&self, actor: &Actor, job: i64, why: &str) -> Result<Done, Error> {
         let note = of_job(Act::Skip, job).with(json!({ "why": why }));
-        let work = async {
-            let why = needed(Some(why))?;
-            brief(&self.pipeline, job).await?;
-            one(Ok(mend::skip(&self.pipeline, &[job], &why).await?))
+        let (desk, who, why) = (self.clone(), actor.name.clone(), why.to_owned());
+        let work = async move {
+            let why = needed(Some(&why))?;
+            brief(&desk.pipeline, job).await?;
+            one(Ok(mend::skip(&desk.pipeline, &[job], (Some(&who), &why)).await?))
         };
         self.act(actor, Right::Act, note, work).await
     }
@@ -116,7 +130,8 @@ impl Desk {
     /// The actor may not; there is no such connection; the far side's answer; the store's.
     pub async fn poll(&self, actor: &Actor, connection: &str) -> Result<Done, Error> {
         let note = Note::done(Act::Poll.word(), format!("connection:{connection}"));
-        self.act(actor, Right::Act, note, self.polled(connection)).await
+        let (desk, connection) = (self.clone(), connection.to_owned());
+        self.act(actor, Right::Act, note, async move { desk.polled(&connection).await }).await
     }
 
     async fn polled(&self, connection: &str) -> Result<Done, Error> {
@@ -169,9 +184,18 @@ async fn brief(pipeline: &Pipeline, job: i64) -> Result<crate::store::Brief, Err
     found.ok_or_else(|| Error::NotFound(format!("job {job}")))
 }
 
+impl From<Obstacle> for Error {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::Refused(why) => Self::Conflict(why),
+            Obstacle::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// An act on one job that left it as it is has failed.
-fn one(report: Result<Report, String>) -> Result<Done, Error> {
-    let report = report.map_err(Error::Conflict)?;
+fn one(report: Result<Report, Obstacle>) -> Result<Done, Error> {
+    let report = report?;
     match report.left.first() {
         Some(left) => Err(Error::Conflict(left.why.clone())),
         None => Ok(done(report)),
@@ -215,5 +239,14 @@ mod tests {
         assert!(word(Some(&"х".repeat(LONGEST))).is_ok());
         assert!(matches!(word(Some(&"х".repeat(LONGEST + 1))), Err(Error::Invalid(_))));
         assert!(matches!(needed(None), Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn trouble_of_the_store_is_no_conflict() {
+        let away = crate::store::Error::Unavailable("full".to_owned());
+        let told = |obstacle| one(Err(obstacle));
+        assert_eq!(told(Obstacle::Store(away.clone())), Err(Error::Store(away)));
+        let stopped = "it is stopped".to_owned();
+        assert_eq!(told(Obstacle::Refused(stopped.clone())), Err(Error::Conflict(stopped)));
     }
 }

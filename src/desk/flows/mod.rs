@@ -90,7 +90,10 @@ impl Desk {
     ) -> Result<FlowRow, Error> {
         let act = if running { Act::Start } else { Act::Stop };
         let note = Note::done(act.word(), format!("flow:{flow}")).with(json!({ "why": why }));
-        self.act(actor, Right::Act, note, self.switched(&actor.name, flow, running, why)).await?;
+        let (desk, who) = (self.clone(), actor.name.clone());
+        let (name, why) = (flow.to_owned(), why.map(str::to_owned));
+        let work = async move { desk.switched((&who, &name), running, why.as_deref()).await };
+        self.act(actor, Right::Act, note, work).await?;
         let rows = self.flows().await?;
         let row = rows.into_iter().find(|row| row.name == flow);
         row.ok_or_else(|| Error::NotFound(format!("flow {flow}")))
@@ -98,8 +101,7 @@ impl Desk {
 
     async fn switched(
         &self,
-        who: &str,
-        flow: &str,
+        (who, flow): (&str, &str),
         running: bool,
         why: Option<&str>,
     ) -> Result<(), Error> {
@@ -113,7 +115,7 @@ impl Desk {
         }
         let why = super::acts::word(why)?;
         let done = switches::switch(&self.pipeline, flow, running, (who, why.as_deref())).await;
-        done.map(drop).map_err(Error::Conflict)
+        done.map(drop).map_err(Error::from)
     }
 }
 

@@ -38,7 +38,9 @@ impl Desk {
         most: u32,
     ) -> Result<Trial, Error> {
         let note = Note::done("flow.try", format!("flow:{name}")).with(json!({ "most": most }));
-        self.act(actor, Right::Act, note, self.tried(name, text, most)).await
+        let (desk, name, text) = (self.clone(), name.to_owned(), text.map(str::to_owned));
+        let work = async move { desk.tried(&name, text.as_deref(), most).await };
+        self.act(actor, Right::Act, note, work).await
     }
 
     async fn tried(&self, name: &str, text: Option<&str>, most: u32) -> Result<Trial, Error> {

@@ -176,7 +176,8 @@ fn job(setup: &Setup, told: &JobStory, (all, zone): (&[JobStory], &TimeZone)) ->
 }
 
 fn mended(mend: &store::Mend) -> Mended {
-    Mended { at: mend.at, what: mend.what.clone(), step: mend.step.clone(), why: mend.why.clone() }
+    let store::Mend { at, what, step, who, why } = mend.clone();
+    Mended { at, what, step, who, why }
 }
 
 fn doubts(setup: &Setup, told: &JobStory) -> Vec<Doubt> {

@@ -185,6 +185,8 @@ pub struct Mended {
     /// `retried`, `replayed`, `skipped`; of a step: `arrived` (it had happened), `again` (it had not).
     pub what: String,
     pub step: Option<String>,
+    /// None: by a command, or before it was kept.
+    pub who: Option<String>,
     pub why: Option<String>,
 }
 

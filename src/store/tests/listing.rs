@@ -302,7 +302,15 @@ async fn messages(db: &Db, filter: MessageFilter) -> Result<Vec<(String, String)
 /// A job that sends a message; its claim and the step, which runs.
 async fn sending(db: &Db, key: &str) -> Result<(Claimed, i64), Box<dyn std::error::Error>> {
     db.job("crm-to-message", key, &[], 0).await?;
-    let claimed = db.claim_one(1).await?;
+    planned(db, 1, key).await
+}
+
+async fn planned(
+    db: &Db,
+    second: i64,
+    key: &str,
+) -> Result<(Claimed, i64), Box<dyn std::error::Error>> {
+    let claimed = db.claim_one(second).await?;
     let effect = Effect {
         connection: "chat".to_owned(),
         operation: "message.send".to_owned(),
@@ -314,7 +322,7 @@ async fn sending(db: &Db, key: &str) -> Result<(Claimed, i64), Box<dyn std::erro
     };
     let plan = Plan { steps: vec![Step::new("send", effect)] };
     let decision = decided(Verdict::Act(plan), &[]);
-    match db.store.begin(claimed.fence, decision, at(1)).await? {
+    match db.store.begin(claimed.fence, decision, at(second)).await? {
         Fenced::Yes(Begun::Started(ids)) => Ok((claimed, ids[0])),
         other => Err(format!("not started: {other:?}").into()),
     }
@@ -381,16 +389,70 @@ async fn a_message_that_was_refused_says_why_and_one_that_is_planned_anew_is_one
     let db = Db::new().await?;
     let (claimed, step) = sending(&db, "message:45").await?;
     let later = Finished { why: Some("busy".into()), ..finished(step, StepState::Waiting) };
-    let again = Next::Again { due: at(999), why: "busy".to_owned() };
+    let again = Next::Again { due: at(9), why: "busy".to_owned() };
     db.store.finish(claimed.fence, later, again, at(1)).await?;
-    assert_eq!(messages(&db, MessageFilter::default()).await?, []);
-    let (claimed, step) = sending(&db, "message:46").await?;
+    let first = one_message(&db).await?;
+    assert_eq!((first.state.as_str(), first.why.as_deref()), ("waiting", Some("busy")));
+    // The next plan sends the same message.
+    let (claimed, step) = planned(&db, 10, "message:45").await?;
+    let row = one_message(&db).await?;
+    assert_eq!((row.row, row.state.as_str(), row.at), (first.row, "waiting", at(10)));
     let refused = Finished { why: Some("blocked".into()), ..finished(step, StepState::Refused) };
-    db.store.finish(claimed.fence, refused, end(JobState::Stuck), at(2)).await?;
-    let listed = db.store.listed_messages(&MessageFilter::default(), &slice(10, None)).await?;
-    let row = listed.rows.first().ok_or("no row")?;
+    db.store.finish(claimed.fence, refused, end(JobState::Stuck), at(11)).await?;
+    let row = one_message(&db).await?;
     assert_eq!((row.state.as_str(), row.why.as_deref()), ("refused", Some("blocked")));
     let hours = db.store.hourly(&[Measure::Messages], at(-9999), at(9999)).await?;
     assert!(hours.is_empty(), "{hours:?}");
+    Ok(())
+}
+
+async fn one_message(db: &Db) -> Result<MessageRow, Box<dyn std::error::Error>> {
+    let listed = db.store.listed_messages(&MessageFilter::default(), &slice(10, None)).await?;
+    assert_eq!(listed.rows.len(), 1, "{listed:?}");
+    listed.rows.into_iter().next().ok_or_else(|| "no message".into())
+}
+
+#[tokio::test]
+async fn a_message_that_waits_stays_until_its_job_is_through() -> Tested {
+    let db = Db::new().await?;
+    let wait = async |second: i64, job: &str| {
+        let (claimed, step) = planned(&db, second, job).await?;
+        let later = Finished { why: Some("busy".into()), ..finished(step, StepState::Waiting) };
+        let again = Next::Again { due: at(second + 1), why: "busy".to_owned() };
+        db.store.finish(claimed.fence, later, again, at(second)).await?;
+        Ok::<_, Box<dyn std::error::Error>>(claimed.fence.job)
+    };
+    db.job("crm-to-message", "message:1", &[], 0).await?;
+    let job = wait(1, "message:1").await?;
+    // Parked it waits too, and says why it did.
+    let claimed = db.claim_one(3).await?;
+    db.store.park(claimed.fence, "it is odd", at(3)).await?;
+    let row = one_message(&db).await?;
+    assert_eq!((row.state.as_str(), row.why.as_deref()), ("waiting", Some("busy")));
+    db.store.skip_job(job, (Some("anna"), "no more"), at(4)).await?;
+    let row = one_message(&db).await?;
+    let why = row.why.unwrap_or_default();
+    assert!(row.state == "refused" && why.ends_with("no more"), "{}: {why}", row.state);
+    // One that another decision leaves out is none.
+    db.job("crm-to-message", "message:2", &[], 10).await?;
+    wait(11, "message:2").await?;
+    let claimed = db.claim_one(13).await?;
+    db.store.begin(claimed.fence, decided(Verdict::Skip, &[]), at(13)).await?;
+    assert_eq!(one_message(&db).await?.event.as_deref(), Some("message:1"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_may_have_gone_out_stays_unknown_when_its_job_is_skipped() -> Tested {
+    let db = Db::new().await?;
+    let (claimed, step) = sending(&db, "message:1").await?;
+    let parked = Next::End { state: JobState::Stuck, why: Some("a person must say".to_owned()) };
+    let lost = Finished { why: Some("lost".into()), ..finished(step, StepState::Unknown) };
+    db.store.finish(claimed.fence, lost, parked, at(2)).await?;
+    let told = |row: MessageRow| (row.state, row.why);
+    let unknown = ("unknown".to_owned(), Some("lost".to_owned()));
+    assert_eq!(told(one_message(&db).await?), unknown);
+    db.store.skip_job(claimed.fence.job, (None, "let it be"), at(3)).await?;
+    assert_eq!(told(one_message(&db).await?), unknown);
     Ok(())
 }

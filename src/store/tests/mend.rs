@@ -41,17 +41,18 @@ async fn a_retried_job_waits_with_its_tries_gone_and_its_first_try_kept() -> Tes
     let db = Db::new().await?;
     let job = stuck(&db, "call:1", &["x"], 0).await?;
     assert_eq!(db.store.parked(0, 10).await?.len(), 1);
-    let why = Some("mended".to_owned());
+    let why = Hand { who: Some("anna".to_owned()), why: Some("mended".to_owned()) };
     assert_eq!(db.store.retry(job, vec![], why, at(900)).await?, Mended::Waits(job));
     assert!(db.store.parked(0, 10).await?.is_empty());
     let story = &db.only_story("call:1").await?.jobs[0];
     assert_eq!((story.state, story.tries, story.due), (JobState::Waiting, 0, at(900)));
     let told = story.why.clone().unwrap_or_default();
     assert!(told.starts_with("retried by a person at 20") && told.ends_with("Z: mended"), "{told}");
-    assert_eq!(story.mends.len(), 1);
+    let who: Vec<_> = story.mends.iter().map(|mend| mend.who.as_deref()).collect();
+    assert_eq!(who, [Some("anna")]);
     // A second word comes too late.
-    assert_eq!(db.store.retry(job, vec![], None, at(901)).await?, Mended::Is(JobState::Waiting));
-    assert_eq!(db.store.retry(77, vec![], None, at(901)).await?, Mended::NoJob);
+    assert_eq!(db.store.retry(job, vec![], Hand::default(), at(901)).await?, Mended::Is(JobState::Waiting));
+    assert_eq!(db.store.retry(77, vec![], Hand::default(), at(901)).await?, Mended::NoJob);
     // The refused step is planned anew, and its age is that of its first try.
     let claimed = db.claim_one(900).await?;
     // What was refused is shown to who decides: another step may deal with it.
@@ -68,7 +69,7 @@ async fn a_retried_job_stands_in_its_lanes_again() -> Tested {
     db.job("a", "call:2", &["x"], 10).await?;
     let running = db.claim_one(10).await?;
     db.job("a", "call:3", &["y"], 15).await?;
-    db.store.retry(first, vec![], None, at(20)).await?;
+    db.store.retry(first, vec![], Hand::default(), at(20)).await?;
     db.job("a", "call:4", &["y"], 25).await?;
     // The lane x is held, so the retried one waits; y goes to the one that was due before it.
     let third = db.claim_one(30).await?;
@@ -90,7 +91,7 @@ async fn a_retried_job_stands_in_its_lanes_again() -> Tested {
 async fn a_waiting_job_that_was_retried_merges_with_nobody() -> Tested {
     let db = Db::new().await?;
     let job = stuck(&db, "call:1", &["x"], 0).await?;
-    db.store.retry(job, vec![], None, at(1)).await?;
+    db.store.retry(job, vec![], Hand::default(), at(1)).await?;
     // Another event under the same merge key makes a job of its own: ours was started.
     let change = JobChange::New(draft("a", "call:1", &["x"], 2));
     let routed = db.routed(&one("call:9"), vec![change]).await?;
@@ -118,11 +119,11 @@ async fn a_step_that_arrived_is_done_with_its_links() -> Tested {
         || Word::Arrived { output: json!({ "id": 17 }), links: vec![link.clone()], kept: None };
     // A word on a step that is not in doubt changes nothing.
     let words = vec![("create".to_owned(), arrived()), ("note".to_owned(), Word::Again)];
-    let refused = db.store.retry(job, words, None, at(9)).await?;
+    let refused = db.store.retry(job, words, Hand::default(), at(9)).await?;
     assert_eq!(refused, Mended::NoStep("note".to_owned()));
     assert_eq!(db.number("select count(*) as n from step where state = 'unknown'").await?, 1);
     let words = vec![("create".to_owned(), arrived())];
-    assert_eq!(db.store.retry(job, words, None, at(9)).await?, Mended::Waits(job));
+    assert_eq!(db.store.retry(job, words, Hand::default(), at(9)).await?, Mended::Waits(job));
     let claimed = db.claim_one(9).await?;
     assert_eq!(claimed.steps[0].state, StepState::Done);
     assert_eq!(claimed.steps[0].output, Some(json!({ "id": 17 })));
@@ -137,7 +138,7 @@ async fn a_step_that_did_not_happen_is_planned_again() -> Tested {
     let db = Db::new().await?;
     let job = doubtful(&db).await?;
     let words = vec![("create".to_owned(), Word::Again)];
-    assert_eq!(db.store.retry(job, words, None, at(9)).await?, Mended::Waits(job));
+    assert_eq!(db.store.retry(job, words, Hand::default(), at(9)).await?, Mended::Waits(job));
     let claimed = db.claim_one(9).await?;
     assert!(claimed.steps.is_empty(), "{:?}", claimed.steps);
     let again = db.store.begin(claimed.fence, act(&["create"], &[]), at(9)).await?;
@@ -152,7 +153,7 @@ async fn an_event_is_decided_anew_beside_no_other_job_of_its_flow() -> Tested {
     db.job("a", "call:1", &["x"], 0).await?;
     let claimed = db.claim_one(3).await?;
     let job = claimed.fence.job;
-    let anew = |now| db.store.decide_anew(job, lanes_of(&["x"]), None, at(now));
+    let anew = |now| db.store.decide_anew(job, lanes_of(&["x"]), Hand::default(), at(now));
     assert_eq!(anew(4).await?, Mended::Is(JobState::Deciding));
     db.store.begin(claimed.fence, decided(Verdict::Skip, &[]), at(4)).await?;
     let Mended::Waits(new) = anew(900).await? else { return Err("no new job".into()) };
@@ -168,7 +169,7 @@ async fn an_event_is_decided_anew_beside_no_other_job_of_its_flow() -> Tested {
     db.store.park(claimed.fence, "refused", at(902)).await?;
     assert_eq!(anew(903).await?, Mended::Beside(new, JobState::Stuck));
     let nobody: LanesOf = Arc::new(|_, _| None);
-    assert_eq!(db.store.decide_anew(77, nobody, None, at(9)).await?, Mended::NoJob);
+    assert_eq!(db.store.decide_anew(77, nobody, Hand::default(), at(9)).await?, Mended::NoJob);
     Ok(())
 }
 
@@ -286,7 +287,7 @@ async fn of_several_decisions_those_count_that_did_something_and_the_last() -> T
     assert_eq!(page[0].first_tried, Some(at(0)));
     // A newer job of the flow and event is what counts, once there is one.
     let job = page[0].job;
-    db.store.decide_anew(job, lanes_of(&[]), None, at(30)).await?;
+    db.store.decide_anew(job, lanes_of(&[]), Hand::default(), at(30)).await?;
     assert!(ids(&db, &span(false), 1).await?.is_empty());
     let claimed = db.claim_one(30).await?;
     let skip = decided_at(30, decided(Verdict::Skip, &[]));

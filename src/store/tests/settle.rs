@@ -77,7 +77,7 @@ async fn what_a_person_asks_for_does_not_wait_for_it() -> Tested {
     let claimed = db.claim_one(20).await?;
     db.store.begin(claimed.fence, decided(Verdict::Skip, &[]), at(20)).await?;
     let lanes: LanesOf = Arc::new(|_, _| Some(Vec::new()));
-    db.store.decide_anew(claimed.fence.job, lanes, None, at(21)).await?;
+    db.store.decide_anew(claimed.fence.job, lanes, Hand::default(), at(21)).await?;
     assert_eq!(db.store.asked_under_way(at(100)).await?, 1);
     // Put off because the thing itself changed a moment ago: it waits as for any event.
     let claimed = db.claim_one(21).await?;

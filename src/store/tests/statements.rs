@@ -181,6 +181,17 @@ async fn the_hot_statements_use_their_indexes() -> Tested {
         assert!(!scans, "{}\n{plan}", statement.sql);
     }
     journals_are_paged_by_index(&mut connection).await?;
+    for statement in super::super::latest::ALL {
+        let plan = plan(&mut connection, *statement).await?;
+        let walks = |line: &str| line.starts_with("SCAN") && line != "SCAN held" && line != "SCAN a";
+        assert!(!plan.lines().any(walks), "{}\n{plan}", statement.sql);
+        let by = match statement.table {
+            "attempt" => "USING INDEX attempt_failed (started>?)",
+            _ if statement.sql.contains("held") => "COVERING INDEX job_through (flow=?)",
+            _ => "INDEX decision_job",
+        };
+        assert!(plan.contains(by), "no {by} in\n{plan}");
+    }
     // Each contact's leads are read in the order of the index, in a range of their time.
     let search = plan(&mut connection, find("select 3 as part")?).await?;
     for needed in [
