@@ -161,6 +161,35 @@ insert into deal (id, connection, deal_id, number, at, status, revenue, minor, c
     left join lead_journal j on j.connection = h.connection and j.kind = h.lead_kind
     left join lead l on l.journal = j.id and l.lead_id = h.lead_id;
 
+-- Of those that versions before have made: what was sent last of what was not kept.
+update deal set currency = t.told from (
+        select distinct on (e.id) e.id, s.input::json->>'currency' as told from step s
+        join entity e on e.connection = s.connection and e.kind = 'deal'
+            and e.entity_id = s.input::json->>'id'
+        where s.operation in ('deal.create', 'deal.update') and s.state = 'done'
+            and strpos(s.input, '\u0000') = 0
+            and json_typeof(s.input::json->'currency') = 'string' order by e.id, s.id desc) as t
+    where deal.id = t.id and deal.currency = '';
+update deal set manager = t.told from (
+        select distinct on (e.id) e.id, s.input::json->>'manager' as told from step s
+        join entity e on e.connection = s.connection and e.kind = 'deal'
+            and e.entity_id = s.input::json->>'id'
+        where s.operation in ('deal.create', 'deal.update') and s.state = 'done'
+            and strpos(s.input, '\u0000') = 0
+            and json_typeof(s.input::json->'manager') = 'string' order by e.id, s.id desc) as t
+    where deal.id = t.id and deal.manager = '';
+update deal set at = t.told from (
+        select distinct on (e.id) e.id, cast(extract(epoch from make_timestamptz(substr(s.input::json->>'orderDate', 1, 4)::int,
+                substr(s.input::json->>'orderDate', 6, 2)::int, 1, substr(s.input::json->>'orderDate', 12, 2)::int, substr(s.input::json->>'orderDate', 15, 2)::int,
+                substr(s.input::json->>'orderDate', 18, 2)::int, 'UTC')
+                + (substr(s.input::json->>'orderDate', 9, 2)::int - 1) * interval '24 hours') as bigint) * 1000 as told from step s
+        join entity e on e.connection = s.connection and e.kind = 'deal'
+            and e.entity_id = s.input::json->>'id'
+        where s.operation in ('deal.create', 'deal.update') and s.state = 'done'
+            and strpos(s.input, '\u0000') = 0
+            and s.input::json->>'orderDate' ~ '^20[0-9]{2}-(0[1-9]|1[0-2])-[0-3][0-9]T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?Z$' order by e.id, s.id desc) as t
+    where deal.id = t.id;
+
 create index deal_at on deal (at, id);
 create index deal_connection on deal (connection, at, id);
 create index deal_status on deal (status, at, id);
@@ -246,13 +275,14 @@ create index message_direction on message (direction, at, id);
 create index message_state on message (state, at, id);
 create index message_contact on message (contact, at, id) where contact <> '';
 create index message_chat on message (chat, at, id);
+create index message_person on message (person, at, id) where person <> '';
 create index message_id_typed on message (message_id) where message_id is not null;
 
 -- Those that are there already: what was sent, then what came; an echo is what was sent.
 insert into message (connection, message_id, at, direction, chat, person, name, contact, text, files,
         state, why, event, source, step)
     select s.connection, case s.state when 'done' then coalesce(s.output, '{}')::json->>'id' end, s.created, 'out',
-        coalesce(s.input::json->>'chat', ''), '', '', case when coalesce(s.input::json->>'phone', '') like '+%' then 'phone:' || coalesce(s.input::json->>'phone', '') when coalesce(s.input::json->>'phone', '') like '7%' then 'phone:+' || coalesce(s.input::json->>'phone', '') else '' end,
+        coalesce(s.input::json->>'chat', ''), '', '', case when coalesce(s.input::json->>'phone', '') like '+%' then 'phone:' || coalesce(s.input::json->>'phone', '') when coalesce(s.input::json->>'phone', '') like '7%' then 'phone:+' || coalesce(s.input::json->>'phone', '') when coalesce(s.input::json->>'email', '') like '_%@_%' then 'email:' || lower(trim(coalesce(s.input::json->>'email', ''))) else '' end,
         case coalesce(s.input::json->>'text', '') when '' then left(coalesce(s.input::json->>'caption', ''), 500) else left(coalesce(s.input::json->>'text', ''), 500) end,
         case s.operation when 'file.send' then 1 else 0 end,
         case s.state when 'done' then coalesce((select n.fields::json->>'state' from entity n
@@ -271,7 +301,7 @@ insert into message (connection, message_id, at, direction, chat, person, name, 
         state, why, event, source)
     select e.connection, e.fields::json->>'id', e.registered, case when e.fields::json->>'own' = 'true' then 'out' else 'in' end,
         coalesce(e.fields::json->>'chat', ''), coalesce(e.fields::json->>'sender', ''), coalesce(e.fields::json->>'name', ''),
-        case when coalesce(e.fields::json->>'phone', '') like '+%' then 'phone:' || coalesce(e.fields::json->>'phone', '') when coalesce(e.fields::json->>'phone', '') like '7%' then 'phone:+' || coalesce(e.fields::json->>'phone', '') else '' end, left(coalesce(e.fields::json->>'text', ''), 500), case json_typeof(e.fields::json->'files') when 'array' then json_array_length(e.fields::json->'files') else 0 end,
+        case when coalesce(e.fields::json->>'phone', '') like '+%' then 'phone:' || coalesce(e.fields::json->>'phone', '') when coalesce(e.fields::json->>'phone', '') like '7%' then 'phone:+' || coalesce(e.fields::json->>'phone', '') when coalesce(e.fields::json->>'email', '') like '_%@_%' then 'email:' || lower(trim(coalesce(e.fields::json->>'email', ''))) else '' end, left(coalesce(e.fields::json->>'text', ''), 500), case json_typeof(e.fields::json->'files') when 'array' then json_array_length(e.fields::json->'files') else 0 end,
         case when e.fields::json->>'own' = 'true' then 'sent' else 'received' end, null, e.key, e.connection
     from event e
     where e.kind = 'message.received' and e.same_as is null

@@ -60,7 +60,7 @@ create table audit (
     address text
 ) strict;
 
-create index audit_at on audit (at, id);
+create index audit_act on audit (act, id);
 create index audit_about on audit (about, id);
 create index audit_who on audit (who, id);
 

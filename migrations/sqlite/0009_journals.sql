@@ -152,6 +152,31 @@ insert into deal (id, connection, deal_id, number, at, status, revenue, minor, c
     left join lead_journal j on j.connection = h.connection and j.kind = h.lead_kind
     left join lead l on l.journal = j.id and l.lead_id = h.lead_id;
 
+-- Of those that versions before have made: what was sent last of what was not kept.
+update deal set currency = t.told from (
+        select e.id, s.input->>'currency' as told, max(s.id) from step s
+        join entity e on e.connection = s.connection and e.kind = 'deal'
+            and e.entity_id = cast(s.input->>'id' as text)
+        where s.operation in ('deal.create', 'deal.update') and s.state = 'done'
+            and json_type(s.input, '$.currency') = 'text' group by e.id) as t
+    where deal.id = t.id and deal.currency = '';
+update deal set manager = t.told from (
+        select e.id, s.input->>'manager' as told, max(s.id) from step s
+        join entity e on e.connection = s.connection and e.kind = 'deal'
+            and e.entity_id = cast(s.input->>'id' as text)
+        where s.operation in ('deal.create', 'deal.update') and s.state = 'done'
+            and json_type(s.input, '$.manager') = 'text' group by e.id) as t
+    where deal.id = t.id and deal.manager = '';
+update deal set at = t.told from (
+        select e.id, cast(strftime('%s', s.input->>'orderDate') as integer) * 1000 as told, max(s.id)
+        from step s
+        join entity e on e.connection = s.connection and e.kind = 'deal'
+            and e.entity_id = cast(s.input->>'id' as text)
+        where s.operation in ('deal.create', 'deal.update') and s.state = 'done'
+            and json_type(s.input, '$.orderDate') = 'text'
+            and strftime('%s', s.input->>'orderDate') is not null group by e.id) as t
+    where deal.id = t.id;
+
 create index deal_at on deal (at);
 create index deal_connection on deal (connection, at);
 create index deal_status on deal (status, at);
@@ -234,13 +259,14 @@ create index message_direction on message (direction, at);
 create index message_state on message (state, at);
 create index message_contact on message (contact, at) where contact <> '';
 create index message_chat on message (chat, at);
+create index message_person on message (person, at) where person <> '';
 create index message_id_typed on message (message_id) where message_id is not null;
 
 -- Those that are there already: what was sent, then what came; an echo is what was sent.
 insert into message (connection, message_id, at, direction, chat, person, name, contact, text, files,
         state, why, event, source, step)
     select s.connection, case s.state when 'done' then coalesce(s.output, '{}')->>'id' end, s.created, 'out',
-        coalesce(s.input->>'chat', ''), '', '', case when coalesce(s.input->>'phone', '') like '+%' then 'phone:' || coalesce(s.input->>'phone', '') when coalesce(s.input->>'phone', '') like '7%' then 'phone:+' || coalesce(s.input->>'phone', '') else '' end,
+        coalesce(s.input->>'chat', ''), '', '', case when coalesce(s.input->>'phone', '') like '+%' then 'phone:' || coalesce(s.input->>'phone', '') when coalesce(s.input->>'phone', '') like '7%' then 'phone:+' || coalesce(s.input->>'phone', '') when coalesce(s.input->>'email', '') like '_%@_%' then 'email:' || lower(trim(coalesce(s.input->>'email', ''))) else '' end,
         case coalesce(s.input->>'text', '') when '' then substr(coalesce(s.input->>'caption', ''), 1, 500) else substr(coalesce(s.input->>'text', ''), 1, 500) end,
         case s.operation when 'file.send' then 1 else 0 end,
         case s.state when 'done' then coalesce((select n.fields->>'state' from entity n
@@ -257,7 +283,7 @@ insert into message (connection, message_id, at, direction, chat, person, name, 
         state, why, event, source)
     select e.connection, e.fields->>'id', e.registered, case when coalesce(e.fields->>'own', 0) = 1 then 'out' else 'in' end,
         coalesce(e.fields->>'chat', ''), coalesce(e.fields->>'sender', ''), coalesce(e.fields->>'name', ''),
-        case when coalesce(e.fields->>'phone', '') like '+%' then 'phone:' || coalesce(e.fields->>'phone', '') when coalesce(e.fields->>'phone', '') like '7%' then 'phone:+' || coalesce(e.fields->>'phone', '') else '' end, substr(coalesce(e.fields->>'text', ''), 1, 500), coalesce(json_array_length(e.fields, '$.files'), 0),
+        case when coalesce(e.fields->>'phone', '') like '+%' then 'phone:' || coalesce(e.fields->>'phone', '') when coalesce(e.fields->>'phone', '') like '7%' then 'phone:+' || coalesce(e.fields->>'phone', '') when coalesce(e.fields->>'email', '') like '_%@_%' then 'email:' || lower(trim(coalesce(e.fields->>'email', ''))) else '' end, substr(coalesce(e.fields->>'text', ''), 1, 500), coalesce(json_array_length(e.fields, '$.files'), 0),
         case when coalesce(e.fields->>'own', 0) = 1 then 'sent' else 'received' end, null, e.key, e.connection
     from event e
     where e.kind = 'message.received' and e.same_as is null

@@ -55,7 +55,8 @@ pub enum RevenueBy {
     Campaign,
 }
 
-/// Revenue of a span, by source or campaign; one chart for each currency.
+/// What the deals of a span brought, by their source or campaign; one chart for each currency. The
+/// span is widened to whole hours; `from` and `until` are as they were asked for.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct RevenueCharts {
     #[schema(value_type = String, format = DateTime)]

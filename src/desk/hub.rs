@@ -250,6 +250,7 @@ async fn look_on(hub: &Hub, store: &Store) {
                 continue;
             }
             looker = Looker::default();
+            afar.rest();
             hub.heard().looked_since = None;
             hub.heard().said.clear();
             while !hub.is_heard() {
@@ -315,7 +316,7 @@ impl Looker {
 
 fn gap(topic: &Topic) -> Duration {
     match topic {
-        Topic::Overview | Topic::Connections => LONG_GAP,
+        Topic::Overview | Topic::Flows | Topic::Connections => LONG_GAP,
         _ => GAP,
     }
 }
@@ -334,13 +335,17 @@ fn changed(was: &Marks, is: &Marks) -> Vec<Topic> {
         topics.push(Topic::Deals);
         topics.push(Topic::Messages);
     }
-    if differ(&[|m| m.unreadable, |m| m.doubtful, |m| m.stuck, |m| m.mends]) {
+    let house = differ(&[|m| m.states, |m| m.loaded, |m| m.refused, |m| m.looked]);
+    if house || differ(&[|m| m.unreadable, |m| m.doubtful, |m| m.stuck, |m| m.mends]) {
         topics.push(Topic::Needs);
     }
-    if differ(&[|m| m.switches, |m| m.loaded]) {
+    // What waits of each, and what was decided last.
+    if differ(&[|m| m.switches, |m| m.loaded, |m| m.refused])
+        || differ(&[|m| m.jobs, |m| m.decisions, |m| m.ended, |m| m.stuck])
+    {
         topics.push(Topic::Flows);
     }
-    if differ(&[|m| m.states, |m| m.loaded, |m| m.attempts, |m| m.raws]) {
+    if house || differ(&[|m| m.attempts, |m| m.raws]) {
         topics.push(Topic::Connections);
     }
     topics
@@ -364,7 +369,16 @@ mod tests {
         let was = Marks::default();
         assert_eq!(changed(&was, &was), []);
         let parked = Marks { stuck: 1, ..was.clone() };
-        assert_eq!(changed(&was, &parked), [Topic::Overview, Topic::Leads, Topic::Needs]);
+        let told = [Topic::Overview, Topic::Leads, Topic::Needs, Topic::Flows];
+        assert_eq!(changed(&was, &parked), told);
+        let told = [Topic::Overview, Topic::Needs, Topic::Connections];
+        for house in [Marks { states: 1, ..was.clone() }, Marks { looked: 1, ..was.clone() }] {
+            assert_eq!(changed(&was, &house), told, "{house:?}");
+        }
+        let refused = Marks { refused: 1, ..was.clone() };
+        assert!(changed(&was, &refused).contains(&Topic::Needs));
+        let decided = Marks { decisions: 1, ..was.clone() };
+        assert!(changed(&was, &decided).contains(&Topic::Flows));
         let stopped = Marks { switches: 9, ..was.clone() };
         assert_eq!(changed(&was, &stopped), [Topic::Overview, Topic::Flows]);
     }

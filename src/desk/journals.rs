@@ -3,8 +3,9 @@
 
 use super::names::Known;
 use super::{Desk, Error};
+use crate::rules::Book;
 use crate::store::listing::{
-    Column, DealFilter, Journal, LeadFilter, Listed, Mark, MessageFilter, Slice,
+    Column, DealFilter, Journal, LanesOfDeals, LeadFilter, Listed, Mark, MessageFilter, Slice,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -161,6 +162,21 @@ pub struct MessageView {
     pub event: Option<String>,
 }
 
+/// Where the updates of a connection's deals wait: a flow's lanes are those of the first connection
+/// that it writes to.
+fn lanes(book: &Book) -> LanesOfDeals {
+    let mut lanes = LanesOfDeals::new();
+    for bound in book.flows() {
+        let Some((owner, step)) = book.writes_to(bound).zip(bound.flow.steps.first()) else {
+            continue;
+        };
+        for connection in bound.connections(&step.role) {
+            lanes.entry(connection.clone()).or_default().insert(owner.to_owned());
+        }
+    }
+    lanes
+}
+
 impl Desk {
     /// A page of the journal of leads.
     pub async fn leads(&self, query: &Query<LeadFilter>) -> Result<Page<LeadView>, Error> {
@@ -172,7 +188,8 @@ impl Desk {
     /// A page of the journal of deals.
     pub async fn deals(&self, query: &Query<DealFilter>) -> Result<Page<DealView>, Error> {
         let slice = self.slice(query);
-        let listed = self.pipeline.store.listed_deals(&query.filter, &slice).await?;
+        let lanes = lanes(&self.pipeline.setup().book);
+        let listed = self.pipeline.store.listed_deals_in(&query.filter, &slice, &lanes).await?;
         let codes = self.codes();
         Ok(page(&slice, listed, |row| deal(row, &codes)))
     }

@@ -3,7 +3,8 @@
 
 use super::sql::{args, statements};
 use super::{Error, Store};
-use sqlx::postgres::PgListener;
+use futures_util::FutureExt;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -24,14 +25,19 @@ statements! {
         (select cast(coalesce(sum(jobs), 0) as bigint) from job_count where state = 'stuck') as stuck, \
         (select cast(coalesce(sum(since), 0) as bigint) from connection_state) as states, \
         (select cast(coalesce(sum(at), 0) as bigint) from flow_switch) as switches, \
-        (select cast(coalesce(sum(loaded), 0) as bigint) from replica) as loaded";
-    STORY = "job", "select count(*) as jobs, \
-            cast(coalesce(sum(j.changed), 0) as bigint) as changed, \
-            (select coalesce(max(d.id), 0) from decision d \
-                where d.job_id = max(j.id)) as decisions, \
-            (select coalesce(max(a.id), 0) from attempt a join step s on s.id = a.step_id \
-                where s.job_id = max(j.id)) as attempts \
-        from event_key k join job j on j.event_id = k.event_id where k.key = $1";
+        (select cast(coalesce(sum(loaded), 0) as bigint) from replica) as loaded, \
+        (select count(*) from replica where trouble is not null) as refused, \
+        (select cast(coalesce(sum(looked), 0) as bigint) from drift) as looked";
+    // Of its own jobs, and of those that decide it together with another event.
+    STORY = "job", "with held (id) as ( \
+            select j.id from event_key k join job j on j.event_id = k.event_id where k.key = $1 \
+            union select m.job_id from event_key k \
+                join job_event m on m.event_id = k.event_id where k.key = $1) \
+        select count(*) as jobs, cast(coalesce(sum(j.changed), 0) as bigint) as changed, \
+            (select coalesce(max(d.id), 0) from held h join decision d on d.job_id = h.id) as decisions, \
+            (select coalesce(max(a.id), 0) from held h join step s on s.job_id = h.id \
+                join attempt a on a.step_id = s.id) as attempts \
+        from held h join job j on j.id = h.id";
     TELL = "the listeners", "select 1 as told", postgres: "select pg_notify('leadlink_live', '')";
 }
 
@@ -55,11 +61,15 @@ pub struct Marks {
     pub states: i64,
     pub switches: i64,
     pub loaded: i64,
+    /// Processes that refused what they read.
+    pub refused: i64,
+    pub looked: i64,
 }
 
 /// That others have written. On SQLite there are no others.
 pub struct Afar {
     store: Store,
+    /// With a connection of its own: the readers' are few.
     listener: Option<PgListener>,
 }
 
@@ -82,6 +92,8 @@ impl Store {
             states: row.int("states")?,
             switches: row.int("switches")?,
             loaded: row.int("loaded")?,
+            refused: row.int("refused")?,
+            looked: row.int("looked")?,
         })
     }
 
@@ -111,6 +123,11 @@ impl Store {
 }
 
 impl Afar {
+    /// Nobody looks: no connection is needed for it.
+    pub fn rest(&mut self) {
+        self.listener = None;
+    }
+
     /// Others have written, or may have while nobody listened; never comes back on SQLite.
     pub async fn next(&mut self) {
         let Some(pool) = self.store.postgres().cloned() else {
@@ -118,20 +135,29 @@ impl Afar {
         };
         loop {
             if let Some(listener) = &mut self.listener {
-                if listener.recv().await.is_err() {
+                let mut heard = listener.recv().await.map(drop);
+                // All that was said until now is one word.
+                while heard.is_ok()
+                    && let Some(more) = listener.recv().now_or_never()
+                {
+                    heard = more.map(drop);
+                }
+                if heard.is_err() {
                     self.listener = None;
                 }
                 return;
             }
-            let listening = async {
-                let mut listener = PgListener::connect_with(&pool).await?;
-                listener.listen("leadlink_live").await?;
-                Ok::<_, sqlx::Error>(listener)
-            };
-            match listening.await {
+            match listen((*pool.connect_options()).clone()).await {
                 Ok(listener) => self.listener = Some(listener),
                 Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }
     }
+}
+
+async fn listen(options: PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+    let own = PgPoolOptions::new().max_connections(1).acquire_timeout(AGAIN * 4);
+    let mut listener = PgListener::connect_with(&own.connect_lazy_with(options)).await?;
+    listener.listen("leadlink_live").await?;
+    Ok(listener)
 }

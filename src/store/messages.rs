@@ -170,7 +170,8 @@ fn state(fields: &Map<String, Value>) -> Option<&'static str> {
 }
 
 fn contact(fields: &Map<String, Value>) -> String {
-    contact_key(&text(fields, "phone")).unwrap_or_default()
+    let told = ["phone", "email"].into_iter().find_map(|name| contact_key(&text(fields, name)));
+    told.unwrap_or_default()
 }
 
 /// What is written: the text, or the words under a file.

@@ -66,8 +66,8 @@ pub use hints::{Hint, Hints};
 pub use latest::{BriefDecision, Failed};
 pub use leads::{Candidate, LeadCounts, LeadSearch, LeadsFound};
 pub use listing::{
-    DealFilter, DealLead, DealRow, LeadFilter, LeadOrder, LeadRow, Listed, Mark, MessageFilter,
-    MessageRow, Slice,
+    DealFilter, DealLead, DealRow, LanesOfDeals, LeadFilter, LeadOrder, LeadRow, Listed, Mark,
+    MessageFilter, MessageRow, Slice,
 };
 pub use marks::{Afar, Marks};
 pub use mend::{Brief, Doubtful, Hand, LanesOf, Mended, Word};

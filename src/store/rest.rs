@@ -59,12 +59,7 @@ impl Store {
     }
 }
 
-async fn skip(
-    db: &mut Connection,
-    job: i64,
-    hand: &Hand,
-    now: Timestamp,
-) -> Result<Mended, Error> {
+async fn skip(db: &mut Connection, job: i64, hand: &Hand, now: Timestamp) -> Result<Mended, Error> {
     let why = hand.why.as_deref().unwrap_or_default();
     if db.execute(HOLD, args![job, now]).await? == 0 {
         let found = db.fetch_one(STATE, args![job]).await?;

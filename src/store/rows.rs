@@ -226,9 +226,17 @@ pub struct Delivery {
 #[derive(Debug, Clone, Serialize)]
 pub struct FoundStory {
     pub event: Event,
-    /// Number, flow, state.
-    pub jobs: Vec<(i64, String, JobState)>,
+    pub jobs: Vec<FoundJob>,
     pub links: Vec<Link>,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct FoundJob {
+    pub id: i64,
+    pub flow: String,
+    pub state: JobState,
+    pub why: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]

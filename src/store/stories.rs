@@ -3,8 +3,8 @@
 
 use super::sql::{Connection, Row, args, list, statements};
 use super::{
-    Attempt, DecisionStory, Delivery, Error, FoundStory, JobStory, Mend, StepStory, Store, Story,
-    claim, entities, events, links,
+    Attempt, DecisionStory, Delivery, Error, FoundJob, FoundStory, JobStory, Mend, StepStory,
+    Store, Story, claim, entities, events, links,
 };
 use crate::domain::contact::contact_key;
 use crate::domain::{Entity, Event, Link};
@@ -71,11 +71,11 @@ impl Store {
         let mut stories = Vec::new();
         for id in found.into_iter().rev().take(most) {
             let event = events::event(&db.fetch_row(EVENT, args![id]).await?)?;
-            let jobs = events::jobs(&mut db, id).await?;
+            let jobs = db.fetch(JOBS, args![id]).await?;
             let keys: Vec<&str> = event.keys().collect();
             let linked = db.fetch(LINKS, args![&event.connection, list(&keys)]).await?;
             stories.push(FoundStory {
-                jobs: jobs.into_iter().map(|job| (job.id, job.flow, job.state)).collect(),
+                jobs: jobs.iter().map(brief).collect::<Result<_, _>>()?,
                 links: linked.iter().map(links::link).collect::<Result<_, _>>()?,
                 event,
             });
@@ -181,6 +181,15 @@ async fn things(
         return Ok(Vec::new());
     }
     entities::about(connection, &connections, &KINDS, &ids).await
+}
+
+fn brief(row: &Row) -> Result<FoundJob, Error> {
+    Ok(FoundJob {
+        id: row.int("id")?,
+        flow: row.owned("flow")?,
+        state: row.job_state("state")?,
+        why: row.opt_text("why")?.map(str::to_owned),
+    })
 }
 
 fn delivery(row: &Row) -> Result<Delivery, Error> {

@@ -20,12 +20,14 @@ statements! {
         postgres: "insert into tally_delta (measure, at, connection, a, b, unit, n, sum) \
         select $1, r.t, r.c, r.a, r.b, '', r.n, 0 from json_to_recordset($2::json) \
             as r (t bigint, c text, a text, b text, n bigint)";
-    // The first step of a lead's job that is done; what a person asked for is no matter of speed.
+    // The first step of a lead's job that is done; what a person asked for, mended or had decided anew
+    // is no matter of speed.
     ARRIVED = "tally_delta", "insert into tally_delta (measure, at, connection, a, b, unit, n, sum) \
         select 'latency', $2, e.connection, $3, l.kind, '', 1, 0 \
         from job j join event e on e.id = j.event_id \
         join lead_journal l on l.connection = e.connection and e.kind like l.kind || '.%' \
         where j.id = $1 and j.asked = 0 \
+            and not exists (select 1 from mend m where m.job_id = j.id) \
             and (select count(*) from step s where s.job_id = j.id and s.state = 'done') = 1";
     LAST = "tally_delta", "select max(id) as id from ( \
         select id from tally_delta order by id limit $1) as held";
@@ -43,6 +45,7 @@ statements! {
         on conflict (measure, width, at, connection, a, b, unit) \
         do update set n = tally.n + excluded.n, sum = tally.sum + excluded.sum";
     DROP = "tally_delta", "delete from tally_delta where id <= $1";
+    // Where hours are forgotten, an old deal that changed takes away what is not there any more.
     HOURS = "tally", "select measure, at, connection, a, b, unit, \
             cast(sum(n) as bigint) as n, cast(sum(sum) as bigint) as sum from ( \
             select measure, at, connection, a, b, unit, n, sum from tally \
@@ -52,7 +55,7 @@ statements! {
                 where measure in (select value from json_each($1)) \
                 and at >= $2 and at < $3) as held \
         group by measure, at, connection, a, b, unit \
-        having sum(n) <> 0 or sum(sum) <> 0 order by at, measure, connection, a, b, unit";
+        having sum(n) > 0 order by at, measure, connection, a, b, unit";
     // The hours before the first whole day, the whole days, the hours behind them, what is not folded.
     SUMS = "tally", "select a, b, unit, cast(sum(n) as bigint) as n, cast(sum(sum) as bigint) as sum \
         from (select connection, a, b, unit, n, sum from tally \
@@ -64,7 +67,7 @@ statements! {
             union all select connection, a, b, unit, n, sum from tally_delta \
                 where measure = $1 and at >= $2 and at < $5) as held \
         where $6 = '' or connection = $6 \
-        group by a, b, unit having sum(n) <> 0 or sum(sum) <> 0";
+        group by a, b, unit having sum(n) > 0";
     FORGET = "tally", "delete from tally where width = 3600000 and at < $1 \
         and measure in (select value from json_each($2))";
 }

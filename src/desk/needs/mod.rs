@@ -159,9 +159,14 @@ impl Desk {
         filter: &NeedFilter,
         most: usize,
     ) -> Result<(Vec<Need>, bool), Error> {
-        let mut rows = Vec::new();
-        let next = self.numbered(filter, Mark::FIRST, most, &mut rows).await?;
-        Ok((rows, next.is_some()))
+        let (mut rows, mut mark) = (Vec::new(), Mark::FIRST);
+        // However many others stand before them.
+        loop {
+            match self.numbered(filter, mark, most, &mut rows).await? {
+                Some(next) if rows.len() < most => mark = next,
+                next => return Ok((rows, next.is_some())),
+            }
+        }
     }
 }
 

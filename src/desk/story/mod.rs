@@ -85,11 +85,11 @@ impl Desk {
 
 fn brief(found: FoundStory) -> Found {
     let jobs = found.jobs.into_iter().rev();
-    let jobs = jobs.map(|(job, flow, state)| FoundJob {
-        job,
-        flow,
-        state: state.word().to_owned(),
-        why: None,
+    let jobs = jobs.map(|job| FoundJob {
+        job: job.id,
+        flow: job.flow,
+        state: job.state.word().to_owned(),
+        why: job.why,
     });
     Found {
         id: story_id(&found.event.connection, &found.event.key),

@@ -7,7 +7,7 @@ use crate::store::sql::{Connection, Row, Value, args, list, statements};
 use crate::store::{Error, Store};
 use jiff::Timestamp;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A page of deals by what leads to them, newest first. From $6 on: what else they are filtered by.
 macro_rules! deals {
@@ -44,11 +44,15 @@ statements! {
     OF_NAMES = "deal", deals!("d.id in (select n.id from deal n where n.deal_id = $14 \
         union select n.id from deal n where n.number <> '' and n.number = $15) and ");
     OF_LEADS = "deal", deals!("d.id in (select n.id from deal n where n.lead_id <> '' \
-        and n.lead_id in (select value from json_each($14)) \
+        and n.lead_id = $14 \
         and (cast($15 as text) is null or n.lead_kind = $15)) and ");
-    OF_CONTACT = "lead_contact", "select l.lead_id from lead_contact m join lead l on l.id = m.lead \
-        where m.contact = $1 and m.journal in (select id from lead_journal) \
-        order by m.at desc limit 1000";
+    // Ids of leads are those of their journal: another site, or a request, may have the same.
+    OF_CONTACT = "deal", deals!("d.id in (select n.id from (select m.lead from lead_contact m \
+            where m.contact = $14 and m.journal in (select id from lead_journal) \
+            order by m.at desc limit 1000) as held \
+        join lead l on l.id = held.lead join lead_journal j on j.id = l.journal \
+        join deal n on n.lead_id = l.lead_id and n.lead_id <> '' and n.lead_kind = j.kind \
+            and n.connection = j.connection) and ");
     LEADS = "lead", "select l.journal, l.lead_id, l.at from lead l \
         where l.journal in (select value from json_each($1)) \
         and l.lead_id in (select value from json_each($2))";
@@ -76,6 +80,10 @@ pub struct DealFilter {
     /// A number, an id, `call:9` of its lead, a phone or an e-mail of its lead: exact, whatever the span.
     pub search: Option<String>,
 }
+
+/// Connection → the connections in whose lanes its deals stand beside its own: a flow that writes to
+/// several has one lane for all, under the first of them.
+pub type LanesOfDeals = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DealRow {
@@ -123,6 +131,16 @@ impl Store {
         filter: &DealFilter,
         slice: &Slice,
     ) -> Result<Listed<DealRow>, Error> {
+        self.listed_deals_in(filter, slice, &LanesOfDeals::new()).await
+    }
+
+    /// The same, with the updates that are due in lanes of other connections.
+    pub async fn listed_deals_in(
+        &self,
+        filter: &DealFilter,
+        slice: &Slice,
+        lanes: &LanesOfDeals,
+    ) -> Result<Listed<DealRow>, Error> {
         let mut db = self.page().await?;
         let mut found = Found::new();
         match filter.search.as_deref().map(str::trim) {
@@ -132,7 +150,7 @@ impl Store {
             _ => list_by(&mut db, &mut found, (filter, slice)).await?,
         }
         let (rows, next) = found.cut(slice)?;
-        Ok(Listed { rows: filled(&mut db, &rows).await?, next })
+        Ok(Listed { rows: filled(&mut db, &rows, lanes).await?, next })
     }
 }
 
@@ -186,18 +204,20 @@ async fn search(
         found.add(db.fetch(OF_NAMES, args(args![id, number])).await?)?;
     }
     if !matches!(kind, Some("order" | "deal" | "phone" | "email")) {
-        found.add(db.fetch(OF_LEADS, args(args![list(&[id]), kind])).await?)?;
+        found.add(db.fetch(OF_LEADS, args(args![id, kind])).await?)?;
     }
     if let Some(contact) = contact_key(id) {
-        let leads = db.fetch(OF_CONTACT, args![contact]).await?;
-        let ids = leads.iter().map(|row| row.owned("lead_id")).collect::<Result<Vec<_>, _>>()?;
-        found.add(db.fetch(OF_LEADS, args(args![list(&ids), None::<&str>])).await?)?;
+        found.add(db.fetch(OF_CONTACT, args(args![contact])).await?)?;
     }
     Ok(())
 }
 
 /// The rows with all that is told of them.
-async fn filled(db: &mut Connection, rows: &[Row]) -> Result<Vec<DealRow>, Error> {
+async fn filled(
+    db: &mut Connection,
+    rows: &[Row],
+    shared: &LanesOfDeals,
+) -> Result<Vec<DealRow>, Error> {
     let mut deals = rows.iter().map(deal).collect::<Result<Vec<_>, _>>()?;
     if deals.is_empty() {
         return Ok(deals);
@@ -210,10 +230,15 @@ async fn filled(db: &mut Connection, rows: &[Row]) -> Result<Vec<DealRow>, Error
     for row in db.fetch(LEADS, args![list(&numbers), list(&linked)]).await? {
         began.insert((row.int("journal")?, row.owned("lead_id")?), row.time("at")?);
     }
-    let lane = |deal: &DealRow| format!("{}|order:{}", deal.connection, deal.id);
-    let lanes: Vec<String> = deals.iter().map(lane).collect();
+    let lanes = |deal: &DealRow| {
+        let others = shared.get(&deal.connection).into_iter().flatten();
+        let all = others.chain([&deal.connection]);
+        all.map(|owner| format!("{owner}|order:{}", deal.id)).collect::<BTreeSet<_>>()
+    };
+    let lanes: Vec<BTreeSet<String>> = deals.iter().map(lanes).collect();
+    let all: Vec<&str> = lanes.iter().flatten().map(String::as_str).collect();
     let mut due: HashMap<String, Timestamp> = HashMap::new();
-    for row in db.fetch(DUE, args![list(&lanes)]).await? {
+    for row in db.fetch(DUE, args![list(&all)]).await? {
         due.insert(row.owned("lane")?, row.time("due")?);
     }
     let ids: Vec<&str> = deals.iter().map(|deal| deal.id.as_str()).collect();
@@ -222,8 +247,8 @@ async fn filled(db: &mut Connection, rows: &[Row]) -> Result<Vec<DealRow>, Error
         let key = (row.owned("to_connection")?, row.owned("to_id")?);
         ends.insert(key, (row.opt_time("gone")?, told(&row, "became")?));
     }
-    for (deal, lane) in deals.iter_mut().zip(&lanes) {
-        deal.due = due.get(lane).copied();
+    for (deal, lanes) in deals.iter_mut().zip(&lanes) {
+        deal.due = lanes.iter().filter_map(|lane| due.get(lane).copied()).min();
         if let Some(lead) = &mut deal.lead {
             let of = |j: &&leads::Journal| j.connection == deal.connection && j.kind == lead.kind;
             let journal = journals.iter().find(of);

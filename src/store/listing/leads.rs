@@ -181,7 +181,7 @@ impl Page<'_> {
         if !matches!(kind, Some("phone" | "email" | "order" | "deal")) {
             self.look(db, found, OF_ID, (kind, id)).await?;
         }
-        if !found.is_empty() || !matches!(kind, None | Some("order" | "deal")) {
+        if !matches!(kind, None | Some("order" | "deal")) {
             return Ok(());
         }
         // The number or id of an order: the lead that its deal is linked to.

@@ -31,6 +31,7 @@ statements! {
     OF_STATE = "message", messages!("m.state = $9 and ");
     OF_CONTACT = "message", messages!("m.contact = $9 and m.contact <> '' and ");
     OF_CHAT = "message", messages!("m.chat = $9 and ");
+    OF_PERSON = "message", messages!("m.person = $9 and m.person <> '' and ");
     OF_ID = "message", messages!("m.message_id = $9 and ");
 }
 
@@ -91,7 +92,7 @@ impl Store {
                 found.add(db.fetch(OF_CONTACT, args(true, Some(&contact))).await?)?;
             }
             let id = typed.strip_prefix("message:").unwrap_or(typed);
-            for statement in [OF_CHAT, OF_ID] {
+            for statement in [OF_CHAT, OF_PERSON, OF_ID] {
                 found.add(db.fetch(statement, args(true, Some(id))).await?)?;
             }
         } else {

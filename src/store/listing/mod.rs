@@ -8,7 +8,7 @@ pub(super) mod leads;
 pub(super) mod messages;
 pub(super) mod values;
 
-pub use deals::{DealFilter, DealLead, DealRow};
+pub use deals::{DealFilter, DealLead, DealRow, LanesOfDeals};
 pub use leads::{LeadFilter, LeadOrder, LeadRow};
 pub use messages::{MessageFilter, MessageRow};
 
@@ -139,10 +139,6 @@ impl Found {
             self.0.insert(key, row);
         }
         Ok(())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// The newest of them, and where to go on.

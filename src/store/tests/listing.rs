@@ -99,6 +99,9 @@ async fn a_lead_is_found_by_what_people_type() -> Tested {
     for text in ["123A", "№123A", "order:123", "123"] {
         assert_eq!(found(&db, typed(text)).await?, ["9"], "{text}");
     }
+    // An order may have the number of another lead.
+    db.store.keep_leads(vec![lead("123", 3, None)], None).await?;
+    assert_eq!(found(&db, typed("123")).await?, ["123", "9"]);
     let elsewhere = LeadFilter { connection: Some("other".to_owned()), ..typed("9") };
     assert_eq!(found(&db, elsewhere).await?, [""; 0]);
     // The span does not bind a search.
@@ -205,6 +208,11 @@ async fn a_deal_is_listed_as_it_was_written_last_with_the_marks_of_its_lead() ->
     db.job("deal-update", "order:7", &["calls|order:7"], 500).await?;
     db.job("deal-update", "order:8", &["other|order:7"], 400).await?;
     assert_eq!(one_deal(&db).await?.due, Some(at(500)));
+    // A flow that writes to two sites has the lanes of the first.
+    let lanes = LanesOfDeals::from([("calls".to_owned(), ["other".to_owned()].into())]);
+    let filter = DealFilter::default();
+    let shared = db.store.listed_deals_in(&filter, &slice(10, None), &lanes).await?;
+    assert_eq!(shared.rows.first().and_then(|row| row.due), Some(at(400)));
     Ok(())
 }
 
@@ -233,6 +241,22 @@ async fn deals_are_filtered_and_found() -> Tested {
         assert_eq!(ids(DealFilter { search: some(text), ..base() }).await?, ["2"], "{text}");
     }
     assert_eq!(ids(DealFilter { search: some("request:9"), ..base() }).await?, [""; 0]);
+    // Another person's lead has the same id, of another kind or site.
+    let theirs = |connection: &str, kind: &str| Lead {
+        connection: connection.to_owned(),
+        kind: kind.to_owned(),
+        contacts: vec!["phone:+79990000005".to_owned()],
+        ..lead("9", 1, None)
+    };
+    db.store.keep_leads(vec![theirs("calls", "request"), theirs("other", "call")], None).await?;
+    assert_eq!(ids(DealFilter { search: some("79990000005"), ..base() }).await?, [""; 0]);
+    let elsewhere =
+        Kept { connection: "other".to_owned(), ..deal("3", 3, &json!({ "call": "9" })) };
+    db.store.keep_entities(vec![elsewhere]).await?;
+    assert_eq!(ids(DealFilter { search: some("79990000005"), ..base() }).await?, ["3"]);
+    assert_eq!(ids(DealFilter { search: some("79990000001"), ..base() }).await?, ["2"]);
+    let ours = DealFilter { connection: some("calls"), ..base() };
+    assert_eq!(ids(ours).await?, ["2", "1"]);
     let known = async |column| db.store.known_values(Journal::Deals, column, at(-10), at(10)).await;
     assert_eq!(known(Column::Source).await?, ["yandex", "Лид не найден"]);
     assert_eq!(
@@ -361,7 +385,16 @@ async fn a_message_is_one_row_from_its_plan_to_its_reader() -> Tested {
     for (text, count) in [("8 999 000 00 01", 1), ("501", 2), ("b", 1), ("502", 0)] {
         assert_eq!(messages(&db, typed(text)).await?.len(), count, "{text}");
     }
-    let listed = db.store.listed_messages(&of("in"), &slice(10, None)).await?;
+    let mailed = json!({ "phone": "", "email": "U1@Shop.test", "sender": "77", "chat": "9" });
+    db.routed(&message("c", &mailed), Vec::new()).await?;
+    for text in ["u1@shop.test", "77", "9", "c"] {
+        assert_eq!(messages(&db, typed(text)).await?, [pair("in", "received")], "{text}");
+    }
+    let text = typed("message:a").search;
+    let listed = db
+        .store
+        .listed_messages(&MessageFilter { search: text, ..of("in") }, &slice(10, None))
+        .await?;
     let row = listed.rows.first().ok_or("no row")?;
     assert_eq!((row.files, row.event.as_deref()), (2, Some("message:a")));
     assert_eq!(row.contact.as_deref(), Some("phone:+79990000001"));

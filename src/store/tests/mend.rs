@@ -51,7 +51,10 @@ async fn a_retried_job_waits_with_its_tries_gone_and_its_first_try_kept() -> Tes
     let who: Vec<_> = story.mends.iter().map(|mend| mend.who.as_deref()).collect();
     assert_eq!(who, [Some("anna")]);
     // A second word comes too late.
-    assert_eq!(db.store.retry(job, vec![], Hand::default(), at(901)).await?, Mended::Is(JobState::Waiting));
+    assert_eq!(
+        db.store.retry(job, vec![], Hand::default(), at(901)).await?,
+        Mended::Is(JobState::Waiting)
+    );
     assert_eq!(db.store.retry(77, vec![], Hand::default(), at(901)).await?, Mended::NoJob);
     // The refused step is planned anew, and its age is that of its first try.
     let claimed = db.claim_one(900).await?;

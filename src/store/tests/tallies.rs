@@ -174,6 +174,14 @@ async fn a_lead_waits_for_its_first_step_and_no_other_counts() -> Tested {
         assert!((62_000..=62_000 + 62_000 / 16).contains(&took), "{took} ms");
         while db.store.fold_tallies().await? {}
     }
+    // What a person has decided anew is no matter of speed.
+    let lanes: LanesOf = Arc::new(|_, _| Some(Vec::new()));
+    let job = claimed.fence.job;
+    db.store.decide_anew(job, lanes, Hand::default(), at(95)).await?;
+    let (claimed, steps) = db.begun(&["create"], 96).await?;
+    let done = finished(steps[0], StepState::Done);
+    db.store.finish(claimed.fence, done, end(JobState::Acted), at(97)).await?;
+    assert_eq!(db.store.latency(at(0), at(200)).await?.count, 1);
     // An order's job is no lead's.
     let order = Event { kind: "order.changed".to_owned(), ..one("order:7") };
     db.routed(&order, vec![JobChange::New(draft("b", "order:7", &[], 100))]).await?;
@@ -200,5 +208,23 @@ async fn what_retention_deletes_stays_counted_by_the_day() -> Tested {
         sums.iter().map(|sum| (sum.of.as_str(), sum.minor)).collect::<Vec<_>>(),
         [("a", 500)]
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_old_deal_that_changes_leaves_no_debt_where_hours_are_forgotten() -> Tested {
+    let db = Db::new().await?;
+    db.store.keep_entities(vec![deal("1", 0, &json!({ "revenue": "5", "source": "a" }))]).await?;
+    while db.store.fold_tallies().await? {}
+    db.store.forget_hours(at(9999)).await?;
+    db.store.keep_entities(vec![deal("1", 5, &json!({ "source": "b" }))]).await?;
+    for _ in 0..2 {
+        let hours = db.store.hourly(&Measure::ALL, at(-9999), at(9999)).await?;
+        assert!(hours.iter().all(|hour| hour.n > 0 && hour.sum >= 0), "{hours:?}");
+        let sums = db.store.revenue(at(-48 * HOUR), at(48 * HOUR), By::Source, None).await?;
+        let sums: Vec<_> = sums.iter().map(|sum| (sum.of.as_str(), sum.minor)).collect();
+        assert_eq!(sums, [("b", 500)]);
+        while db.store.fold_tallies().await? {}
+    }
     Ok(())
 }

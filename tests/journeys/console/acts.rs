@@ -4,12 +4,14 @@
 use crate::support::fleet::{Fleet, possible};
 use crate::support::ledger::text;
 use crate::support::{House, Plan};
+use futures_util::FutureExt;
 use jiff::SignedDuration;
 use leadlink::app;
 use leadlink::clock::Clock;
 use leadlink::desk::acts::{Act, Bulk, StepWord};
 use leadlink::desk::needs::{NeedFilter, NeedKind};
 use leadlink::desk::{Actor, Desk, Door, Error, Right};
+use leadlink::store::Acts;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -383,4 +385,35 @@ async fn another_replica_follows_a_stop() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_act_goes_on_and_is_written_down_when_who_asked_goes_away() {
+    let mut house = refusing().await;
+    house.lead(json!({ "type": "call", "phone": PHONE })).await;
+    assert_eq!(house.ended().await.stuck, 1);
+    assert_eq!(house.stop(), Some(0));
+    house.set_env(Vec::new());
+    let desk = desk(&house).await;
+    // The page is closed while it is being done.
+    assert!(desk.skip(&anna(), 1, "no more").now_or_never().is_none());
+    let admin = Actor { rights: Right::ALL.to_vec(), ..anna() };
+    let skips = Acts { act: "skip".to_owned(), ..Acts::default() };
+    let until = Instant::now() + Duration::from_secs(20);
+    let row = loop {
+        let held = desk.audit(&admin, &skips, 10).await.expect("the log");
+        if let Some(row) = held.rows.into_iter().next() {
+            break row;
+        }
+        assert!(Instant::now() < until, "no row was written");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((row.about.as_str(), row.outcome.as_str()), ("job:1", "done"));
+    let brief = desk.pipeline.store.job_brief(1).await.expect("read").expect("a job");
+    assert_eq!(brief.state.word(), "skipped");
+    let story =
+        desk.story(&format!("{}~{}", brief.connection, brief.event)).await.expect("a story");
+    let who: Vec<_> = story.jobs[0].mends.iter().map(|mend| mend.who.as_deref()).collect();
+    assert_eq!(who, [Some("anna")]);
+    close(desk).await;
 }
