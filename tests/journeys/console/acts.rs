@@ -227,6 +227,9 @@ async fn what_was_refused_is_seen_by_reason_and_retried_at_once() {
     assert_eq!((counts.acted, counts.stuck), (2, 0), "{counts:?}");
     let noted = house.sql("select act || ' ' || about from audit order by id").await;
     assert_eq!(noted, ["retry many", "retry many", "skip many"]);
+    let detail = house.sql("select detail from audit order by id limit 1 offset 1").await;
+    let detail: Value = serde_json::from_str(&detail[0]).expect("JSON");
+    assert_eq!((&detail["waiting"], &detail["left"]), (&json!([1, 2]), &json!([])));
 }
 
 /// An order whose answer was lost, of an operation that only a person may repeat.
