@@ -1,7 +1,7 @@
 //! The journal of deals as people page through it. Invariant: a row shows what we wrote last, never
 //! what the far side may have made of it.
 
-use super::{Found, Listed, Slice, leads, told};
+use super::{Found, Listed, Slice, leads, told, walk};
 use crate::domain::contact::contact_key;
 use crate::store::sql::{Connection, Row, Value, args, list, statements};
 use crate::store::{Error, Store};
@@ -188,7 +188,7 @@ async fn list_by(
     let chosen = one.into_iter().find_map(|(sql, value)| Some((sql, args![value.as_ref()?])));
     let linked = filter.linked.map(|linked| (OF_LINKED, args![linked]));
     let (statement, more) = chosen.or(linked).unwrap_or((ALL_DEALS, Vec::new()));
-    found.add(db.fetch(statement, args_of(filter, slice, false, more)).await?)
+    found.add(walk(db, statement, args_of(filter, slice, false, more)).await?)
 }
 
 async fn search(

@@ -1,7 +1,7 @@
 //! The journal of leads as people page through it. Invariant: what a row tells beside the lead itself
 //! is read for the rows of the page alone.
 
-use super::{FIXED, Found, Listed, Slice, lead_rows};
+use super::{FIXED, Found, Listed, Slice, lead_rows, walk};
 use crate::domain::contact::contact_key;
 use crate::store::sql::{Connection, Row, Statement, Value, args, list, statements};
 use crate::store::{Error, Store};
@@ -156,14 +156,14 @@ impl Page<'_> {
         if let Some((statement, value)) =
             one.into_iter().find_map(|(statement, value)| Some((statement, value?)))
         {
-            return found.add(db.fetch(statement, self.args(false, args![value])).await?);
+            return found.add(walk(db, statement, self.args(false, args![value])).await?);
         }
         if !self.narrowed {
-            return found.add(db.fetch(ALL_LEADS, self.args(false, Vec::new())).await?);
+            return found.add(walk(db, ALL_LEADS, self.args(false, Vec::new())).await?);
         }
         for journal in self.journals {
             let args = self.args(false, args![journal.id]);
-            found.add(db.fetch(OF_JOURNAL, args).await?)?;
+            found.add(walk(db, OF_JOURNAL, args).await?)?;
         }
         Ok(())
     }

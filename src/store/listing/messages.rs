@@ -1,7 +1,7 @@
 //! The journal of messages as people page through it. Invariant: one row is one message, however
 //! often we heard of it.
 
-use super::{Found, Listed, Slice, told};
+use super::{Found, Listed, Slice, told, walk};
 use crate::domain::contact::contact_key;
 use crate::store::sql::{Row, Value, args, statements};
 use crate::store::{Error, Store};
@@ -103,7 +103,7 @@ impl Store {
             ];
             let chosen = one.into_iter().find_map(|(sql, value)| Some((sql, value.as_deref()?)));
             let (statement, more) = chosen.map_or((ALL_MESSAGES, None), |(s, v)| (s, Some(v)));
-            found.add(db.fetch(statement, args(false, more)).await?)?;
+            found.add(walk(&mut db, statement, args(false, more)).await?)?;
         }
         let (rows, next) = found.cut(slice)?;
         Ok(Listed { rows: rows.iter().map(message).collect::<Result<_, _>>()?, next })

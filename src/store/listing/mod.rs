@@ -12,7 +12,7 @@ pub use deals::{DealFilter, DealLead, DealRow, LanesOfDeals};
 pub use leads::{LeadFilter, LeadOrder, LeadRow};
 pub use messages::{MessageFilter, MessageRow};
 
-use super::sql::{Connection, Row, Value, args};
+use super::sql::{Connection, Row, Statement, Value, args};
 use super::{Error, Store};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -98,6 +98,8 @@ pub enum Column {
 /// PostgreSQL believes at times that it is faster to find all rows of a span and to sort them than to
 /// walk through an index that has them in order; of a page that is never so.
 const BY_INDEX: &str = "set local enable_sort = off; set local enable_bitmapscan = off";
+/// Of what is looked for by a key it is.
+const FREELY: &str = "set local enable_sort = on; set local enable_bitmapscan = on";
 
 /// Arguments that every statement of a page begins with.
 const FIXED: usize = 5;
@@ -105,12 +107,24 @@ const FIXED: usize = 5;
 impl Store {
     /// A connection for a page: one state of the database for all that it shows.
     async fn page(&self) -> Result<Connection, Error> {
-        let mut db = self.snapshot().await?;
-        if self.is_shared() {
-            db.run("the database", BY_INDEX).await?;
-        }
-        Ok(db)
+        self.snapshot().await
     }
+}
+
+/// A page of a whole journal, or of one filter: a walk through the index that has them in order. A
+/// search is none; its few rows are found by their key and sorted.
+async fn walk(
+    db: &mut Connection,
+    statement: Statement,
+    args: Vec<Value>,
+) -> Result<Vec<Row>, Error> {
+    if !db.is_shared() {
+        return db.fetch(statement, args).await;
+    }
+    db.run("the database", BY_INDEX).await?;
+    let rows = db.fetch(statement, args).await?;
+    db.run("the database", FREELY).await?;
+    Ok(rows)
 }
 
 impl Slice {
