@@ -1,7 +1,7 @@
 //! What a person does about one job: the forms of its story. Invariant: looking changes nothing; every
 //! act is a POST, and desk decides whether it may be.
 
-use super::frame::Frame;
+use super::frame::{Frame, left_cookie};
 use super::trouble;
 use super::values::{Fields, local};
 use crate::desk::acts::{Done, ReplayPreview, StepWord};
@@ -9,6 +9,7 @@ use crate::desk::{Actor, Desk, Error};
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Path, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Map, Value};
 
@@ -45,10 +46,23 @@ impl Form {
             let why: Vec<String> = done.left.into_iter().map(|left| left.why).collect();
             return trouble::of(&self.frame, &Error::Conflict(why.join("; ")));
         }
-        let to = local(self.fields.get("to").unwrap_or("/needs"));
-        let sign = if to.contains('?') { '&' } else { '?' };
-        Redirect::to(&format!("{to}{sign}done={count}&left={}", done.left.len())).into_response()
+        back_to(local(self.fields.get("to").unwrap_or("/needs")), &done, 0)
     }
+}
+
+/// Leads on to a page of ours, which tells what was done, what was left and why. `others`: what was
+/// chosen and is nothing for this act.
+pub(super) fn back_to(to: &str, done: &Done, others: usize) -> Response {
+    let count = u64::try_from(done.waiting.len() + done.ended.len()).unwrap_or(u64::MAX);
+    let left = done.left.len() + others;
+    let sign = if to.contains('?') { '&' } else { '?' };
+    let more = if done.more { "&more=1" } else { "" };
+    let to = format!("{to}{sign}done={}&left={left}{more}", count.max(done.rows));
+    if done.left.is_empty() {
+        return Redirect::to(&to).into_response();
+    }
+    let why: Vec<String> = done.left.iter().map(|left| left.why.clone()).collect();
+    ([(header::SET_COOKIE, left_cookie(&why))], Redirect::to(&to)).into_response()
 }
 
 impl axum::extract::FromRequest<Desk> for Form {
@@ -132,6 +146,20 @@ pub async fn skip(form: Form) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::acts::LeftOver;
+
+    #[test]
+    fn what_was_left_is_told_with_its_reason() {
+        let left = vec![LeftOver { id: 3, why: "it is still waiting".to_owned() }];
+        let done = Done { ended: vec![1, 2], left, more: true, ..Done::default() };
+        let answer = back_to("/needs?kind=job", &done, 1);
+        assert_eq!(answer.headers()["location"], "/needs?kind=job&done=2&left=2&more=1");
+        let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+        assert!(cookie.starts_with("left=it%20is%20still%20waiting;"), "{cookie}");
+        let answer = back_to("/needs", &Done { rows: 4, ..Done::default() }, 0);
+        assert_eq!(answer.headers()["location"], "/needs?done=4&left=0");
+        assert!(!answer.headers().contains_key("set-cookie"));
+    }
 
     #[test]
     fn an_id_keeps_its_type() {

@@ -16,6 +16,10 @@ use std::convert::Infallible;
 /// Cookies of a person's choice; they hold no secret.
 pub const LANGUAGE: &str = "lang";
 pub const THEME: &str = "theme";
+const LEFT: &str = "left";
+/// Of reasons that the next page tells.
+const WHY_MOST: usize = 3;
+const WHY_LENGTH: usize = 160;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
@@ -59,6 +63,19 @@ pub struct Frame {
     pub path: String,
     pub query: String,
     pub signed: Option<Signed>,
+    /// The page of ours that led here.
+    pub back: Option<String>,
+    /// Why something was left as it is, told by the act before this page.
+    pub left_why: Vec<String>,
+}
+
+/// What the act before this page did, told by its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    pub done: u64,
+    pub left: u64,
+    /// There is more of the kind.
+    pub more: bool,
 }
 
 impl FromRequestParts<Desk> for Frame {
@@ -80,8 +97,41 @@ impl FromRequestParts<Desk> for Frame {
             path: parts.uri.path().to_owned(),
             query: query.to_owned(),
             signed: visitor.map(signed),
+            back: came_from(&parts.headers, console.public.as_deref()),
+            left_why: left_why(&jar),
         })
     }
+}
+
+/// The path of the page of ours that a request came from.
+pub fn came_from(headers: &HeaderMap, public: Option<&str>) -> Option<String> {
+    let from = headers.get(header::REFERER)?.to_str().ok()?;
+    let (scheme, rest) = from.split_once("://")?;
+    let (host, _) = rest.split_once('/')?;
+    let ours = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let is_ours = ours.is_some_and(|ours| ours.eq_ignore_ascii_case(host))
+        || public.is_some_and(|public| public.eq_ignore_ascii_case(&format!("{scheme}://{host}")));
+    let path = super::values::local(&rest[host.len()..]);
+    let door = ["/login", "/logout", "/live"].iter().any(|door| path.starts_with(door));
+    (is_ours && !door).then(|| path.to_owned())
+}
+
+/// Reasons for the next page alone; a cookie, so that no address that somebody sends can say them.
+pub fn left_cookie(why: &[String]) -> String {
+    let mut distinct: Vec<String> = Vec::new();
+    for why in why {
+        let short: String = why.replace(['\r', '\n'], " ").chars().take(WHY_LENGTH).collect();
+        if distinct.len() < WHY_MOST && !distinct.contains(&short) {
+            distinct.push(short);
+        }
+    }
+    let told = super::values::part(&distinct.join("\n"));
+    format!("{LEFT}={told}; Path=/; Max-Age=20; SameSite=Strict; HttpOnly")
+}
+
+fn left_why(jar: &CookieJar) -> Vec<String> {
+    let told = jar.get(LEFT).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
+    told.lines().map(str::to_owned).collect()
 }
 
 fn signed(visitor: &Visitor) -> Signed {
@@ -175,16 +225,22 @@ impl Frame {
         words::count::span(self.language(), milliseconds.amount())
     }
 
-    /// What an act did, told by the address that it led to: done and left.
-    pub fn told(&self) -> Option<(u64, u64)> {
+    /// What an act did, told by the address that it led to.
+    pub fn told(&self) -> Option<Told> {
         let done = of_query(&self.query, "done")?.parse().ok()?;
         let left = of_query(&self.query, "left").and_then(|left| left.parse().ok());
-        Some((done, left.unwrap_or(0)))
+        let more = of_query(&self.query, "more").is_some();
+        Some(Told { done, left: left.unwrap_or(0), more })
+    }
+
+    /// A sentence of ours that desk said in English.
+    pub fn say(&self, text: impl AsRef<str>) -> String {
+        words::told::told(self.language(), text.as_ref())
     }
 
     /// This page, to come back to it: without what an act said.
     pub fn here(&self) -> String {
-        let query = super::values::Fields::of(&self.query).with(&["done", "left"], &[]);
+        let query = super::values::Fields::of(&self.query).with(&["done", "left", "more"], &[]);
         if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
     }
 
@@ -207,6 +263,8 @@ impl Frame {
             path: path.into(),
             query: String::new(),
             signed: Some(signed),
+            back: None,
+            left_why: Vec::new(),
         }
     }
 }
@@ -226,6 +284,36 @@ mod tests {
         assert_eq!(language(&headers, "x=1&lang=ru", "en"), Language::Ru);
         headers.insert(header::COOKIE, "lang=xx".parse().expect("a value"));
         assert_eq!(language(&headers, "lang=yy", "en"), Language::Ru);
+    }
+
+    #[test]
+    fn only_a_page_of_ours_is_gone_back_to() {
+        let back = |referer: &'static str, public: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "leads.example".parse().expect("a value"));
+            headers.insert(header::REFERER, referer.parse().expect("a value"));
+            came_from(&headers, public)
+        };
+        let ours = Some("/needs?kind=job".to_owned());
+        assert_eq!(back("http://leads.example/needs?kind=job", None), ours);
+        let public = Some("https://console.example");
+        assert_eq!(back("https://console.example/needs?kind=job", public), ours);
+        assert_eq!(back("https://console.example/needs", None), None);
+        assert_eq!(back("https://evil.example/leads.example/", None), None);
+        assert_eq!(back("https://leads.example/login?next=%2F", None), None);
+        assert_eq!(back("https://leads.example//evil.example", None), Some("/".to_owned()));
+    }
+
+    #[test]
+    fn reasons_reach_the_next_page_and_are_few() {
+        let why: Vec<String> = ["нет", "нет", "б", "в", "г"].map(str::to_owned).to_vec();
+        let mut headers = HeaderMap::new();
+        let cookie = left_cookie(&why);
+        let sent = cookie.split(';').next().unwrap_or_default();
+        headers.insert(header::COOKIE, sent.parse().expect("a value"));
+        assert_eq!(left_why(&CookieJar::from_headers(&headers)), ["нет", "б", "в"]);
+        assert!(left_cookie(&["ж".repeat(9000), "ш".repeat(9000), "я".repeat(9000)]).len() < 4000);
+        assert!(left_why(&CookieJar::new()).is_empty());
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Coming in and going out. Invariant: the way on after a login is a path of ours; a login begins a new
 //! session and ends the one that the browser had.
 
-use super::frame::Frame;
+use super::frame::{Frame, LANGUAGE};
+use super::me::chosen;
 use super::session;
 use super::trouble::page;
+use super::values::part;
+use super::words::Language;
 use crate::desk::login::Refused;
 use crate::desk::{Desk, Visitor};
 use askama::Template;
@@ -24,12 +27,20 @@ struct Page<'a> {
     next: String,
     name: String,
     empty: bool,
+    /// Who was inside until a moment ago.
+    ended: bool,
+    /// The rest of a link to this page in another language.
+    way: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 pub struct Wish {
     #[serde(default)]
     next: String,
+    #[serde(default)]
+    ended: String,
+    #[serde(default)]
+    lang: String,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +57,21 @@ pub struct Sent {
 pub async fn show(State(desk): State<Desk>, frame: Frame, wish: Query<Wish>) -> Response {
     let empty = desk.pipeline.store.has_people().await.is_ok_and(|any| !any);
     let next = local(&wish.next).to_owned();
-    page(&Page { frame: &frame, failed: None, next, name: String::new(), empty })
+    let ended = !wish.ended.is_empty();
+    let (name, way) = (String::new(), way(&next));
+    let page = page(&Page { frame: &frame, failed: None, next, name, empty, ended, way });
+    match Language::of(&wish.lang) {
+        // Chosen once, it holds inside too.
+        Some(language) => {
+            let jar = CookieJar::new().add(chosen(LANGUAGE, language.code()));
+            (jar, page).into_response()
+        }
+        None => page,
+    }
+}
+
+fn way(next: &str) -> String {
+    if next == "/" { String::new() } else { format!("&next={}", part(next)) }
 }
 
 /// `POST /login`.
@@ -77,7 +102,9 @@ pub async fn enter(State(desk): State<Desk>, frame: Frame, request: Request) -> 
         }
     };
     let next = local(&next).to_owned();
-    let page = page(&Page { frame: &frame, failed: Some(failed), next, name, empty: false });
+    let (ended, way) = (false, way(&next));
+    let failed = Some(failed);
+    let page = page(&Page { frame: &frame, failed, next, name, empty: false, ended, way });
     let mut response = (code, page).into_response();
     if let Some(wait) = wait {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));

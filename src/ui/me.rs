@@ -54,11 +54,13 @@ pub async fn show(frame: Frame, Query(done): Query<Done>) -> Response {
     page(&Me { frame: &frame, failed: Vec::new(), told })
 }
 
+/// The cookie of a choice, which the browser keeps.
+pub(super) fn chosen(name: &'static str, value: &'static str) -> Cookie<'static> {
+    Cookie::build((name, value)).path("/").same_site(SameSite::Lax).permanent().build()
+}
+
 /// `POST /me`.
 pub async fn look(jar: CookieJar, Form(looks): Form<Looks>) -> Response {
-    let chosen = |name: &'static str, value: &'static str| {
-        Cookie::build((name, value)).path("/").same_site(SameSite::Lax).permanent().build()
-    };
     let mut jar = jar;
     if let Some(language) = Language::of(&looks.language) {
         jar = jar.add(chosen(LANGUAGE, language.code()));

@@ -1,6 +1,7 @@
 //! What waits for a person, one by one and in bulk. Invariant: what is done to many names the reason
 //! that they share, or each of them; nothing is done by looking.
 
+use super::acts::back_to;
 use super::frame::Frame;
 use super::trouble;
 use super::values::Fields;
@@ -10,10 +11,12 @@ use crate::desk::{Actor, Desk, Error};
 use askama::Template;
 use axum::Extension;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 /// Rows of a page.
 const ROWS: u32 = 50;
+/// What the page is filtered by.
+const FILTER: [&str; 4] = ["kind", "flow", "connection", "reason"];
 /// Acts that a person may do to many at once.
 const BULK: [Act; 4] = [Act::Retry, Act::Skip, Act::Reread, Act::Dismiss];
 
@@ -29,6 +32,8 @@ struct Page<'a> {
     more: Option<String>,
     /// What can be done to those that are chosen.
     acts: Vec<Act>,
+    /// The filter, for the forms to come back to.
+    shown: String,
 }
 
 /// What an act is called.
@@ -75,6 +80,24 @@ fn kind_code(kind: NeedKind) -> &'static str {
 /// of each: `job-3`, `delivery-3`.
 pub fn chosen(need: &Need) -> String {
     format!("{}-{}", word_of(need.kind == NeedKind::Delivery), need.id)
+}
+
+/// Names a row, whatever stands before it.
+pub fn row_key(need: &Need) -> String {
+    let step = need.step.as_deref().unwrap_or_default();
+    match need.id {
+        0 => {
+            let of = need.connection.as_deref().unwrap_or_default();
+            format!("{}-{of}-{}", kind_code(need.kind), need.reason)
+        }
+        _ if step.is_empty() => chosen(need),
+        _ => format!("{}-{step}", chosen(need)),
+    }
+}
+
+/// Some acts end a thing, and want a word.
+fn wants_word(act: &Act) -> bool {
+    matches!(act, Act::Skip | Act::Dismiss)
 }
 
 fn word_of(is_delivery: bool) -> &'static str {
@@ -151,8 +174,9 @@ fn page<'a>(
         needs,
         chosen,
         acts,
-        filtered: filter.kind.is_some() || filter.reason.is_some(),
-        more: more.map(|next| format!("/needs?{}", fields.with(&["after"], &[("after", next)]))),
+        filtered: !fields.only(&FILTER).is_empty(),
+        shown: fields.only(&FILTER),
+        more: more.map(|next| format!("/needs?{}", fields.with(&["after", "done", "left", "more"], &[("after", next)]))),
         filter,
     }
 }
@@ -178,10 +202,9 @@ pub async fn act(
     };
     match done {
         Ok(done) => {
-            let count = done.waiting.len() + done.ended.len();
-            let count = u64::try_from(count).unwrap_or(u64::MAX).max(done.rows);
-            let to = format!("/needs?done={count}&left={}", done.left.len() + others);
-            Redirect::to(&to).into_response()
+            let shown = Fields::of(fields.get("shown").unwrap_or_default()).only(&FILTER);
+            let to = if shown.is_empty() { String::new() } else { format!("?{shown}") };
+            back_to(&format!("/needs{to}"), &done, others)
         }
         Err(error) => trouble::of(&frame, &error),
     }
@@ -211,6 +234,29 @@ fn asked(fields: &Fields) -> Result<(Bulk, usize), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_keeps_its_name_when_others_come_before_it() {
+        let need = Need {
+            kind: NeedKind::Unknown,
+            id: 17,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            flow: None,
+            connection: Some("shop".into()),
+            event: None,
+            story: None,
+            why: "12 away".into(),
+            reason: "# away".into(),
+            step: Some("create".into()),
+            mend: String::new(),
+            acts: Vec::new(),
+        };
+        assert_eq!(row_key(&need), "job-17-create");
+        let delivery = Need { kind: NeedKind::Delivery, step: None, ..need.clone() };
+        assert_eq!(row_key(&delivery), "delivery-17");
+        let drift = Need { kind: NeedKind::Drift, id: 0, step: None, ..need };
+        assert_eq!(row_key(&drift), "drift-shop-# away");
+    }
 
     #[test]
     fn nothing_is_done_to_everything_by_mistake() {

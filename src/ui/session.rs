@@ -2,7 +2,7 @@
 //! no list is not served; nobody gets past here without a session that lasts and the right of the
 //! route; what changes something comes from a page of ours.
 
-use super::frame::Frame;
+use super::frame::{Frame, came_from};
 use super::trouble;
 use crate::desk::address::{self, Peer};
 use crate::desk::routes::{Class, Route, find};
@@ -62,7 +62,7 @@ async fn admitted(desk: &Desk, request: Request) -> Result<Request, Response> {
     }
     let visitor = match visitor(desk, &parts).await {
         Ok(Some(visitor)) => visitor,
-        Ok(None) => return Err(unknown(&parts)),
+        Ok(None) => return Err(unknown(desk, &parts)),
         Err(_) => return Err(told(desk, &mut parts, StatusCode::SERVICE_UNAVAILABLE).await),
     };
     let may = route.right.is_none_or(|right| visitor.actor.may(right));
@@ -102,16 +102,27 @@ async fn told(desk: &Desk, parts: &mut Parts, code: StatusCode) -> Response {
     }
 }
 
-/// Nobody that we know: a page leads to the login and back, all else is refused.
-fn unknown(parts: &Parts) -> Response {
-    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
-    if !is_read || !wants_page(&parts.headers) {
+/// Nobody that we know: a page leads to the login and back, a form to the page that it stood on; all
+/// else is refused. Who had a session learns that it has ended.
+fn unknown(desk: &Desk, parts: &Parts) -> Response {
+    if !wants_page(&parts.headers) {
         return (StatusCode::UNAUTHORIZED, "log in first\n").into_response();
     }
-    let here = parts.uri.path_and_query().map_or("/", |here| here.as_str());
+    let public = desk.console.load().public.clone();
+    let form = || came_from(&parts.headers, public.as_deref()).unwrap_or_else(|| "/".to_owned());
+    let here = match parts.method {
+        Method::GET | Method::HEAD => parts.uri.path_and_query().map(|here| here.as_str().into()),
+        _ => Some(form()),
+    };
+    let here: String = here.unwrap_or_else(|| "/".to_owned());
+    let ended = token(desk, &parts.headers).is_some();
     let next: String = form_urlencoded::byte_serialize(here.as_bytes()).collect();
-    let to = if here == "/" { "/login".to_owned() } else { format!("/login?next={next}") };
-    Redirect::to(&to).into_response()
+    Redirect::to(&match (here.as_str(), ended) {
+        ("/", false) => "/login".to_owned(),
+        (_, false) => format!("/login?next={next}"),
+        (_, true) => format!("/login?next={next}&ended=1"),
+    })
+    .into_response()
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {

@@ -6,9 +6,11 @@ use super::signs;
 use super::trouble;
 use super::values;
 use super::words::Words;
-use crate::desk::Desk;
+use crate::desk::{Desk, Error};
 use crate::desk::acts::Act;
+use crate::desk::journals::Query;
 use crate::desk::story::{Doubt, Found, JobView, Story};
+use crate::store::listing::LeadFilter;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -119,8 +121,23 @@ pub async fn story(State(desk): State<Desk>, frame: Frame, Path(key): Path<Strin
             let here = values::story(&story.id);
             trouble::page(&Page { frame: &frame, story: &story, here })
         }
+        // A lead that was read from a journal has a row there and no story of ours.
+        Err(error @ Error::NotFound(_)) => match in_journal(&desk, &key).await {
+            true => Redirect::to(&format!("/leads?q={}", values::part(&key))).into_response(),
+            false => trouble::of(&frame, &error),
+        },
         Err(error) => trouble::of(&frame, &error),
     }
+}
+
+/// Does the journal of leads hold it: `call:900`?
+async fn in_journal(desk: &Desk, key: &str) -> bool {
+    if !key.contains(':') || key.contains('~') {
+        return false;
+    }
+    let filter = LeadFilter { search: Some(key.to_owned()), ..LeadFilter::default() };
+    let query = Query { filter, from: None, until: None, after: None, most: Some(1) };
+    desk.leads(&query).await.is_ok_and(|page| !page.rows.is_empty())
 }
 
 /// `GET /find?q=`: one story is opened, several are listed.

@@ -87,6 +87,13 @@ impl Fields {
         out.finish()
     }
 
+    /// As a query of these names alone.
+    pub fn only(&self, names: &[&str]) -> String {
+        let mine = self.0.iter();
+        let mine = mine.filter(|(name, value)| names.contains(&name.as_str()) && !value.is_empty());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(mine).finish()
+    }
+
     /// Those that a form has to carry on, but for some names.
     pub fn others(&self, without: &[&str]) -> Vec<(String, String)> {
         let kept = self
@@ -124,6 +131,7 @@ mod tests {
             fields.with(&["after"], &[("period", "7d")]),
             "kind=call&source=a%26b&period=7d"
         );
+        assert_eq!(fields.only(&["kind", "empty", "x"]), "kind=call");
         assert_eq!(fields.get("empty"), None);
         assert_eq!(fields.get("source"), Some("a&b"));
         assert_eq!(Fields::of("id=1&id=2&id= ").all("id").collect::<Vec<_>>(), ["1", "2"]);

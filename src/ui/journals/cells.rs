@@ -70,6 +70,10 @@ impl Cell {
         text.filter(|text| !text.is_empty()).map_or(Self::Nothing, Self::Text)
     }
 
+    pub fn links(links: Vec<(Option<String>, String)>) -> Self {
+        if links.is_empty() { Self::Nothing } else { Self::Links(links) }
+    }
+
     pub fn named(named: Option<Named>) -> Self {
         named.map_or(Self::Nothing, Self::Named)
     }

@@ -43,7 +43,7 @@ pub(super) fn row(lead: LeadView, w: &'static Words) -> Row {
         Cell::text(lead.medium),
         Cell::text(lead.campaign),
         Cell::State { sign, why: lead.why },
-        Cell::Links(lead.orders.iter().map(|thing| became(thing, w)).collect()),
+        Cell::links(lead.orders.iter().map(|thing| became(thing, w)).collect()),
         Cell::Text(lead.id),
         Cell::Text(lead.connection),
     ];

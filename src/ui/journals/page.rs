@@ -7,6 +7,7 @@ use crate::desk::journals::Named;
 use crate::desk::{Desk, Error};
 use crate::store::listing::{Column as Listed, Journal, Mark};
 use crate::ui::charts::Revenue;
+use crate::ui::formats::Amount;
 use crate::ui::frame::Frame;
 use crate::ui::trouble;
 use crate::ui::values::Fields;
@@ -22,6 +23,8 @@ use std::convert::Infallible;
 const TRAIL: usize = 12;
 /// What belongs to a place in the journal, not to the question.
 const PLACE: [&str; 2] = ["after", "trail"];
+/// Said once by the address: nothing was chosen.
+const USUAL: &str = "usual";
 
 /// A journal as it was asked for.
 pub struct Asked {
@@ -85,6 +88,8 @@ struct Page<'a> {
     older: Option<String>,
     asked: bool,
     rare_open: bool,
+    /// Nobody chose a column.
+    usual: bool,
 }
 
 impl Page<'_> {
@@ -95,6 +100,13 @@ impl Page<'_> {
     fn cells<'r>(&self, row: &'r Row) -> Vec<(&Column, &'r Cell)> {
         let all = self.sheet.columns.iter().zip(&row.cells).zip(&self.shown);
         all.filter(|(_, shown)| **shown).map(|(pair, _)| pair).collect()
+    }
+
+    /// The cell that leads to the story: the first that says something and leads nowhere itself.
+    fn leads(&self, row: &Row, at: impl Amount) -> bool {
+        let says = |(_, cell): &(&Column, &Cell)| !matches!(cell, Cell::Nothing | Cell::Links(_));
+        let first = self.cells(row).iter().position(says);
+        first.is_some_and(|first| first.amount() == at.amount())
     }
 }
 
@@ -128,11 +140,11 @@ impl Asked {
 
     /// Who chose columns goes on without them in the address; the browser keeps them.
     pub fn columns_chosen(&self, name: &str) -> Option<Response> {
+        // The form sends one that is none, so that it says too that all were unticked.
+        self.fields.get("col")?;
         let chosen: Vec<&str> = self.fields.all("col").filter(|key| plain(key)).collect();
-        if chosen.is_empty() {
-            return None;
-        }
-        let query = self.fields.with(&["col"], &[]);
+        let none: &[(&str, &str)] = if chosen.is_empty() { &[(USUAL, "1")] } else { &[] };
+        let query = self.fields.with(&["col", USUAL], none);
         let to = if query.is_empty() { format!("/{name}") } else { format!("/{name}?{query}") };
         let cookie = format!(
             "cols_{name}={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly",
@@ -156,14 +168,15 @@ impl Asked {
         let search = self.fields.get("q").unwrap_or_default();
         trouble::page(&Page {
             shown: self.shown(&sheet),
-            kept: self.fields.others(&[&PLACE[..], &["col"]].concat()),
-            preset_query: self.fields.with(&[&PLACE[..], &["period", "from", "to"]].concat(), &[]),
+            kept: self.fields.others(&[&PLACE[..], &["col", USUAL]].concat()),
+            preset_query: self.fields.with(&[&PLACE[..], &["period", "from", "to", USUAL]].concat(), &[]),
             export: format!("/{}.csv?{}", sheet.name, self.fields.with(&PLACE, &[])),
             newer: self.newer().map(to),
             older: sheet.next.as_ref().map(|next| to(self.older(next))),
             asked: !search.is_empty()
                 || sheet.choices.iter().any(|choice| !choice.chosen.is_empty()),
             rare_open: sheet.choices.iter().any(|choice| choice.rare && !choice.chosen.is_empty()),
+            usual: self.fields.get(USUAL).is_some(),
             presets: presets(&self.frame.w.journals),
             frame: &self.frame,
             days: &self.days,

@@ -21,7 +21,7 @@ words! {
         show "Показать", "Show";
         clear "Сбросить", "Clear";
         columns "Столбцы", "Columns";
-        columns_save "Показывать их", "Show these";
+        columns_save "Применить", "Show these";
         export "Скачать CSV", "Download CSV";
         older "Раньше", "Older";
         newer "Позже", "Newer";
@@ -29,8 +29,9 @@ words! {
         empty "За эти дни ничего нет", "Nothing in these days";
         empty_hint "Попробуйте другой период или сбросьте фильтры.", "Try another period, or clear the filters.";
         unfound "Ничего не нашлось", "Nothing was found";
-        unfound_hint "Ищется точное совпадение: телефон в любой записи, почта, номер заказа, id.", "It must match exactly: a phone in any mask, an e-mail, an order's number, an id.";
-        open "Открыть историю", "Open the story";
+        unfound_hint "Ищется точное совпадение: телефон в любом формате, почта, номер заказа, id.", "It must match exactly: a phone in any mask, an e-mail, an order's number, an id.";
+        more_than "больше", "more than";
+        usual "Столбцы не выбраны: показаны обычные", "No columns were chosen: the usual ones are shown";
         at "Время", "Time";
         kind "Вид", "Kind";
         id "id", "ID";
@@ -40,10 +41,10 @@ words! {
         medium "Канал", "Medium";
         campaign "Кампания", "Campaign";
         outcome "Итог", "Outcome";
-        orders "Что вышло", "Became";
+        orders "Результат", "Became";
         connection "Подключение", "Connection";
         number "Номер", "Number";
-        ordered "Создан", "Made";
+        ordered "Создана", "Made";
         status "Статус", "Status";
         revenue "Сумма", "Revenue";
         manager "Менеджер", "Manager";
@@ -54,10 +55,10 @@ words! {
         linked "Связь с лидом", "Link to a lead";
         linked_yes "есть", "linked";
         linked_no "Лид не найден", "«Лид не найден»";
-        gone "удалён", "deleted";
-        merged "объединён с", "merged into";
+        gone "заказ удалён", "deleted";
+        merged "заказ объединён с", "merged into";
         direction "Направление", "Direction";
-        person "Человек", "Person";
+        person "Собеседник", "Person";
         contact "Контакт", "Contact";
         text "Текст", "Text";
         files "Файлы", "Files";
@@ -80,7 +81,7 @@ words! {
         acted "сделано", "acted";
         skipped "пропущено", "skipped";
         incomplete "неполный", "incomplete";
-        stuck "ждёт человека", "needs a person";
+        stuck "требует внимания", "needs a person";
         none "только в журнале", "in the journal only";
         running "идёт", "running";
         done "сделано", "done";
@@ -88,7 +89,7 @@ words! {
         unknown "неизвестно", "unknown";
         absent "не дошло", "did not arrive";
         later "отложено", "later";
-        act "действовать", "act";
+        act "выполнить", "act";
         skip "пропустить", "skip";
         ready "работает", "works";
         paused "на паузе", "paused";
@@ -103,8 +104,8 @@ words! {
         delivered "доставлено", "delivered";
         read "прочитано", "read";
         error "ошибка", "failed";
-        into "от человека", "from a person";
-        out "человеку", "to a person";
+        into "входящее", "from a person";
+        out "исходящее", "to a person";
         call "звонок", "call";
         request "заявка", "request";
         chat "чат", "chat";
@@ -114,7 +115,7 @@ words! {
         message "сообщение", "message";
         late "опаздывает", "late";
         well "в порядке", "well";
-        ill "есть ошибки", "has errors";
+        ill "есть расхождения", "has drifted";
         same "то же самое", "the same";
         differs "иначе", "differs";
         untold "неизвестно", "cannot be told";

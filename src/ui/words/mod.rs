@@ -23,6 +23,7 @@ pub mod pages;
 pub mod people;
 pub mod shell;
 pub mod story;
+pub mod told;
 
 pub use journals::{Journals, States};
 pub use pages::{Acts, Connections, Flows, Needs, Overview};

@@ -4,7 +4,7 @@ words! {
     /// The first page.
     Overview {
         title "Обзор", "Overview";
-        fine "Всё работает, человек не нужен", "All works; nobody is needed";
+        fine "Всё работает, вмешательство не требуется", "All works; nobody is needed";
         day "24 часа", "24 hours";
         week "7 дней", "7 days";
         month "4 недели", "4 weeks";
@@ -14,8 +14,8 @@ words! {
         messages "Сообщения", "Messages";
         linked "Связано с лидом", "Linked to a lead";
         p50 "Время до CRM", "Time to the CRM";
-        p50_hint "у половины быстрее; p99", "half are faster; p99";
-        waiting "Ждут своего часа", "Waiting for their time";
+        p50_hint "медиана; 99 % — до", "median; 99 % within";
+        waiting "Ожидают срока", "Waiting for their time";
         lag "самое старое опаздывает на", "the oldest is late by";
         on_time "всё вовремя", "all on time";
         looked_for "ищем, дошло ли:", "looked for whether it arrived:";
@@ -30,9 +30,9 @@ words! {
         none "За этот период ничего", "Nothing in this period";
         hour "Час", "Hour";
         day_of "День", "Day";
-        needs "Ждут человека", "Needs a person";
+        needs "Требуют внимания", "Needs a person";
         needs_none "Разбирать нечего", "Nothing to settle";
-        needs_none_hint "Отказы и сомнения появятся здесь сами.", "Refusals and doubts will show up here by themselves.";
+        needs_none_hint "Отказы и неясные исходы появятся здесь сами.", "Refusals and doubts will show up here by themselves.";
         needs_all "Все", "All of them";
         connections "Подключения", "Connections";
         connections_none "Подключений нет", "There are no connections";
@@ -40,8 +40,8 @@ words! {
         process "Процесс", "Process";
         version "Версия", "Version";
         started "Запущен", "Started";
-        seen "Отзывался", "Last sign of life";
-        owns "Ведёт", "Owns";
+        seen "На связи", "Last sign of life";
+        owns "Обслуживает", "Owns";
         this_one "этот", "this one";
         running "работают", "running";
         stopped "остановлены", "stopped";
@@ -53,9 +53,9 @@ words! {
 words! {
     /// What waits for a person.
     Needs {
-        title "Ждут человека", "Needs a person";
-        lead "Отказы, сомнения и нечитаемое. Остальное продолжает работать.", "Refusals, doubts, and what cannot be read. All else goes on.";
-        empty "Никто не ждёт", "Nothing waits";
+        title "Требуют внимания", "Needs a person";
+        lead "Отказы, неясные исходы, неразобранное. Остальное продолжает работать.", "Refusals, doubts, and what cannot be read. All else goes on.";
+        empty "Разбирать нечего", "Nothing waits";
         empty_hint "Всё, что пришло, решено и сделано.", "All that came in is decided and done.";
         reasons "По причинам", "By reason";
         each "По одному", "One by one";
@@ -70,8 +70,8 @@ words! {
         choose_all "Выбрать все на странице", "Choose all on this page";
         chosen "С выбранными:", "With the chosen:";
         all_of_reason "Со всеми по этой причине:", "With all of this reason:";
-        word "Слово для журнала", "A word for the log";
-        word_hint "нужно, чтобы пропустить", "needed to skip";
+        word "Комментарий", "A word for the log";
+        word_hint "обязательно для «Пропустить» и «Снять с разбора»", "needed to skip and to dismiss";
         job "Задание", "Job";
         unknown "Неизвестно, дошло ли", "Unknown whether it arrived";
         delivery "Не читается", "Cannot be read";
@@ -89,25 +89,26 @@ words! {
     /// Buttons for what a person does.
     Acts {
         replay "Решить заново", "Decide anew";
-        replay_look "Решить по нынешней связке…", "Replay with today's flow…";
+        replay_look "Пересмотреть по текущей связке…", "Replay with today's flow…";
         retry "Повторить", "Retry";
         arrived "Дошло", "It arrived";
         again "Послать снова", "Send again";
         skip "Пропустить", "Skip";
         reread "Прочитать снова", "Read again";
-        dismiss "Отложить", "Dismiss";
+        dismiss "Снять с разбора", "Dismiss";
         poll "Опросить сейчас", "Poll now";
         start "Запустить", "Start";
         stop "Остановить", "Stop";
-        why "Почему", "Why";
+        why "Причина", "Why";
         why_hint "Останется в журнале действий", "Is kept in the audit log";
         id_of "id того, что появилось", "ID of what was made";
         doubt "Ответ на этот шаг потерян. Посмотрите в системе, случилось ли это:", "The answer to this step was lost. Look over there whether it happened:";
         done "Сделано", "Done";
         left "Оставлено как есть", "Left as it is";
-        again_more "Есть ещё: повторите", "There is more: repeat it";
+        nothing_new "Ничего нового нет", "There is nothing new";
+        again_more "Есть ещё: повторите действие", "There is more: repeat it";
         replay_title "Что изменится", "What would change";
-        replay_lead "Так решила бы нынешняя связка с теми же фактами. Ничего ещё не сделано.", "So would today's flow decide on the same facts. Nothing has been done yet.";
+        replay_lead "Так текущая связка решила бы при тех же фактах. Ничего ещё не сделано.", "So would today's flow decide on the same facts. Nothing has been done yet.";
         was "Было", "It was";
         now "Стало бы", "It would be";
         place "Где", "Where";
@@ -139,7 +140,7 @@ words! {
         stale "Файл на диске изменён. Работает прежний текст, пока не выполнен leadlink reload.", "The file on disk has changed. The former text runs until leadlink reload.";
         delay "Задержка", "Delay";
         settle "Ждёт затишья не дольше", "Settles within";
-        max_age "Пропускает старше", "Skips older than";
+        max_age "Не обрабатывает старше", "Skips older than";
         roles "Роли", "Roles";
         file "Файл", "File";
         settings "Значения", "Settings";
@@ -174,7 +175,7 @@ words! {
         lead "Кабинеты внешних систем: как отвечают и что настроено.", "Accounts of far sides: how they answer and what is set.";
         name "Подключение", "Connection";
         state "Состояние", "State";
-        answered "Отвечало", "Last answer";
+        answered "Последний ответ", "Last answer";
         never "ещё ни разу", "never yet";
         cursor "Прочитано", "Read up to";
         quota "Запросов сегодня", "Requests today";
@@ -185,20 +186,20 @@ words! {
         feed "Что", "What";
         every "Раз в", "Every";
         read "Прочитано до конца", "Read to the end";
-        owner "Ведёт процесс", "Owned by";
+        owner "Обслуживает процесс", "Owned by";
         pace "Запросов в секунду", "Requests a second";
         hook "Адрес для внешней системы", "Address for the far side";
         hook_hint "Вставьте его в настройки вебхука.", "Paste it into the settings of the webhook.";
-        hook_hidden "Секрет виден тем, кому разрешено действовать.", "The secret is shown to who may act.";
+        hook_hidden "Секрет виден тем, кому разрешены действия.", "The secret is shown to who may act.";
         hook_host "Наш внешний адрес не задан: впишите public в [console].", "Our own address is not set: write public in [console].";
-        trigger "Триггер", "Trigger";
+        trigger "Что ввести во внешней системе", "What to enter at the far side";
         settings "Настройки", "Settings";
         setting "Ключ", "Key";
         value "Значение", "Value";
         place "Где задано", "Where it is set";
         by_default "по умолчанию", "default";
         secret "секрет", "secret";
-        lists "Живые коды", "Live codes";
+        lists "Справочники", "Live codes";
         lists_hint "Читаются из внешней системы в момент открытия.", "Read from the far side when opened.";
         list_read "Прочитано", "Read";
         list_empty "Список пуст", "The list is empty";

@@ -17,15 +17,15 @@ words! {
 words! {
     /// Who may come in.
     People {
-        title "Люди", "People";
-        lead "Кто входит в консоль и что им можно.", "Who comes into the console, and what they may.";
+        title "Пользователи", "People";
+        lead "У кого есть доступ к консоли и какие права.", "Who comes into the console, and what they may.";
         name "Имя", "Name";
         role "Роль", "Role";
         made "Создан", "Made";
         state "Состояние", "State";
-        open "входит", "may come in";
-        closed "закрыт", "locked out";
-        add "Добавить человека", "Add a person";
+        open "активен", "may come in";
+        closed "доступ закрыт", "locked out";
+        add "Добавить пользователя", "Add a person";
         add_do "Добавить", "Add";
         password "Пароль", "Password";
         password_hint "Не короче 12 знаков", "12 characters at least";
@@ -38,13 +38,13 @@ words! {
         token_for "Для чего", "What it is for";
         scopes "Права", "Scopes";
         read "читать", "read";
-        act "действовать", "act";
+        act "выполнять действия", "act";
         manage "управлять", "manage";
         maker "Кто создал", "Made by";
         used "Использован", "Last used";
         never "ни разу", "never";
         until "Действует до", "Valid until";
-        token_days "На сколько дней; пусто — пока не отозван", "For how many days; empty: until it is revoked";
+        token_days "Срок в днях (пусто — бессрочно)", "For how many days; empty: until it is revoked";
         token_add "Создать ключ", "Make a token";
         token_revoke "Отозвать", "Revoke";
         token_revoked "отозван", "revoked";
@@ -56,8 +56,8 @@ words! {
 words! {
     /// What people did.
     Audit {
-        title "Действия людей", "Audit log";
-        lead "Всё, что люди сделали здесь, через API и командами.", "All that people did here, by the API and by commands.";
+        title "Действия пользователей", "Audit log";
+        lead "Всё, что сделано здесь, через API и командами.", "All that people did here, by the API and by commands.";
         at "Когда", "When";
         who "Кто", "Who";
         door "Откуда", "By which way";
@@ -79,14 +79,14 @@ words! {
     /// One's own settings.
     Me {
         title "Настройки", "Settings";
-        look "Вид", "Look";
+        look "Внешний вид", "Look";
         language "Язык", "Language";
         theme "Тема", "Theme";
         theme_system "как в системе", "as the system";
         theme_light "светлая", "light";
         theme_dark "тёмная", "dark";
         password "Пароль", "Password";
-        password_old "Нынешний пароль", "Present password";
+        password_old "Текущий пароль", "Present password";
         password_new "Новый пароль", "New password";
         password_change "Сменить пароль", "Change the password";
         changed "Пароль сменён; другие сеансы закрыты", "The password is changed; other sessions are closed";

@@ -11,10 +11,10 @@ words! {
         leads "Лиды", "Leads";
         deals "Сделки", "Deals";
         messages "Сообщения", "Messages";
-        needs "Ждут человека", "Needs a person";
+        needs "Требуют внимания", "Needs a person";
         flows "Связки", "Flows";
         connections "Подключения", "Connections";
-        people "Люди", "People";
+        people "Пользователи", "People";
         audit "Действия", "Audit log";
         me "Настройки", "Settings";
         logout "Выйти", "Log out";
@@ -48,15 +48,15 @@ words! {
     Trouble {
         title_404 "Здесь ничего нет", "Nothing is here";
         text_404 "Такой страницы нет, или то, о чём она была, уже удалено.", "There is no such page, or what it was about has been deleted.";
-        title_403 "Это вам нельзя", "You may not do that";
+        title_403 "Недостаточно прав", "You may not do that";
         text_403 "Вашей роли это действие не разрешено. Попросите администратора.", "Your role does not allow this. Ask an admin.";
         title_409 "Сейчас это невозможно", "That cannot be done now";
         text_409 "Состояние изменилось, пока вы смотрели на страницу. Откройте её снова.", "The state has changed while you were looking at the page. Open it again.";
-        title_422 "Так не получится", "That makes no sense";
+        title_422 "Проверьте введённое", "That makes no sense";
         text_422 "В запросе есть ошибки:", "The request has mistakes:";
         title_502 "Внешняя система не отвечает", "The far side does not answer";
         text_502 "Попробуйте ещё раз через минуту.", "Try again in a minute.";
-        title_500 "Что-то сломалось", "Something broke";
+        title_500 "Внутренняя ошибка", "Something broke";
         text_500 "Ошибка записана в журнал. Принятые данные не потеряны.", "The error is in the log. Nothing that was accepted is lost.";
         home "На главную", "To the overview";
     }

@@ -1,0 +1,3 @@
+//! x
+use super::Language;
+pub fn told(_l: Language, text: &str) -> String { text.to_owned() }
