@@ -238,10 +238,9 @@ impl Frame {
         words::told::told(self.language(), text.as_ref())
     }
 
-    /// This page, to come back to it: without what an act said.
-    pub fn here(&self) -> String {
-        let query = super::values::Fields::of(&self.query).with(&["done", "left", "more"], &[]);
-        if query.is_empty() { self.path.clone() } else { format!("{}?{query}", self.path) }
+    /// What is wrong with a field.
+    pub fn wrong(&self, field: &str, why: &str) -> String {
+        format!("{}: {}", words::told::field(self.language(), field), self.say(why))
     }
 
     pub fn now(&self) -> Timestamp {

@@ -23,7 +23,7 @@ use serde::Deserialize;
 #[template(path = "login.html", config = "src/ui/askama.toml")]
 struct Page<'a> {
     frame: &'a Frame,
-    failed: Option<&'static str>,
+    failed: Option<String>,
     next: String,
     name: String,
     empty: bool,
@@ -92,13 +92,15 @@ pub async fn enter(State(desk): State<Desk>, frame: Frame, request: Request) -> 
             let jar = jar.add(session::cookie(&desk, entry.token));
             return (jar, Redirect::to(local(&next))).into_response();
         }
-        Err(Refused::Wrong) => (StatusCode::UNAUTHORIZED, frame.w.login.wrong, None),
+        Err(Refused::Wrong) => (StatusCode::UNAUTHORIZED, frame.w.login.wrong.to_owned(), None),
         Err(Refused::TooMany(wait)) => {
-            (StatusCode::TOO_MANY_REQUESTS, frame.w.login.slow, Some(wait.as_secs().max(1)))
+            let seconds = wait.as_secs().max(1);
+            let told = format!("{} {}", frame.w.login.slow, frame.span(seconds * 1000));
+            (StatusCode::TOO_MANY_REQUESTS, told, Some(seconds))
         }
         Err(Refused::Failed(error)) => {
             tracing::error!(%error, "a login could not be tried");
-            (StatusCode::SERVICE_UNAVAILABLE, frame.w.trouble.text_500, Some(5))
+            (StatusCode::SERVICE_UNAVAILABLE, frame.w.trouble.text_503.to_owned(), Some(5))
         }
     };
     let next = local(&next).to_owned();

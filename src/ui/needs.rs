@@ -176,7 +176,12 @@ fn page<'a>(
         acts,
         filtered: !fields.only(&FILTER).is_empty(),
         shown: fields.only(&FILTER),
-        more: more.map(|next| format!("/needs?{}", fields.with(&["after", "done", "left", "more"], &[("after", next)]))),
+        more: more.map(|next| {
+            format!(
+                "/needs?{}",
+                fields.with(&["after", "done", "left", "more"], &[("after", next)])
+            )
+        }),
         filter,
     }
 }
@@ -249,6 +254,7 @@ mod tests {
             reason: "# away".into(),
             step: Some("create".into()),
             mend: String::new(),
+            body: None,
             acts: Vec::new(),
         };
         assert_eq!(row_key(&need), "job-17-create");

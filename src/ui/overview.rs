@@ -24,6 +24,8 @@ struct Page<'a> {
     deals: Columns,
     messages: Columns,
     linked: String,
+    /// The period of a journal that holds all of these.
+    journal: &'static str,
     waiting: u64,
 }
 
@@ -67,6 +69,8 @@ fn page<'a>(
         deals: drawn(&charts.deals),
         messages: drawn(&charts.messages),
         linked: share(total("linked"), total("linked") + total("unlinked")),
+        // 24 hours begin yesterday, and 28 days go into 31.
+        journal: if reach.key == "28d" { "31d" } else { "7d" },
         waiting: now.jobs.get("waiting").copied().unwrap_or(0),
     }
 }

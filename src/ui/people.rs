@@ -101,7 +101,7 @@ async fn shown(
     };
     let failed = match failed {
         Some(Error::Invalid(wrong)) => {
-            wrong.into_iter().map(|(field, why)| format!("{field}: {why}")).collect()
+            wrong.into_iter().map(|(field, why)| frame.wrong(&field, &why)).collect()
         }
         other => other.iter().map(ToString::to_string).collect(),
     };

@@ -48,6 +48,7 @@ fn connection() -> ConnectionRow {
         roles: vec!["calls".into()],
         waiting: 4,
         failed: 12,
+        error: Some(format!("phone is taken {EVIL}")),
         drift: vec![problem()],
         looked: Some(at("2026-11-22T08:00:00Z")),
         well: false,
@@ -416,6 +417,7 @@ fn waiting() -> Needs {
             reason: group().reason,
             step: Some("create".into()),
             mend: EVIL.into(),
+            body: Some(EVIL.into()),
             acts: vec![Act::Retry, Act::Skip],
         }],
         next: Some("1-2".into()),
@@ -497,6 +499,47 @@ fn who_may_not_act_sees_no_buttons() {
         assert_eq!(forms, harmless, "{page}");
         assert!(!page.contains("name=\"act\"") && !page.contains("/people\""));
     }
+}
+
+/// Parts that come and go would never be put in place: the page looks for those that it has.
+#[test]
+fn what_is_live_is_there_from_the_beginning() {
+    let frame = Frame::sample(Language::En, "/connections/x");
+    let mut calm = whole();
+    calm.row.why = None;
+    for page in [connections::text(&frame, &whole()), connections::text(&frame, &calm)] {
+        assert!(page.contains("data-live=\"why\""), "{page}");
+    }
+    let page = connections::list_text(&frame, &[connection()]);
+    assert!(page.contains("/connections/calltouch-main#errors") && page.contains("phone is taken"));
+}
+
+#[test]
+fn what_ends_a_thing_wants_a_word_and_enter_does_nothing() {
+    let filter = NeedFilter { reason: Some(group().reason), ..NeedFilter::default() };
+    let page = needs::text(&Frame::sample(Language::En, "/needs"), &filter, &waiting());
+    for id in ["bulk-why", "each-why"] {
+        assert!(
+            page.contains(&format!("id=\"{id}\" name=\"why\" maxlength=\"300\" required")),
+            "{page}"
+        );
+    }
+    assert!(
+        page.contains("value=\"retry\" class=\"main\" formnovalidate")
+            || page.contains("value=\"retry\" formnovalidate")
+    );
+    assert!(!page.contains("value=\"skip\" formnovalidate"));
+    assert_eq!(page.matches("<button disabled hidden data-off>").count(), 2);
+}
+
+/// With the flow stopped nobody can say yes or no: a form without a button asks in vain.
+#[test]
+fn a_doubt_is_asked_about_where_it_can_be_answered() {
+    let frame = Frame::sample(Language::Ru, "/story/x");
+    let mut tale = tale();
+    assert!(story::text(&frame, &tale).contains("class=\"card filters doubt\""));
+    tale.jobs[0].acts.retain(|act| *act == Act::Skip);
+    assert!(!story::text(&frame, &tale).contains("class=\"card filters doubt\""));
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub fn of(frame: &Frame, error: &Error) -> Response {
         Error::NotFound(_) => (StatusCode::NOT_FOUND, Vec::new()),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, Vec::new()),
         Error::Invalid(wrong) => {
-            let told = wrong.iter().map(|(field, why)| format!("{field}: {why}")).collect();
+            let told = wrong.iter().map(|(field, why)| frame.wrong(field, why)).collect();
             (StatusCode::UNPROCESSABLE_ENTITY, told)
         }
         Error::Conflict(why) => (StatusCode::CONFLICT, vec![why.clone()]),
@@ -59,6 +59,10 @@ fn told_of(frame: &Frame, code: StatusCode, told: Vec<String>) -> Response {
         StatusCode::FORBIDDEN => (w.title_403, w.text_403),
         StatusCode::CONFLICT => (w.title_409, w.text_409),
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => (w.title_422, w.text_422),
+        StatusCode::METHOD_NOT_ALLOWED => (w.title_405, w.text_405),
+        StatusCode::PAYLOAD_TOO_LARGE => (w.title_413, w.text_413),
+        StatusCode::TOO_MANY_REQUESTS => (w.title_429, w.text_429),
+        StatusCode::SERVICE_UNAVAILABLE => (w.title_503, w.text_503),
         StatusCode::BAD_GATEWAY => (w.title_502, w.text_502),
         _ => (w.title_500, w.text_500),
     };
@@ -86,6 +90,12 @@ mod tests {
             (Error::FarSide("silent".into()), 502),
         ] {
             assert_eq!(of(&frame, &error).status().as_u16(), code);
+        }
+        for code in [405, 413, 429, 503] {
+            let code = StatusCode::from_u16(code).expect("a code");
+            let body = status(&frame, code).into_body();
+            let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+            assert!(!String::from_utf8_lossy(&body).contains(frame.w.trouble.title_500), "{code}");
         }
         let told = Error::Invalid(vec![("<b>".into(), "why".into())]);
         let body =

@@ -152,6 +152,8 @@ fn row(desk: &Desk, look: &Look, held: &report::Connection, failed: &[Failed]) -
         roles: roles(look, name),
         waiting: waiting.map(|(_, counts)| counts.waiting).sum(),
         failed: failed.iter().filter(|held| held.side == name).count().try_into().unwrap_or(0),
+        // The newest first.
+        error: failed.iter().filter(|held| held.side == name).find_map(|held| held.why.clone()),
         well: ready && drift.is_empty(),
         drift,
         looked: held.looked,

@@ -36,6 +36,8 @@ pub struct ConnectionRow {
     pub waiting: u64,
     /// Attempts of the last day that failed.
     pub failed: u64,
+    /// Why the newest of them did.
+    pub error: Option<String>,
     pub drift: Vec<ProblemView>,
     /// When it was last compared with the flows.
     #[schema(value_type = Option<String>, format = DateTime)]

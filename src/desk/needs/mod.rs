@@ -22,6 +22,8 @@ const MOST: u32 = 500;
 const PAGE: u32 = 200;
 /// So many rows are looked at for one page, however few of them the filter leaves.
 const LOOKED_AT: usize = 10_000;
+/// So many characters of a body are shown.
+const BODY: usize = 2000;
 
 /// Where a page ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,7 @@ impl Desk {
         }
         let most = most + rows.len();
         let next = self.numbered(filter, mark, most, &mut rows).await?;
+        self.with_bodies(&mut rows).await?;
         Ok(Needs {
             total: groups.iter().map(|group| group.count).sum(),
             more: groups.iter().any(|group| group.more),
@@ -102,6 +105,21 @@ impl Desk {
             rows,
             next: next.map(Mark::text),
         })
+    }
+
+    /// Puts beside deliveries how they begin.
+    async fn with_bodies(&self, rows: &mut [Need]) -> Result<(), Error> {
+        let is_delivery = |need: &&mut Need| need.kind == NeedKind::Delivery;
+        let ids: Vec<i64> = rows.iter_mut().filter(is_delivery).map(|need| need.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let bodies = self.pipeline.store.bodies(&ids).await?;
+        for need in rows.iter_mut().filter(is_delivery) {
+            let body = bodies.get(&need.id).map(|body| String::from_utf8_lossy(body));
+            need.body = body.map(|body| body.chars().take(BODY).collect());
+        }
+        Ok(())
     }
 
     /// Jobs, then deliveries, each the newest first, until there are `most` rows; where to go on.
@@ -190,6 +208,7 @@ fn job(held: &Parked) -> Need {
         why,
         step: held.step.clone().filter(|_| asks),
         mend: String::new(),
+        body: None,
         acts,
     }
 }
@@ -208,6 +227,7 @@ fn delivery(held: &UnreadableRow) -> Need {
         why,
         step: None,
         mend: String::new(),
+        body: None,
         acts: vec![Act::Reread, Act::Dismiss],
     }
 }
@@ -226,6 +246,7 @@ fn unnumbered(house: &House, report: &Report) -> Vec<Need> {
         why,
         step: None,
         mend: String::new(),
+        body: None,
         acts: Vec::new(),
     };
     let mut rows = Vec::new();

@@ -94,5 +94,7 @@ pub struct Need {
     pub step: Option<String>,
     /// What a person does about it, in plain words; empty where the acts say it.
     pub mend: String,
+    /// Of a delivery that cannot be read: how it begins.
+    pub body: Option<String>,
     pub acts: Vec<Act>,
 }

@@ -28,7 +28,10 @@ fn line<'a>(language: Language, fields: impl Iterator<Item = (&'a str, bool)>) -
 }
 
 /// Whatever a table program would take for a formula gets an apostrophe in front.
+/// A phone is written as its digits alone, so that it can be searched for and dialled.
 fn field(out: &mut String, text: &str, number: bool, separator: char) {
+    let bare = text.strip_prefix('+').filter(|rest| is_digits(rest));
+    let text = bare.unwrap_or(text);
     let risky =
         !number && text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let quoted = risky || text.contains(['"', '\r', '\n', ';', ',', separator]);
@@ -41,6 +44,10 @@ fn field(out: &mut String, text: &str, number: bool, separator: char) {
     }
     out.push_str(&text.replace('"', "\"\""));
     out.push('"');
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub fn heading(columns: &[Column], times: &Times) -> String {
@@ -127,7 +134,7 @@ mod tests {
         let told = lines(&[row(cells)], &times(Language::Ru));
         assert_eq!(
             told,
-            "\"'=HYPERLINK(\"\"http://x\"\")\";\"'+79990000001\";\"'@x\";\"'\t=1\";\"a;b\";\"-12900,50\";\"'=1\";обычный\r\n"
+            "\"'=HYPERLINK(\"\"http://x\"\")\";79990000001;\"'@x\";\"'\t=1\";\"a;b\";\"-12900,50\";\"'=1\";обычный\r\n"
         );
         let told = lines(&[row(vec![money("-1.5"), Cell::Count(3)])], &times(Language::En));
         assert_eq!(told, "-1.5,3\r\n");

@@ -169,7 +169,9 @@ impl Asked {
         trouble::page(&Page {
             shown: self.shown(&sheet),
             kept: self.fields.others(&[&PLACE[..], &["col", USUAL]].concat()),
-            preset_query: self.fields.with(&[&PLACE[..], &["period", "from", "to", USUAL]].concat(), &[]),
+            preset_query: self
+                .fields
+                .with(&[&PLACE[..], &["period", "from", "to", USUAL]].concat(), &[]),
             export: format!("/{}.csv?{}", sheet.name, self.fields.with(&PLACE, &[])),
             newer: self.newer().map(to),
             older: sheet.next.as_ref().map(|next| to(self.older(next))),

@@ -136,13 +136,37 @@ async fn people_choose_their_columns() {
     assert!(cookie.starts_with("cols_leads=at.id; "), "{cookie}");
 }
 
+#[tokio::test]
+async fn the_first_cell_that_says_something_leads_to_the_story() {
+    // Orders are links of their own, and the medium is empty.
+    let page = shown("", "cols_leads=orders.medium.name", None).await;
+    assert_eq!(page.matches("<a href=\"/story/").count(), 2, "{page}");
+    assert!(!page.contains("data-open><a ") && !page.contains("data-open></a>"), "{page}");
+    let mut frame = Frame::sample(Language::Ru, "/leads");
+    frame.query = "col=-&kind=call".to_owned();
+    let answer = Asked::sample(frame, "cols_leads=id").columns_chosen("leads").expect("a redirect");
+    assert_eq!(answer.headers()["location"], "/leads?kind=call&usual=1");
+    let cookie = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(cookie.starts_with("cols_leads=; "), "{cookie}");
+    let page = shown("usual=1", "", None).await;
+    assert!(page.contains("Столбцы не выбраны"), "{page}");
+}
+
+#[tokio::test]
+async fn rows_and_their_mark_change_together() {
+    for next in [None, Some("300-3")] {
+        let page = shown("", "", next).await;
+        assert!(page.contains("<div data-live=\"pager\" data-with=\"rows\">"), "{page}");
+    }
+}
+
 #[test]
 fn a_deal_says_the_same_on_the_page_and_in_the_file() {
     let frame = Frame::sample(Language::Ru, "/deals");
     let row = deals::row(deal(), frame.w);
     assert_eq!(row.cells.len(), deals::columns(&frame.w.journals).len());
     let plain: Vec<String> = row.cells.iter().map(|cell| cell.plain(&frame.times)).collect();
-    assert_eq!(plain[0], format!("{EVIL}, объединён с 18"));
+    assert_eq!(plain[0], format!("{EVIL}, заказ объединён с 18"));
     assert_eq!(
         plain[1..4],
         ["2026-11-22 11:00:00".to_owned(), EVIL.to_owned(), "12900,50".to_owned()]

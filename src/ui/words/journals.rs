@@ -25,7 +25,6 @@ words! {
         export "Скачать CSV", "Download CSV";
         older "Раньше", "Older";
         newer "Позже", "Newer";
-        newest "К новым", "To the newest";
         empty "За эти дни ничего нет", "Nothing in these days";
         empty_hint "Попробуйте другой период или сбросьте фильтры.", "Try another period, or clear the filters.";
         unfound "Ничего не нашлось", "Nothing was found";
@@ -47,6 +46,7 @@ words! {
         ordered "Создана", "Made";
         status "Статус", "Status";
         revenue "Сумма", "Revenue";
+        currency "Валюта", "Currency";
         manager "Менеджер", "Manager";
         funnel "Воронка", "Funnel";
         lead "Лид", "Lead";
@@ -117,7 +117,6 @@ words! {
         well "в порядке", "well";
         ill "есть расхождения", "has drifted";
         same "то же самое", "the same";
-        differs "иначе", "differs";
         untold "неизвестно", "cannot be told";
         rested "связка стояла", "the flow was stopped";
         gone "связки нет", "the flow is gone";
@@ -125,8 +124,5 @@ words! {
         failed "не проходит", "fails";
         warning "предупреждение", "warning";
         note "заметка", "note";
-        safe "можно повторять", "safe to repeat";
-        check "сперва проверить", "look before repeating";
-        once "только один раз", "once only";
     }
 }

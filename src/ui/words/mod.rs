@@ -132,6 +132,24 @@ pub static EN: Words = Words {
 mod tests {
     use super::*;
 
+    type Area = &'static [(&'static str, &'static str, &'static str)];
+    const AREAS: [Area; 14] = [
+        Shell::ALL,
+        Trouble::ALL,
+        Login::ALL,
+        People::ALL,
+        Audit::ALL,
+        Me::ALL,
+        States::ALL,
+        Journals::ALL,
+        Overview::ALL,
+        Needs::ALL,
+        Acts::ALL,
+        Flows::ALL,
+        Connections::ALL,
+        Tale::ALL,
+    ];
+
     /// Names and codes that are the same in both languages.
     const SAME: [&str; 1] = ["product"];
     /// What is written the same way in Latin letters.
@@ -139,25 +157,9 @@ mod tests {
 
     #[test]
     fn every_text_is_there_in_both_languages_and_in_its_own_letters() {
-        let areas = [
-            Shell::ALL,
-            Trouble::ALL,
-            Login::ALL,
-            People::ALL,
-            Audit::ALL,
-            Me::ALL,
-            States::ALL,
-            Journals::ALL,
-            Overview::ALL,
-            Needs::ALL,
-            Acts::ALL,
-            Flows::ALL,
-            Connections::ALL,
-            Tale::ALL,
-        ];
         let cyrillic =
             |text: &str| text.chars().any(|c| ('а'..='я').contains(&c) || ('А'..='Я').contains(&c));
-        for (key, ru, en) in areas.into_iter().flatten() {
+        for (key, ru, en) in AREAS.into_iter().flatten() {
             assert!(!ru.trim().is_empty() && !en.trim().is_empty(), "{key} says nothing");
             assert!(
                 !cyrillic(en.replace("Лид не найден", "").as_str()),
@@ -167,6 +169,33 @@ mod tests {
                 assert_ne!(ru, en, "{key} is the same in both languages");
                 assert!(cyrillic(ru) || LATIN.contains(key), "{key}: `{ru}` is not Russian");
             }
+        }
+    }
+
+    /// All that pages are made of, but for the words themselves.
+    fn sources(folder: &std::path::Path, out: &mut String) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.ends_with("words") {
+                sources(&path, out);
+            } else if path.extension().is_some_and(|kind| kind == "html" || kind == "rs") {
+                out.push_str(&std::fs::read_to_string(&path).expect("a text"));
+            }
+        }
+    }
+
+    #[test]
+    fn no_word_is_written_for_nobody() {
+        let mut all = String::new();
+        sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui"), &mut all);
+        all.push_str(include_str!("told.rs"));
+        let named = |key: &str| {
+            all.split(&format!(".{key}")).skip(1).any(|rest| {
+                !rest.starts_with(|c: char| c == '_' || c == '(' || c.is_ascii_alphanumeric())
+            })
+        };
+        for (key, ru, _) in AREAS.into_iter().flatten() {
+            assert!(named(key), "no page says `{key}`: {ru}");
         }
     }
 

@@ -28,8 +28,6 @@ words! {
         messages_out "людям", "to people";
         messages_chart "Сообщения по времени", "Messages over time";
         none "За этот период ничего", "Nothing in this period";
-        hour "Час", "Hour";
-        day_of "День", "Day";
         needs "Требуют внимания", "Needs a person";
         needs_none "Разбирать нечего", "Nothing to settle";
         needs_none_hint "Отказы и неясные исходы появятся здесь сами.", "Refusals and doubts will show up here by themselves.";
@@ -81,7 +79,8 @@ words! {
         more "Дальше", "More";
         at_least "не меньше", "at least";
         command "Командой", "By command";
-        open "История", "Story";
+        doubt "Дошло или нет?", "Did it arrive?";
+        body "Как пришло", "As it came";
     }
 }
 
@@ -132,7 +131,6 @@ words! {
         queue "В работе", "At work";
         cases "Примеры", "Cases";
         problems "Ошибки", "Problems";
-        no_problems "Ошибок нет", "No problems";
         waiting "ждут", "waiting";
         stuck "застряли", "stuck";
         deciding "решаются", "deciding";
@@ -194,7 +192,6 @@ words! {
         hook_host "Наш внешний адрес не задан: впишите public в [console].", "Our own address is not set: write public in [console].";
         trigger "Что ввести во внешней системе", "What to enter at the far side";
         settings "Настройки", "Settings";
-        setting "Ключ", "Key";
         value "Значение", "Value";
         place "Где задано", "Where it is set";
         by_default "по умолчанию", "default";

@@ -8,7 +8,7 @@ words! {
         password "Пароль", "Password";
         enter "Войти", "Log in";
         wrong "Имя или пароль не подходят", "Wrong name or password";
-        slow "Слишком много попыток. Подождите минуту.", "Too many attempts. Wait a minute.";
+        slow "Слишком много попыток. Следующая — через", "Too many attempts. The next one in";
         ended "Сеанс закончился, войдите снова", "The session has ended; log in again";
         nobody "Ещё никого нет. Создайте первого администратора командой:", "Nobody is here yet. Make the first admin by the command:";
     }
@@ -35,6 +35,7 @@ words! {
         acts "Действия", "Acts";
         tokens "Ключи API", "API tokens";
         tokens_lead "Для программ: каждому свой ключ с нужными правами.", "For programs: each its own token with the rights it needs.";
+        tokens_how "Описание API", "API reference";
         token_for "Для чего", "What it is for";
         scopes "Права", "Scopes";
         read "читать", "read";

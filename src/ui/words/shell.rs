@@ -19,7 +19,6 @@ words! {
         me "Настройки", "Settings";
         logout "Выйти", "Log out";
         signed "Вы вошли как", "Signed in as";
-        find "Найти", "Find";
         find_hint "Телефон, почта, номер, id", "Phone, e-mail, number, id";
         find_label "Поиск по телефону, почте, номеру или id", "Search by phone, e-mail, number or id";
         changed "Страница обновлена", "The page was updated";
@@ -27,14 +26,11 @@ words! {
         marketing "маркетинг", "marketing";
         operator "оператор", "operator";
         admin "администратор", "admin";
-        yes "да", "yes";
-        no "нет", "no";
         nothing "—\u{a0}нет", "none";
         copy "Скопировать", "Copy";
         copied "Скопировано", "Copied";
         back "Назад", "Back";
         cancel "Отмена", "Cancel";
-        apply "Применить", "Apply";
         save "Сохранить", "Save";
         reset "Сбросить", "Reset";
         more "Подробнее", "Details";
@@ -56,6 +52,14 @@ words! {
         text_422 "В запросе есть ошибки:", "The request has mistakes:";
         title_502 "Внешняя система не отвечает", "The far side does not answer";
         text_502 "Попробуйте ещё раз через минуту.", "Try again in a minute.";
+        title_405 "Так открыть нельзя", "Not this way";
+        text_405 "Этот адрес принимает только отправленную форму. Вернитесь на страницу и нажмите кнопку.", "This address takes a form that was sent. Go back to the page and press its button.";
+        title_413 "Слишком большой запрос", "That is too large";
+        text_413 "Отправлено больше, чем принимается. Сократите текст и повторите.", "More was sent than is taken. Make it shorter and try again.";
+        title_429 "Слишком много запросов", "Too many requests";
+        text_429 "Подождите немного и повторите.", "Wait a little and try again.";
+        title_503 "Сейчас недоступно", "Not available now";
+        text_503 "Повторите через минуту.", "Try again in a minute.";
         title_500 "Внутренняя ошибка", "Something broke";
         text_500 "Ошибка записана в журнал. Принятые данные не потеряны.", "The error is in the log. Nothing that was accepted is lost.";
         home "На главную", "To the overview";

@@ -38,7 +38,6 @@ words! {
         empty "нет", "none";
         chosen "Как выбран лид", "How the lead was chosen";
         steps "Шаги", "Steps";
-        no_steps "Делать было нечего", "Nothing was to be done";
         given "Входные данные шага", "What the flow gave";
         request "Запрос, секреты скрыты", "Request, without secrets";
         answer "Ответ", "Answer";

@@ -32,6 +32,18 @@ async fn a_login_begins_a_new_session_and_a_logout_ends_it() {
     assert_eq!((answer.status, answer.location()), (303, "/login"));
     assert!(!anna.is_inside().await);
     assert_eq!(house.sql("select hash from session").await.len(), 0);
+    // A form that was sent after it leads to the login, which says why, and back to its page.
+    let late = anna.request("POST", "/needs").form(&[("act", "retry"), ("id", "job-1")]);
+    let late = late.header("referer", format!("{}?kind=job", house.url("/needs")));
+    let answer = anna.send(late).await;
+    let way = "/login?next=%2Fneeds%3Fkind%3Djob&ended=1";
+    assert_eq!((answer.status, answer.location()), (303, way));
+    assert!(anna.get(way).await.body.contains("Сеанс закончился"));
+    // The page in another language leads on to the same place, and the choice is kept.
+    let english = anna.get("/login?lang=en&next=%2Fneeds").await;
+    assert!(english.header(SET_COOKIE).starts_with("lang=en"), "{}", english.header(SET_COOKIE));
+    assert!(english.body.contains("name=\"next\" value=\"/needs\""), "{}", english.body);
+    assert!(english.body.contains("lang=ru&#38;next=%2Fneeds"), "{}", english.body);
     // The way on leads nowhere else.
     for next in ["//evil.example", "https://evil.example", "/\\evil.example"] {
         let fields = [("name", "anna"), ("password", PASSWORD), ("next", next)];

@@ -74,7 +74,7 @@ async fn from_the_login_to_a_decision_that_is_taken_anew() {
 
     replayed(&mut browser, &house, &flows).await;
     house.ended().await;
-    browser.sees("Вмешался человек: решить заново").await;
+    browser.sees("Вмешался человек: новое решение").await;
     browser.sees("update: marked").await;
     house.ledger().await.assert_one_of_each();
     assert_quiet(&browser.end().await);
@@ -168,7 +168,7 @@ async fn what_waits_for_a_person_is_settled_on_a_phone() {
     let mut browser = Browser::open(&house.url(""), PHONE).await;
     browser.go("/needs").await;
     comes_in(&mut browser, "anna").await;
-    browser.sees("Никто не ждёт").await;
+    browser.sees("Разбирать нечего").await;
     stays(&browser).await;
     // What cannot be read, and what the CRM refuses.
     assert_eq!(house.post(&[("leadtype", "unheard of"), ("id", "7")]).await, 200);
@@ -185,6 +185,10 @@ async fn what_waits_for_a_person_is_settled_on_a_phone() {
     // One by one: a word is needed to skip.
     refuses(&house, false).await;
     browser.click("tbody input[name=id][value='job-2']").await;
+    // Without one the form stays, and says what is missing.
+    stays(&browser).await;
+    browser.click("#each button[value=skip]").await;
+    browser.until("document.querySelector('#each-why:invalid') && window.stayed").await;
     browser.fill("#each-why", "свой номер").await;
     browser.follow("#each button[value=skip]").await;
     browser.sees("Сделано: 1").await;
@@ -198,8 +202,57 @@ async fn what_waits_for_a_person_is_settled_on_a_phone() {
     browser.click("tbody input[name=id]").await;
     browser.fill("#each-why", "чужая форма").await;
     browser.follow("#each button[value=dismiss]").await;
-    browser.sees("Никто не ждёт").await;
+    browser.sees("Разбирать нечего").await;
     assert_eq!(house.ledger().await.made_orders().len(), 1);
+    assert_quiet(&browser.end().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_columns_and_focus_stay_where_a_person_left_them() {
+    let (mut house, _) = own_flows().await;
+    added(&house, "anna", "operator");
+    call(&house, ONE).await;
+    call(&house, "79990000002").await;
+    house.ended().await;
+    let mut browser = Browser::open(&house.url(""), DESK).await;
+    browser.go("/leads").await;
+    comes_in(&mut browser, "anna").await;
+
+    // The menu hangs out of a short list; what is unticked there is gone.
+    let heads = "[...document.querySelectorAll('thead th')].map(n => n.innerText).join()";
+    browser.until(&format!("{heads}.includes('Имя')")).await;
+    browser.click("#columns > summary").await;
+    browser.click("#columns input[value=name]").await;
+    browser.follow("#columns button").await;
+    browser.until(&format!("{heads}.includes('Время') && !{heads}.includes('Имя')")).await;
+    // With none at all the usual ones are shown, and that is said.
+    browser.click("#columns > summary").await;
+    let untick =
+        "document.querySelectorAll('#columns input:checked').forEach(n => { n.checked = false })";
+    browser.script(untick).await;
+    browser.follow("#columns button").await;
+    browser.sees("Столбцы не выбраны").await;
+    browser.until(&format!("{heads}.includes('Имя')")).await;
+
+    // Keys of another layout go by their place, and the focus stays on its row when others come.
+    stays(&browser).await;
+    let key = |code: &str, key: &str| {
+        format!(
+            "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{ code: '{code}', \
+             key: '{key}', bubbles: true }}))"
+        )
+    };
+    browser.script(&key("KeyJ", "о")).await;
+    browser.script(&key("KeyJ", "о")).await;
+    let focused = "document.activeElement.closest('[data-row]')?.dataset.row";
+    let row = browser.script(&format!("return {focused}")).await;
+    assert!(row.as_str().is_some_and(|row| row.starts_with("lead-")), "{row}");
+    call(&house, "79990000003").await;
+    browser.until("document.querySelectorAll('tbody tr[data-row]').length === 3").await;
+    assert_eq!(browser.script(&format!("return {focused}")).await, row);
+    browser.until("window.stayed").await;
+    browser.script(&key("Slash", ".")).await;
+    browser.until("document.activeElement.id === 'q'").await;
     assert_quiet(&browser.end().await);
 }
 
