@@ -14,11 +14,11 @@ use super::{Actor, Desk, Error, Right};
 use crate::connectors::Connector;
 use crate::connectors::http::in_background;
 use crate::connectors::port::YOUR_HOST;
-use crate::store::Failed;
+use crate::store::{Failed, Store};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Errors that one page shows.
@@ -42,7 +42,7 @@ impl Desk {
     /// The store's.
     pub async fn connections(&self) -> Result<Vec<ConnectionRow>, Error> {
         let look = self.look().await?;
-        let failed = self.pipeline.store.failed_since(a_day_before(look.now)).await?;
+        let failed = Failures::since(&self.pipeline.store, a_day_before(look.now)).await?;
         Ok(rows(self, &look, &look.report(), &failed))
     }
 
@@ -54,7 +54,7 @@ impl Desk {
         let look = self.look().await?;
         let missing = || Error::NotFound(format!("connection {name}"));
         let connector = look.setup.connectors.get(name).ok_or_else(missing)?;
-        let failed = self.pipeline.store.failed_since(a_day_before(look.now)).await?;
+        let failed = Failures::since(&self.pipeline.store, a_day_before(look.now)).await?;
         let rows = rows(self, &look, &look.report(), &failed);
         let row = rows.into_iter().find(|row| row.name == name).ok_or_else(missing)?;
         let account = look.papers.connections.get(name);
@@ -71,6 +71,7 @@ impl Desk {
             trigger: door.trigger(connector.as_ref()),
             pace: connector.pace(),
             errors: failed
+                .rows
                 .iter()
                 .filter(|held| held.side == name)
                 .take(ERRORS)
@@ -114,17 +115,31 @@ fn of_list(name: &str, about: &str) -> ListView {
     ListView { name: name.to_owned(), about: about.to_owned() }
 }
 
+/// Attempts that failed lately: the newest of them, and how many there are of each connection.
+pub(super) struct Failures {
+    rows: Vec<Failed>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Failures {
+    pub(super) async fn since(store: &Store, since: Timestamp) -> Result<Self, Error> {
+        let (rows, counts) =
+            tokio::try_join!(store.failed_since(since), store.failures_since(since))?;
+        Ok(Self { rows, counts })
+    }
+}
+
 /// All connections of one moment.
 pub(super) fn rows(
     desk: &Desk,
     look: &Look,
     report: &Report,
-    failed: &[Failed],
+    failed: &Failures,
 ) -> Vec<ConnectionRow> {
     report.connections.iter().map(|held| row(desk, look, held, failed)).collect()
 }
 
-fn row(desk: &Desk, look: &Look, held: &report::Connection, failed: &[Failed]) -> ConnectionRow {
+fn row(desk: &Desk, look: &Look, held: &report::Connection, failed: &Failures) -> ConnectionRow {
     let name = held.name.as_str();
     let connector = look.setup.connectors.get(name);
     let mine = held.owner.as_deref() == Some(&*desk.pipeline.owner);
@@ -151,9 +166,13 @@ fn row(desk: &Desk, look: &Look, held: &report::Connection, failed: &[Failed]) -
         owner: held.owner.clone(),
         roles: roles(look, name),
         waiting: waiting.map(|(_, counts)| counts.waiting).sum(),
-        failed: failed.iter().filter(|held| held.side == name).count().try_into().unwrap_or(0),
+        failed: failed.counts.get(name).copied().unwrap_or(0),
         // The newest first.
-        error: failed.iter().filter(|held| held.side == name).find_map(|held| held.why.clone()),
+        error: failed
+            .rows
+            .iter()
+            .filter(|held| held.side == name)
+            .find_map(|held| held.why.clone()),
         well: ready && drift.is_empty(),
         drift,
         looked: held.looked,

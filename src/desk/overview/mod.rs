@@ -5,7 +5,7 @@ mod view;
 
 pub use view::*;
 
-use super::connections::rows;
+use super::connections::{Failures, a_day_before, rows};
 use super::needs::groups::shown;
 use super::{Desk, Error, Papers};
 use crate::pipeline::Setup;
@@ -56,8 +56,7 @@ impl Desk {
     /// The store's.
     pub async fn overview(&self, now: Timestamp) -> Result<Overview, Error> {
         let look = self.look().await?;
-        let failed =
-            self.pipeline.store.failed_since(super::connections::a_day_before(now)).await?;
+        let failed = Failures::since(&self.pipeline.store, a_day_before(now)).await?;
         let report = look.report();
         let connections = rows(self, &look, &report, &failed);
         let flows = |state: &str| report.flows.iter().filter(|flow| flow.state == state).count();
