@@ -98,7 +98,11 @@ async fn unlisted(desk: &Desk, parts: &mut Parts) -> Response {
 async fn told(desk: &Desk, parts: &mut Parts, code: StatusCode) -> Response {
     match Frame::from_request_parts(parts, desk).await {
         Ok(frame) if wants_page(&parts.headers) => trouble::status(&frame, code),
-        _ => code.into_response(),
+        // As the doors say it: what is not there looks like a hook whose secret is wrong.
+        _ => {
+            let reason = code.canonical_reason().unwrap_or_default().to_lowercase();
+            (code, format!("{reason}\n")).into_response()
+        }
     }
 }
 

@@ -11,10 +11,10 @@ words! {
         leads "Лиды", "Leads";
         deals "Сделки", "Deals";
         messages "Сообщения", "Messages";
-        needs "Требуют внимания", "Needs a person";
+        needs "Разбор", "Needs a person";
         flows "Связки", "Flows";
         connections "Подключения", "Connections";
-        people "Пользователи", "People";
+        people "Доступ", "People";
         audit "Действия", "Audit log";
         me "Настройки", "Settings";
         logout "Выйти", "Log out";

@@ -203,10 +203,11 @@ async fn killed_it_goes_on_and_makes_no_deal_twice() {
     let row = newest(&house).await.expect("a row");
     assert_eq!((row.id, row.done), (2, 500), "no order was listed twice: {row:?}");
     // Ten days of one page, read once for the estimate too; with each life the orders that were
-    // being decided are read by their ids, many at a time, and pages that were on their way.
+    // being decided are read by their ids, many at a time (how many depends on the machine), and
+    // pages that were on their way. One by one it would be hundreds.
     let (listed, single) = (asked(&ledger, ORDERS), asked(&ledger, ORDER));
     println!("{listed} lists, {single} single orders after {lives} kills");
-    assert!((20..=20 + lives * 10).contains(&listed), "{listed} requests");
+    assert!((20..=20 + lives * 20).contains(&listed), "{listed} requests");
     assert_eq!(single, 0);
 }
 
