@@ -293,8 +293,10 @@ async fn acts_are_done_once_and_written_down() {
     house.set_env(Vec::new());
     house.run().await;
     let robot = Robot::may(&house, "robot", &Right::ALL).await;
-    let needs = robot.get("/api/v1/needs").await.ok();
-    assert_eq!((&needs["total"], &needs["rows"][0]["id"]), (&json!(1), &json!(1)), "{needs:#}");
+    // What drifted under the other config may be told still.
+    let needs = robot.get("/api/v1/needs?kind=job").await.ok();
+    let rows = needs["rows"].as_array().expect("rows");
+    assert_eq!((rows.len(), &rows[0]["id"]), (1, &json!(1)), "{needs:#}");
 
     let retried = robot.post("/api/v1/jobs/1/retry", json!({ "why": "mended" })).await.ok();
     assert_eq!(retried["waiting"], json!([1]), "{retried:#}");
