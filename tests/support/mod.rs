@@ -52,7 +52,7 @@ pub struct Plan {
     /// Variables for the daemon.
     pub env: Vec<(String, String)>,
     /// A program that runs the daemon, with its arguments.
-    pub under: Option<Vec<&'static str>>,
+    pub under: Option<Vec<String>>,
     /// A socket that every daemon of this house is handed, as systemd does it.
     pub handed: Option<TcpListener>,
     /// Where the daemon listens; by default a port of its own.
@@ -198,12 +198,12 @@ running = {leads}
             .expect("a log file");
         let control = self.control_path();
         let _gone = std::fs::remove_file(&control);
-        let under =
-            self.plan.under.clone().or(self.plan.handed.is_some().then(|| HAND_OVER.into()));
+        let handed = self.plan.handed.is_some().then(|| HAND_OVER.map(str::to_owned).into());
+        let under = self.plan.under.clone().or(handed);
         let mut command = match under {
             None => Command::new(env!("CARGO_BIN_EXE_leadlink")),
             Some(words) => {
-                let mut command = Command::new(words[0]);
+                let mut command = Command::new(&words[0]);
                 command.args(&words[1..]).arg(env!("CARGO_BIN_EXE_leadlink"));
                 command
             }
@@ -254,7 +254,7 @@ running = {leads}
         self.plan.env = env;
     }
 
-    pub fn run_under(&mut self, words: Option<Vec<&'static str>>) {
+    pub fn run_under(&mut self, words: Option<Vec<String>>) {
         self.plan.under = words;
     }
 
