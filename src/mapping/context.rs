@@ -103,8 +103,11 @@ impl Record {
         Self { path: path.to_owned(), fields, strict: false, solid: false }
     }
 
-    pub fn take(&mut self, name: &str, value: Option<Engine>) {
-        if let Some(value) = value {
+    /// Once for each name, however many paths begin with it: a fact may be a whole order.
+    pub fn take(&mut self, name: &str, value: impl FnOnce() -> Option<Engine>) {
+        if !self.fields.contains_key(name)
+            && let Some(value) = value()
+        {
             self.fields.insert(name.to_owned(), value);
         }
     }

@@ -24,6 +24,9 @@ impl Flow {
     /// # Errors
     /// A fact that is not known yet, or why it cannot be evaluated.
     pub fn value(&self, phrase: &Phrase, scope: &Scope<'_>) -> Result<Value, EvalError> {
+        if let Phrase::Literal(value) = phrase {
+            return Ok(value.clone());
+        }
         let exprs = phrase.exprs();
         let sight = Sight::new(self, &exprs, scope)?;
         sight.value(phrase)
@@ -112,25 +115,27 @@ impl Sight {
         let mut steps = Record::strict("steps");
         let mut settings = Record::strict("settings");
         let mut roles = Record::strict("roles");
+        let mut item = Engine::UNDEFINED;
         let mut lets = BTreeMap::new();
         for path in codes.iter().flat_map(|code| &code.words.paths) {
             let name = path.keys.get(1).map(String::as_str).unwrap_or_default();
             match path.keys[0].as_str() {
-                "event" => event.take(name, scope.event.get(name).map(to_engine)),
-                "settings" => settings.take(name, scope.settings.get(name).map(to_engine)),
+                "event" => event.take(name, || scope.event.get(name).map(to_engine)),
+                "settings" => settings.take(name, || scope.settings.get(name).map(to_engine)),
                 "roles" => {
-                    roles.take(name, Some(to_engine(&scope.roles.get(name).cloned().into())));
+                    roles.take(name, || Some(to_engine(&scope.roles.get(name).cloned().into())));
                 }
                 "facts" => match scope.facts.get(name) {
                     Some(FactState::Pending) => return Err(EvalError::Pending(name.to_owned())),
-                    Some(FactState::Known(fact)) => facts.take(name, Some(fact_of(name, fact))),
+                    Some(FactState::Known(fact)) => facts.take(name, || Some(fact_of(name, fact))),
                     None => {}
                 },
                 "steps" => {
                     let state = scope.steps.get(name);
-                    steps.take(name, state.map(|state| step_of(name, state, &hole_shown)));
+                    steps.take(name, || state.map(|state| step_of(name, state, &hole_shown)));
                 }
-                "item" | "connection" => {}
+                "item" => item = to_engine(&scope.item),
+                "connection" => {}
                 name => {
                     if let Some((name, expr)) = flow.lets.iter().find(|(held, _)| held == name) {
                         lets.insert(name.clone(), expr.code.clone());
@@ -145,7 +150,7 @@ impl Sight {
             ("settings", Engine::from_object(settings)),
             ("roles", Engine::from_object(roles)),
             ("connection", Engine::from(scope.connection)),
-            ("item", to_engine(&scope.item)),
+            ("item", item),
             ("now", Engine::from(scope.now.to_string())),
             (TABLES, Engine::from_dyn_object(DynObject::new(flow.tables.clone()))),
         ];
