@@ -131,3 +131,8 @@ pub async fn ask_for(
     }
     bail!("the daemon has not answered in {} s; it will still do it", patience.as_secs())
 }
+
+/// Why the daemon did not do it, if it refused.
+pub fn refused(answer: &Value) -> Option<&str> {
+    answer.get("error").and_then(Value::as_str)
+}

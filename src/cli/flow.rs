@@ -2,14 +2,14 @@
 //! the value in the configuration changes; beside a running daemon the daemon does it, with none it is
 //! kept for the next one.
 
-use super::beside::{Reach, ask, reach};
+use super::beside::{Reach, ask, reach, refused};
 use super::user::{note, whoever};
 use super::{out, sound, unknown};
 use crate::clock::Clock;
 use crate::pipeline::switches::{self, SWITCH};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,8 +80,4 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
         out::say(&format!("{name} is {word}, until what config says of it changes"));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn refused(answer: &Value) -> Option<&str> {
-    answer.get("error").and_then(Value::as_str)
 }

@@ -3,7 +3,7 @@
 //! daemon performs; with none it takes the lock and does it itself; a name that means several jobs
 //! mends none.
 
-use super::beside::{Reach, ask, reach};
+use super::beside::{Reach, ask, reach, refused};
 use super::user::note;
 use super::{out, sound, unknown};
 use crate::app::App;
@@ -188,10 +188,6 @@ async fn perform(app: App, kind: &str, body: &Value) -> anyhow::Result<Value> {
         }
     };
     sound_answer(answer)
-}
-
-fn refused(answer: &Value) -> Option<&str> {
-    answer.get("error").and_then(Value::as_str)
 }
 
 /// The jobs that were named, else the flow or connection whose were meant, for the audit log.

@@ -66,7 +66,7 @@ pub struct Counted {
 /// May a password be tried?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Try {
-    /// It is counted as failed, until `forget_failure`: a row for each key.
+    /// It is counted as failed, until `forgive`: a row for each key.
     Yes(Vec<i64>),
     Not {
         before: Timestamp,
