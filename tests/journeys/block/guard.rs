@@ -53,7 +53,7 @@ async fn strangers_other_accounts_and_a_block_that_is_off_ask_the_crm_nothing() 
     let hook = house.url(&format!("/hooks/helpdesk/{SECRET}"));
     assert_eq!(house.post_to(&hook, &[("secret", SECRET)]).await, 404);
     ask(&house, &[PHONE], &[EMAIL]).await.has("Known");
-    assert_eq!(house.sql("select channel from raw").await.len(), 0);
+    assert_eq!(house.sql("select channel from raw where connection = 'helpdesk'").await.len(), 0);
 
     let line = |result: &str| {
         format!("leadlink_blocks_total{{connection=\"helpdesk\",result=\"{result}\"}}")
