@@ -2,6 +2,7 @@
 //! changed.
 
 use super::{Actor, Desk, Error, Right};
+use crate::clock::Clock;
 use crate::store::{self, ActRow, Acts, NewAct, Store};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -105,6 +106,28 @@ pub async fn write(store: &Store, actor: &Actor, note: Note, now: Timestamp) {
     }
 }
 
+/// Does `work`, which knows whether the actor may, and writes down how it ended, also where who asked
+/// goes away meanwhile.
+pub(super) async fn written_down<T: Send + 'static>(
+    store: Store,
+    clock: Clock,
+    actor: Actor,
+    note: Note,
+    work: impl Future<Output = Result<(T, Value), Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let acting = tokio::spawn(async move {
+        let (done, note) = match work.await {
+            Ok((done, more)) => (Ok(done), note.and(more)),
+            Err(error) => (Err(error.clone()), note.refused(error)),
+        };
+        write(&store, &actor, note, clock.now()).await;
+        done
+    });
+    // It broke off: a defect, or the process ends.
+    let broken = |_| Error::Store(store::Error::Unavailable("the act broke off".to_owned()));
+    acting.await.map_err(broken)?
+}
+
 impl Desk {
     /// Does `work` if the actor may, and writes down how it ended; `written` is what is written of it
     /// when it went well. Who asked may go away meanwhile: the act goes on, and its row is written.
@@ -133,21 +156,13 @@ impl Desk {
         written: Note,
         work: impl Future<Output = Result<(T, Value), Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let (desk, actor) = (self.clone(), actor.clone());
-        let acting = tokio::spawn(async move {
-            let (done, written) = match actor.must(right) {
-                Err(error) => (Err(error.clone()), written.refused(error)),
-                Ok(()) => match work.await {
-                    Ok((done, more)) => (Ok(done), written.and(more)),
-                    Err(error) => (Err(error.clone()), written.refused(error)),
-                },
-            };
-            note(&desk, &actor, written).await;
-            done
-        });
-        // It broke off: a defect, or the process ends.
-        let broken = |_| Error::Store(store::Error::Unavailable("the act broke off".to_owned()));
-        acting.await.map_err(broken)?
+        let (store, clock) = (self.pipeline.store.clone(), self.pipeline.clock.clone());
+        let who = actor.clone();
+        let work = async move {
+            who.must(right)?;
+            work.await
+        };
+        written_down(store, clock, actor.clone(), written, work).await
     }
 
     /// The log, newest first.

@@ -3,6 +3,7 @@
 
 use super::audit::{self, Note};
 use super::{Actor, Desk, Error, Right, Role, password};
+use crate::clock::Clock;
 use crate::store::{Edit, Edited, PersonRow, Store};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,15 +53,18 @@ impl std::fmt::Debug for NewPerson {
 }
 
 /// People and tokens, for one who may manage them: the console's and the API's, and of commands.
-pub struct Register<'a> {
-    pub store: &'a Store,
-    pub actor: &'a Actor,
-    pub now: Timestamp,
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Register {
+    pub store: Store,
+    pub actor: Actor,
+    pub clock: Clock,
 }
 
 impl Desk {
-    pub fn register<'a>(&'a self, actor: &'a Actor) -> Register<'a> {
-        Register { store: &self.pipeline.store, actor, now: self.pipeline.clock.now() }
+    pub fn register(&self, actor: &Actor) -> Register {
+        let (store, clock) = (self.pipeline.store.clone(), self.pipeline.clock.clone());
+        Register { store, actor: actor.clone(), clock }
     }
 }
 
@@ -84,7 +88,7 @@ fn wrong_name(name: &str) -> Option<&'static str> {
     (!name.chars().all(fits)).then_some("letters, digits, and . _ - @")
 }
 
-impl Register<'_> {
+impl Register {
     /// # Errors
     /// The actor may not, or the store's.
     pub async fn people(&self) -> Result<Vec<Person>, Error> {
@@ -96,8 +100,9 @@ impl Register<'_> {
     /// The actor may not, what is wrong with name or password, or the store's.
     pub async fn add(&self, new: &NewPerson) -> Result<(), Error> {
         let name = plain(&new.name);
-        let note = self.about("person.add", &name).with(json!({ "role": new.role.word() }));
-        let work = async {
+        let note = about("person.add", &name).with(json!({ "role": new.role.word() }));
+        let (register, new) = (self.clone(), new.clone());
+        let work = async move {
             let mut wrong = Vec::new();
             wrong.extend(wrong_name(&name).map(|why| ("name".to_owned(), why.to_owned())));
             let weak = password::wrong(&name, &new.password);
@@ -106,7 +111,8 @@ impl Register<'_> {
                 return Err(Error::Invalid(wrong));
             }
             let hash = password::hash(&new.password).await?;
-            match self.store.add_person(&name, new.role.word(), &hash, self.now).await? {
+            let (role, now) = (new.role.word(), register.clock.now());
+            match register.store.add_person(&name, role, &hash, now).await? {
                 true => Ok(()),
                 false => Err(Error::Conflict(format!("there is somebody of the name {name}"))),
             }
@@ -118,8 +124,8 @@ impl Register<'_> {
     /// The actor may not, nobody is of that name, it is the last admin, or the store's.
     pub async fn set_role(&self, name: &str, role: Role) -> Result<(), Error> {
         let name = plain(name);
-        let note = self.about("person.role", &name).with(json!({ "role": role.word() }));
-        self.noted(note, self.edit(&name, Edit::Role(role.word().to_owned()))).await
+        let note = about("person.role", &name).with(json!({ "role": role.word() }));
+        self.edited(note, name, Edit::Role(role.word().to_owned())).await
     }
 
     /// Shuts somebody out and ends all their sessions.
@@ -128,7 +134,7 @@ impl Register<'_> {
     /// As [`Self::set_role`].
     pub async fn lock(&self, name: &str) -> Result<(), Error> {
         let name = plain(name);
-        self.noted(self.about("person.lock", &name), self.edit(&name, Edit::Close)).await
+        self.edited(about("person.lock", &name), name, Edit::Close).await
     }
 
     /// Lets somebody in again, also who was slowed down for wrong passwords.
@@ -137,11 +143,13 @@ impl Register<'_> {
     /// As [`Self::set_role`].
     pub async fn unlock(&self, name: &str) -> Result<(), Error> {
         let name = plain(name);
-        let work = async {
-            self.edit(&name, Edit::Open).await?;
-            Ok(self.store.forgive(Vec::new(), vec![super::login::key_of_name(&name)]).await?)
+        let note = about("person.unlock", &name);
+        let register = self.clone();
+        let work = async move {
+            register.edit(&name, Edit::Open).await?;
+            register.forgive(&name).await
         };
-        self.noted(self.about("person.unlock", &name), work).await
+        self.noted(note, work).await
     }
 
     /// Gives somebody another password; all their sessions end.
@@ -149,17 +157,24 @@ impl Register<'_> {
     /// # Errors
     /// As [`Self::set_role`], and a password that is too weak.
     pub async fn set_password(&self, name: &str, new: &str) -> Result<(), Error> {
-        let name = plain(name);
-        let work = async {
-            let hash = strong(&name, new, "password").await?;
-            self.edit(&name, Edit::Password { hash, keep: None }).await?;
-            Ok(self.store.forgive(Vec::new(), vec![super::login::key_of_name(&name)]).await?)
+        let (name, new) = (plain(name), new.to_owned());
+        let note = about("person.password", &name);
+        let register = self.clone();
+        let work = async move {
+            let hash = strong(&name, &new, "password").await?;
+            register.edit(&name, Edit::Password { hash, keep: None }).await?;
+            register.forgive(&name).await
         };
-        self.noted(self.about("person.password", &name), work).await
+        self.noted(note, work).await
+    }
+
+    async fn edited(&self, note: Note, name: String, edit: Edit) -> Result<(), Error> {
+        let register = self.clone();
+        self.noted(note, async move { register.edit(&name, edit).await }).await
     }
 
     async fn edit(&self, name: &str, edit: Edit) -> Result<(), Error> {
-        match self.store.edit_person(name, edit, self.now).await? {
+        match self.store.edit_person(name, edit, self.clock.now()).await? {
             Edited::Done => Ok(()),
             Edited::Nobody => Err(Error::NotFound(format!("person {name}"))),
             Edited::LastAdmin => {
@@ -168,27 +183,29 @@ impl Register<'_> {
         }
     }
 
-    fn about(&self, act: &'static str, name: &str) -> Note {
-        Note::done(act, format!("person:{name}")).with(Value::Null)
+    /// Wrong passwords of before count no more.
+    async fn forgive(&self, name: &str) -> Result<(), Error> {
+        Ok(self.store.forgive(Vec::new(), vec![super::login::key_of_name(name)]).await?)
     }
 
-    /// Does it if the actor may manage, and writes down how it ended.
-    pub(super) async fn noted<T>(
+    /// Does it if the actor may manage, and writes down how it ended, also where who asked has gone.
+    pub(super) async fn noted<T: Send + 'static>(
         &self,
         note: Note,
-        work: impl Future<Output = Result<T, Error>>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let done = match self.actor.must(Right::Manage) {
-            Ok(()) => work.await,
-            Err(error) => Err(error),
+        let Self { store, actor, clock } = self.clone();
+        let who = actor.clone();
+        let work = async move {
+            who.must(Right::Manage)?;
+            Ok((work.await?, Value::Null))
         };
-        let note = match &done {
-            Ok(_) => note,
-            Err(error) => note.refused(error),
-        };
-        audit::write(self.store, self.actor, note, self.now).await;
-        done
+        audit::written_down(store, clock, actor, note, work).await
     }
+}
+
+fn about(act: &'static str, name: &str) -> Note {
+    Note::done(act, format!("person:{name}"))
 }
 
 /// The hash of a password that is strong enough.

@@ -71,7 +71,7 @@ impl Desk {
     }
 }
 
-impl Register<'_> {
+impl Register {
     /// # Errors
     /// The actor may not, or the store's.
     pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
@@ -84,13 +84,16 @@ impl Register<'_> {
     /// # Errors
     /// The actor may not, what is wrong with the wish, or the store's.
     pub async fn make_token(&self, wish: &Wish) -> Result<String, Error> {
-        let name = wish.name.trim();
+        let (name, until) = (wish.name.trim().to_owned(), wish.until);
         let mut scopes = wish.scopes.clone();
         scopes.sort();
         scopes.dedup();
         let words: Vec<String> = scopes.iter().map(|scope| scope.word().to_owned()).collect();
-        let note = Note::done("token.make", format!("token:{name}"));
-        let work = async {
+        let note =
+            Note::done("token.make", format!("token:{name}")).with(json!({ "scopes": &words }));
+        let register = self.clone();
+        let work = async move {
+            let now = register.clock.now();
             let mut wrong = Vec::new();
             if name.is_empty() || name.chars().count() > 64 {
                 wrong.push(("name".to_owned(), "1 to 64 characters".to_owned()));
@@ -98,7 +101,7 @@ impl Register<'_> {
             if scopes.is_empty() {
                 wrong.push(("scopes".to_owned(), "one of read, act, manage at least".to_owned()));
             }
-            if wish.until.is_some_and(|until| until <= self.now) {
+            if until.is_some_and(|until| until <= now) {
                 wrong.push(("until".to_owned(), "a time to come".to_owned()));
             }
             if !wrong.is_empty() {
@@ -106,23 +109,24 @@ impl Register<'_> {
             }
             let secret = format!("{PREFIX}{}", password::random()?);
             let new = NewToken {
-                name: name.to_owned(),
+                name,
                 hash: password::digest(&secret),
-                scopes: words.clone(),
-                maker: self.actor.name.clone(),
-                until: wish.until,
+                scopes: words,
+                maker: register.actor.name,
+                until,
             };
-            self.store.make_token(new, self.now).await?;
+            register.store.make_token(new, now).await?;
             Ok(secret)
         };
-        self.noted(note.with(json!({ "scopes": &words })), work).await
+        self.noted(note, work).await
     }
 
     /// # Errors
     /// The actor may not, there is no such token that holds, or the store's.
     pub async fn revoke(&self, id: i64) -> Result<(), Error> {
-        let work = async {
-            match self.store.revoke_token(id, self.now).await? {
+        let register = self.clone();
+        let work = async move {
+            match register.store.revoke_token(id, register.clock.now()).await? {
                 Some(_) => Ok(()),
                 None => Err(Error::NotFound(format!("token {id} that is not revoked"))),
             }

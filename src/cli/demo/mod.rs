@@ -23,7 +23,6 @@ use crate::telemetry::{self, Format};
 use anyhow::{Context, bail};
 use clap::Args;
 use crowd::Crowd;
-use jiff::Timestamp;
 use office::Office;
 use show::Screen;
 use std::path::{Path, PathBuf};
@@ -97,7 +96,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         sandbox.set_faults(faults(arguments.seed));
     }
 
-    let password = let_in(&store, clock.now()).await?;
+    let password = let_in(&store, &clock).await?;
     let screen = Screen::new(clock.clone(), book);
     screen.title(&sandbox, &file, arguments.faults);
     screen.console(&address.to_string(), PERSON, &password);
@@ -144,12 +143,12 @@ fn furnished(dir: &TempDir, sandbox: &Sandbox, public: &str) -> anyhow::Result<P
 }
 
 /// Somebody who may see and do all in the console; the password.
-async fn let_in(store: &Store, now: Timestamp) -> anyhow::Result<String> {
+async fn let_in(store: &Store, clock: &Clock) -> anyhow::Result<String> {
     let password = random_secret()?.chars().take(16).collect::<String>();
-    let actor = super::user::whoever();
     let person =
         NewPerson { name: PERSON.to_owned(), role: Role::Admin, password: password.clone() };
-    let register = Register { store, actor: &actor, now };
+    let (store, clock) = (store.clone(), clock.clone());
+    let register = Register { store, actor: super::user::whoever(), clock };
     register.add(&person).await.context("nobody can be let in")?;
     Ok(password)
 }

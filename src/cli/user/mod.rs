@@ -97,10 +97,9 @@ fn span(text: &str) -> Result<SignedDuration, String> {
 
 pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
-    let now = super::beside::clock().now();
-    let store = opened(&app, now).await?;
-    let actor = whoever();
-    let register = Register { store: &store, actor: &actor, now };
+    let clock = super::beside::clock();
+    let store = opened(&app, clock.now()).await?;
+    let register = Register { store: store.clone(), actor: whoever(), clock };
     let done = perform(&register, arguments.what).await;
     store.close().await;
     done.map(|()| ExitCode::SUCCESS)
@@ -134,7 +133,7 @@ pub async fn note(store: &Store, act: &'static str, about: String, outcome: Opti
     crate::desk::audit::write(store, &whoever(), note, Clock::default().now()).await;
 }
 
-async fn perform(register: &Register<'_>, what: What) -> anyhow::Result<()> {
+async fn perform(register: &Register, what: What) -> anyhow::Result<()> {
     match what {
         What::Add { name, role, password } => {
             let password = secret::password(password.as_deref())?;
@@ -160,7 +159,7 @@ async fn perform(register: &Register<'_>, what: What) -> anyhow::Result<()> {
             out::say(&format!("{name} may come in"));
         }
         What::Token { name, scope, until } => {
-            let until = until.map(|span| register.now.checked_add(span)).transpose();
+            let until = until.map(|span| register.clock.now().checked_add(span)).transpose();
             let Ok(until) = until else { bail!("--until is too far away") };
             let secret = register.make_token(&Wish { name, scopes: scope, until }).await?;
             out::complain("Keep it now: it is not shown again.");

@@ -9,8 +9,10 @@ use jiff::SignedDuration;
 use leadlink::app;
 use leadlink::clock::Clock;
 use leadlink::desk::acts::{Act, Bulk, StepWord};
+use leadlink::desk::audit::Entry;
 use leadlink::desk::needs::{NeedFilter, NeedKind};
-use leadlink::desk::{Actor, Desk, Door, Error, Right};
+use leadlink::desk::people::NewPerson;
+use leadlink::desk::{Actor, Desk, Door, Error, Right, Role};
 use leadlink::store::Acts;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -401,16 +403,7 @@ async fn an_act_goes_on_and_is_written_down_when_who_asked_goes_away() {
     // The page is closed while it is being done.
     assert!(desk.skip(&anna(), 1, "no more").now_or_never().is_none());
     let admin = Actor { rights: Right::ALL.to_vec(), ..anna() };
-    let skips = Acts { act: "skip".to_owned(), ..Acts::default() };
-    let until = Instant::now() + Duration::from_secs(20);
-    let row = loop {
-        let held = desk.audit(&admin, &skips, 10).await.expect("the log");
-        if let Some(row) = held.rows.into_iter().next() {
-            break row;
-        }
-        assert!(Instant::now() < until, "no row was written");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let row = written(&desk, &admin, "skip").await;
     assert_eq!((row.about.as_str(), row.outcome.as_str()), ("job:1", "done"));
     let brief = desk.pipeline.store.job_brief(1).await.expect("read").expect("a job");
     assert_eq!(brief.state.word(), "skipped");
@@ -418,5 +411,27 @@ async fn an_act_goes_on_and_is_written_down_when_who_asked_goes_away() {
         desk.story(&format!("{}~{}", brief.connection, brief.event)).await.expect("a story");
     let who: Vec<_> = story.jobs[0].mends.iter().map(|mend| mend.who.as_deref()).collect();
     assert_eq!(who, [Some("anna")]);
+    // So it is with people.
+    let password = "correct horse battery staple".to_owned();
+    let new = NewPerson { name: "Boris".to_owned(), role: Role::Operator, password };
+    assert!(desk.register(&admin).add(&new).now_or_never().is_none());
+    let row = written(&desk, &admin, "person.add").await;
+    assert_eq!((row.about.as_str(), row.outcome.as_str()), ("person:boris", "done"));
+    let people = desk.register(&admin).people().await.expect("people");
+    assert!(people.iter().any(|person| person.name == "boris"), "{people:?}");
     close(desk).await;
+}
+
+/// Waits for the row of the act.
+async fn written(desk: &Desk, admin: &Actor, act: &str) -> Entry {
+    let asked = Acts { act: act.to_owned(), ..Acts::default() };
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let held = desk.audit(admin, &asked, 10).await.expect("the log");
+        if let Some(row) = held.rows.into_iter().next() {
+            return row;
+        }
+        assert!(Instant::now() < until, "no row was written");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
