@@ -70,7 +70,7 @@ impl NeedFilter {
 
 impl Desk {
     /// A page of what waits, and all of it grouped by reason. `after`: `next` of the page before;
-    /// `most` rows, at most `MOST`.
+    /// `most` rows, at most 500.
     ///
     /// # Errors
     /// The mark is none, or the store's.
