@@ -27,6 +27,9 @@ statements! {
 
 /// How long a statement waits for a lock that another process holds (a backup, a command).
 const BUSY: Duration = Duration::from_secs(2);
+/// So long does a command beside the daemon, for whom nobody waits at a hook: a daemon that has much
+/// to write on a slow disk lets others in between two of its transactions, and not at each.
+const BESIDE: Duration = Duration::from_secs(20);
 /// Requests that may wait for the writer before senders wait too.
 pub(super) const QUEUE: usize = 4096;
 /// Connections for reading. Few: a reader is a thread, and pages are cached by the system.
@@ -141,11 +144,11 @@ impl Store {
         if !path.is_file() {
             return Err(Error::Empty(format!("there is no file {}", path.display())));
         }
-        let options = options(&path, BUSY);
+        let options = options(&path, BESIDE);
         let sqlite = options.connect().await.map_err(|error| not_opened(&path, error))?;
         let mut connection = Connection::Sqlite(sqlite);
         same_version(&mut connection).await?;
-        Ok(start(connection, None, &path, BUSY))
+        Ok(start(connection, None, &path, BESIDE))
     }
 }
 

@@ -221,6 +221,22 @@ async fn what_a_manager_writes_is_told_until_it_is_taken() {
 }
 
 #[tokio::test]
+async fn a_word_that_nobody_took_has_failed_but_not_one_that_was_told_of() {
+    let gateway = Gateway::start().await;
+    gateway.crm.sandbox.set_switches(|switches| switches.chat_tries = 2);
+    let refused = (503, json!({}));
+    gateway.answers.lock().expect("a lock").extend(vec![refused; 4]);
+    let [first, second] = ["one", "two"].map(|text| gateway.write(text));
+    // It was taken, and the answer is lost: the module sends it while the gateway tries again.
+    gateway.told(1).await;
+    let ack = json!({"channel": gateway.channel, "message": {"id": first}});
+    assert_eq!(gateway.ask(Method::POST, "messages/ack", ack).await.0, 200);
+    assert_eq!(gateway.states(second, "failed").await, ["sending", "failed"]);
+    assert_eq!(gateway.told(4).await.len(), 4);
+    assert_eq!(gateway.states(first, "sent").await, ["sending", "sent"]);
+}
+
+#[tokio::test]
 async fn words_come_twice_where_the_switch_says_so() {
     let gateway = Gateway::start().await;
     gateway.crm.sandbox.set_switches(|switches| switches.chat_repeats = 1);

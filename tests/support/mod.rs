@@ -8,6 +8,7 @@ pub mod database;
 pub mod fleet;
 pub mod ledger;
 pub mod load;
+pub mod ports;
 pub mod server;
 
 use database::Database;
@@ -15,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use leadlink::sandbox::{Options, Sandbox};
 use leadlink::store::{Counts, Store, Story};
 use ledger::Ledger;
+pub use ports::free_port;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -22,7 +24,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -352,7 +353,8 @@ running = {leads}
                 // It stands at a commit before its socket is there; the next one starts with this hour.
                 Err(_) if self.stands() => return,
                 Err(error) => {
-                    assert!(began.elapsed() < PATIENCE, "no control socket: {error}");
+                    let log = || self.log();
+                    assert!(began.elapsed() < PATIENCE, "no control socket: {error}\n{}", log());
                     std::thread::sleep(Duration::from_millis(2));
                 }
             }
@@ -633,18 +635,4 @@ impl Drop for House {
 fn id_of(made: &Value) -> u64 {
     let id = made["id"].as_u64().or_else(|| made["ids"][0].as_u64());
     id.unwrap_or_else(|| panic!("no id in {made}"))
-}
-
-/// Below the ports that systems give out by themselves, so that nobody takes it before the daemon.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    for _ in 0..10_000 {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let seed = u16::try_from(std::process::id() % 200).unwrap_or_default() * 100;
-        let port = 11_000 + (seed + step) % 20_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no port is free");
 }

@@ -1,10 +1,9 @@
 //! A PostgreSQL server of one test, which may be stopped and started. Invariant: it lives in a folder
 //! of its own, on a port of its own, and ends with the test.
 
-use std::net::TcpListener;
+use super::ports::free_port;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -27,7 +26,7 @@ impl Server {
     /// Makes and starts one.
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let server = Self { dir, port: port(), programs: programs() };
+        let server = Self { dir, port: free_port(), programs: programs() };
         // It refuses to be root.
         let owner = unprivileged().unwrap_or_default();
         if !owner.is_empty() {
@@ -120,15 +119,6 @@ impl Drop for Server {
             self.run("pg_ctl", &stop);
         }
     }
-}
-
-/// Of a range in which no daemon of a test listens: nobody takes it while the server is down.
-fn port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let seed = u16::try_from(std::process::id() % 1700).unwrap_or_default();
-    let next = || 31_000 + (seed + NEXT.fetch_add(1, Ordering::Relaxed)) % 1700;
-    let mut ports = std::iter::repeat_with(next).take(1700);
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 /// Whom the server runs as where we are root: `postgres`, or nobody.

@@ -82,6 +82,10 @@ impl Mg {
         }
         let Some(message) = self.message(word.message) else { return };
         let Some((_, body)) = taken else {
+            // It was taken though the answer was lost: the module has said since that it is sent.
+            if message.acks > 0 {
+                return;
+            }
             message.fail("network_error", "the transport does not answer");
             return;
         };
