@@ -94,18 +94,33 @@ impl Targets {
     pub fn steer(&self, every: Duration) -> JoinHandle<()> {
         let targets = self.clone();
         tokio::spawn(async move {
-            loop {
-                let mut up = Vec::new();
-                for target in targets.all.iter() {
-                    let asked = timeout(Duration::from_secs(1), ready(*target)).await;
-                    if matches!(asked, Ok(Ok(200))) {
-                        up.push(*target);
-                    }
-                }
-                *targets.up.lock().unwrap_or_else(PoisonError::into_inner) = up;
-                tokio::time::sleep(every).await;
-            }
+            let each = targets.all.iter().map(|target| targets.clone().follow(*target, every));
+            // They go on until this task is aborted.
+            each.collect::<JoinSet<()>>().join_all().await;
         })
+    }
+
+    async fn follow(self, target: SocketAddr, every: Duration) {
+        loop {
+            let answered = timeout(PATIENCE, ready(target)).await;
+            {
+                let mut up = self.up.lock().unwrap_or_else(PoisonError::into_inner);
+                up.retain(|other| *other != target);
+                if matches!(answered, Ok(Ok(200))) {
+                    up.push(target);
+                }
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Waits until everything is sent to all of them.
+    pub async fn all_up(&self) {
+        let began = Instant::now();
+        while self.up.lock().unwrap_or_else(PoisonError::into_inner).len() < self.all.len() {
+            assert!(began.elapsed() < PATIENCE, "one of them is not ready");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
@@ -169,16 +184,20 @@ struct Senders {
 }
 
 impl Senders {
-    /// The rate is kept whatever the doors do: a slow answer delays nobody else.
+    /// The rate is kept whatever the doors do: a slow answer delays nobody else. Only where two seconds
+    /// of it wait, as on a machine that does not bear the rate, nothing is added until some have ended.
     async fn anew(&self, rate: u32, stop: &CancellationToken) {
         let mut ticks = interval(Duration::from_secs(1) / rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut posts = JoinSet::new();
         while !stop.is_cancelled() {
             ticks.tick().await;
+            while posts.try_join_next().is_some() {}
+            if posts.len() >= 2 * rate as usize {
+                continue;
+            }
             let sender = self.clone();
             posts.spawn(async move { sender.post(&mut None).await });
-            while posts.try_join_next().is_some() {}
         }
         posts.join_all().await;
     }
