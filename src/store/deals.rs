@@ -3,7 +3,7 @@
 //! far as the journal of leads knows them, else those that the deal itself was given.
 
 use super::Error;
-use super::sql::{Connection, args, list, statements};
+use super::sql::{Connection, args, list, plain, statements};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -112,9 +112,4 @@ fn text_of(value: &Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
-}
-
-/// PostgreSQL has no character zero in texts.
-fn plain(text: &str) -> String {
-    text.replace('\0', "\u{2400}")
 }

@@ -2,7 +2,7 @@
 //! gone: what is delivered again under it is no new lead.
 
 use super::Error;
-use super::sql::{Connection, args, list, statements};
+use super::sql::{Connection, args, list, plain, statements};
 use crate::domain::Event;
 use sha2::{Digest, Sha256};
 
@@ -36,8 +36,8 @@ pub(super) async fn known(connection: &mut Connection, event: &Event) -> Result<
 }
 
 fn hash(connection: &str, key: &str) -> i64 {
-    // As PostgreSQL keeps it, which has no character zero in texts.
-    let key = key.replace('\0', "\u{2400}");
+    // As PostgreSQL keeps it.
+    let key = plain(key);
     let digest = Sha256::new().chain_update(connection).chain_update([0]).chain_update(key);
     let digest = digest.finalize();
     let mut first = [0; 8];

@@ -1,7 +1,7 @@
 //! How leads get into their journals. Invariant: a lead that comes again loses nothing that it had;
 //! its contacts stand at its time; a journal's covered stretch grows only by what is joined to it.
 
-use super::sql::{Connection, Row, Value, args, list, statements};
+use super::sql::{Connection, Row, Value, args, list, plain, statements};
 use super::{Error, deals, tallies};
 use crate::domain::{Covered, Lead, Seen};
 use jiff::Timestamp;
@@ -109,9 +109,9 @@ struct Held {
 }
 
 impl Held {
-    /// PostgreSQL has no character zero in texts, and JSON cannot tell it of one.
+    /// JSON cannot tell PostgreSQL of a character zero.
     fn new(lead: &Lead) -> Self {
-        let text = |text: &String| text.replace('\0', "\u{2400}");
+        let text = |text: &String| plain(text);
         let some = |held: &Option<String>| held.as_ref().filter(|held| !held.is_empty()).map(text);
         Self {
             row: None,

@@ -2,7 +2,7 @@
 //! comes back as an echo is the row of the step that sent it; a state only moves as that of the entity
 //! does; written in the transactions that store the event, the step and its outcome.
 
-use super::sql::{Connection, args, statements};
+use super::sql::{Connection, args, plain, statements};
 use super::{Error, entities};
 use crate::domain::contact::contact_key;
 use crate::domain::{Effect, Event, Kept};
@@ -190,9 +190,4 @@ fn text(fields: &Map<String, Value>, name: &str) -> String {
 
 fn cut(text: &str) -> String {
     text.chars().take(LONGEST).collect()
-}
-
-/// PostgreSQL has no character zero in texts.
-fn plain(text: &str) -> String {
-    text.replace('\0', "\u{2400}")
 }

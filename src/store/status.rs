@@ -4,6 +4,7 @@
 
 use super::drift::{self, DriftRow};
 use super::owners::{self, Replica};
+use super::rest;
 use super::sql::{Connection, Row, args, statements};
 use super::switches::{self, Switch};
 use super::{Error, Store};
@@ -199,7 +200,7 @@ impl Store {
             unrouted: db.fetch_row(UNROUTED, args![]).await?.count("n")?,
             unreadable_all: db.fetch_row(UNREADABLE_ALL, args![]).await?.count("n")?,
             stuck: all(&mut db, STUCK, stuck).await?,
-            unreadable: all(&mut db, UNREADABLE, unreadable).await?,
+            unreadable: all(&mut db, UNREADABLE, rest::unreadable).await?,
             unknown: all(&mut db, UNKNOWN, unknown).await?,
             switches: switches::all(&mut db).await?,
             ..House::default()
@@ -282,16 +283,6 @@ fn stuck(row: &Row) -> Result<StuckJob, Error> {
         changed: row.time("changed")?,
         event: row.owned("key")?,
         connection: row.owned("connection")?,
-    })
-}
-
-fn unreadable(row: &Row) -> Result<UnreadableRow, Error> {
-    Ok(UnreadableRow {
-        id: row.int("id")?,
-        connection: row.owned("connection")?,
-        channel: row.owned("channel")?,
-        received: row.time("received")?,
-        why: row.opt_text("why")?.map(str::to_owned),
     })
 }
 

@@ -141,7 +141,7 @@ impl Store {
         slice: &Slice,
         lanes: &LanesOfDeals,
     ) -> Result<Listed<DealRow>, Error> {
-        let mut db = self.page().await?;
+        let mut db = self.snapshot().await?;
         let mut found = Found::new();
         match filter.search.as_deref().map(str::trim) {
             Some(typed) if !typed.is_empty() => {

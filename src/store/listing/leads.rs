@@ -101,7 +101,7 @@ impl Store {
         filter: &LeadFilter,
         slice: &Slice,
     ) -> Result<Listed<LeadRow>, Error> {
-        let mut db = self.page().await?;
+        let mut db = self.snapshot().await?;
         let all = journals(&mut db).await?;
         let is = |wanted: &Option<String>, held: &str| wanted.as_ref().is_none_or(|w| w == held);
         let of = |journal: &&Journal| {

@@ -77,7 +77,7 @@ impl Store {
         filter: &MessageFilter,
         slice: &Slice,
     ) -> Result<Listed<MessageRow>, Error> {
-        let mut db = self.page().await?;
+        let mut db = self.snapshot().await?;
         let mut found = Found::new();
         let args = |whole, more: Option<&str>| {
             let MessageFilter { connection, direction, state, .. } = filter;

@@ -12,8 +12,8 @@ pub use deals::{DealFilter, DealLead, DealRow, LanesOfDeals};
 pub use leads::{LeadFilter, LeadOrder, LeadRow};
 pub use messages::{MessageFilter, MessageRow};
 
+use super::Error;
 use super::sql::{Connection, Row, Statement, Value, args};
-use super::{Error, Store};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -103,13 +103,6 @@ const FREELY: &str = "set local enable_sort = on; set local enable_bitmapscan = 
 
 /// Arguments that every statement of a page begins with.
 const FIXED: usize = 5;
-
-impl Store {
-    /// A connection for a page: one state of the database for all that it shows.
-    async fn page(&self) -> Result<Connection, Error> {
-        self.snapshot().await
-    }
-}
 
 /// A page of a whole journal, or of one filter: a walk through the index that has them in order. A
 /// search is none; its few rows are found by their key and sorted.

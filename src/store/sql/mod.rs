@@ -9,7 +9,7 @@ mod value;
 
 pub(super) use row::Row;
 pub(super) use statement::{Statement, statements};
-pub(super) use value::{Type, Value, args, json, list};
+pub(super) use value::{Type, Value, args, json, list, plain};
 
 use super::Error;
 use jiff::Timestamp;

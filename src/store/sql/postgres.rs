@@ -1,7 +1,7 @@
 //! PostgreSQL's side of the door. Invariant: whole numbers are `bigint`, texts `text`, bytes `bytea`,
 //! lists arrays of them; a truth that a statement answers is 0 or 1, as on SQLite.
 
-use super::{Row, Statement, Type, Value};
+use super::{Row, Statement, Type, Value, plain};
 use crate::store::Error;
 use sqlx::postgres::{PgArguments, PgRow, PgValueRef};
 use sqlx::{Column, Postgres, Row as _, TypeInfo, ValueRef};
@@ -22,10 +22,9 @@ pub(super) fn bound(statement: Statement, args: Vec<Value>) -> Query {
     })
 }
 
-/// A text cannot hold the character zero there. JSON never does (it writes `\u0000`); a key or a
-/// reason that somebody sent with one keeps a sign of it.
+/// A text cannot hold the character zero there. JSON never does: it writes `\u0000`.
 fn text(value: String) -> String {
-    if value.contains('\0') { value.replace('\0', "\u{2400}") } else { value }
+    if value.contains('\0') { plain(&value) } else { value }
 }
 
 pub(super) fn rows(table: &'static str, rows: &[PgRow]) -> Result<Vec<Row>, Error> {

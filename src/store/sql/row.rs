@@ -1,7 +1,7 @@
 //! A row that was read whole. Invariant: what does not read back as its column's type is
 //! `Error::Damaged`, never a default.
 
-use super::Value;
+use super::{Value, plain};
 use crate::store::Error;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Row {
     pub fn to_json(&self) -> serde_json::Value {
         let value = |value: &Value| match value {
             Value::Int(value) => (*value).into(),
-            Value::Text(value) => value.replace('\0', "\u{2400}").into(),
+            Value::Text(value) => plain(value).into(),
             Value::Blob(bytes) => {
                 let hex = bytes.iter().fold(String::from("\\x"), |mut hex, byte| {
                     hex.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));

@@ -105,3 +105,9 @@ pub(in crate::store) fn json<T: serde::Serialize>(
         .map(Value::Text)
         .map_err(|error| Error::Damaged { table, why: error.to_string() })
 }
+
+/// A text as every database holds it: PostgreSQL has no character zero in texts, and a key or a reason
+/// that somebody sent with one keeps a sign of it.
+pub(in crate::store) fn plain(text: &str) -> String {
+    text.replace('\0', "\u{2400}")
+}
