@@ -6,18 +6,16 @@ use crate::app;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::pipeline::Pipeline;
+use crate::pipeline::call;
 use crate::pipeline::owners::{self, Sign};
-use crate::store::{self, Replica, Store};
+use crate::store::{self, Store};
 use anyhow::{Context, bail};
-use jiff::SignedDuration;
 use serde_json::Value;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A daemon looks for commands twice a second; what it does then takes as long as it takes.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// A process that was seen this lately is there.
-const SEEN: SignedDuration = SignedDuration::from_secs(15);
 
 /// Who is to do the work.
 pub enum Reach {
@@ -49,7 +47,7 @@ pub async fn reach(app: App, clock: Clock) -> anyhow::Result<Reach> {
         Err(error) => return Err(error).context("the store cannot be opened"),
     };
     if pipeline.store.is_shared() {
-        let others = running(&pipeline.store, &pipeline.clock).await?;
+        let others = call::running(&pipeline.store, &pipeline.clock).await?;
         // A command that was killed a moment ago shows itself yet, and does nothing for us.
         if others.iter().any(|other| !other.listen.is_empty()) {
             return Ok(Reach::Daemon(pipeline.store));
@@ -74,16 +72,6 @@ pub fn clock() -> Clock {
     #[cfg(feature = "testing")]
     app::control::shift(&clock);
     clock
-}
-
-/// The processes that show themselves on this store.
-///
-/// # Errors
-/// The store's.
-pub async fn running(store: &Store, clock: &Clock) -> Result<Vec<Replica>, store::Error> {
-    let (mut replicas, now) = store.replicas(clock.now()).await?;
-    replicas.retain(|replica| now.duration_since(replica.seen) < SEEN);
-    Ok(replicas)
 }
 
 impl Alone {
@@ -120,16 +108,12 @@ pub async fn ask_for(
     body: &Value,
     patience: Duration,
 ) -> anyhow::Result<Value> {
-    let clock = Clock::default();
-    let id = store.leave_command(kind, body, clock.now()).await?;
-    let give_up = tokio::time::Instant::now() + patience;
-    while tokio::time::Instant::now() < give_up {
-        if let Some(answer) = store.command_answer(id).await? {
-            return Ok(answer);
+    match call::command(store, kind, body, &Clock::default(), patience).await? {
+        Some(answer) => Ok(answer),
+        None => {
+            bail!("the daemon has not answered in {} s; it will still do it", patience.as_secs())
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    bail!("the daemon has not answered in {} s; it will still do it", patience.as_secs())
 }
 
 /// Why the daemon did not do it, if it refused.

@@ -1,8 +1,10 @@
 //! `leadlink reload`: every running process reads config and flow files anew. Invariant: what is
 //! wrong with them is said here first, and a bad set changes nothing anywhere.
 
-use super::{beside, out, sound};
+use super::{out, sound};
 use crate::clock::Clock;
+use crate::pipeline::call::{self, Heard};
+use crate::pipeline::obey::RELOAD;
 use crate::store::Store;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -25,23 +27,15 @@ pub async fn run(config: Option<PathBuf>, arguments: Arguments) -> anyhow::Resul
     let Some(app) = sound(config) else { return Ok(ExitCode::FAILURE) };
     let clock = Clock::default();
     let store = Store::open_beside(&app.store_url).await.context("the store cannot be opened")?;
-    if beside::running(&store, &clock).await?.is_empty() {
+    if call::running(&store, &clock).await?.is_empty() {
         bail!("no daemon runs on this store; `leadlink run` reads the files when it starts");
     }
     super::user::note(&store, "reload", "all".to_owned(), None).await;
-    let call = store.call_all(crate::pipeline::obey::RELOAD, clock.now()).await?;
-    let give_up = tokio::time::Instant::now() + PATIENCE;
-    let heard = loop {
-        let live = beside::running(&store, &clock).await?;
-        if live.iter().all(|replica| replica.heard >= call) {
-            break live;
+    let heard = match call::all(&store, RELOAD, &clock, PATIENCE).await? {
+        Heard::All(heard) => heard,
+        Heard::Not(silent) => {
+            bail!("not heard by {} in {} s", silent.join(", "), PATIENCE.as_secs())
         }
-        if tokio::time::Instant::now() > give_up {
-            let silent = live.iter().filter(|replica| replica.heard < call);
-            let names: Vec<&str> = silent.map(|replica| replica.owner.as_str()).collect();
-            bail!("not heard by {} in {} s", names.join(", "), PATIENCE.as_secs());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let refused = heard.iter().any(|replica| replica.trouble.is_some());
     if arguments.json {

@@ -3,19 +3,15 @@
 
 use super::audit::Note;
 use super::{Actor, Desk, Error, Right};
+use crate::pipeline::call::{self, Heard};
 use crate::pipeline::obey::RELOAD;
 use crate::store::Replica;
-use jiff::SignedDuration;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
 
 /// A process looks for calls twice a second and shows itself at once when it has heard one.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often it is looked whether all have heard.
-const LOOK: Duration = Duration::from_millis(50);
-/// A process that was seen this lately is there.
-const SEEN: SignedDuration = SignedDuration::from_secs(15);
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -44,21 +40,12 @@ impl Desk {
     }
 
     async fn called(&self) -> Result<Reloaded, Error> {
-        let store = &self.pipeline.store;
-        let call = store.call_all(RELOAD, self.pipeline.clock.now()).await?;
-        let give_up = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let (mut live, now) = store.replicas(self.pipeline.clock.now()).await?;
-            live.retain(|replica| now.duration_since(replica.seen) < SEEN);
-            let silent = live.iter().filter(|replica| replica.heard < call);
-            let silent: Vec<&str> = silent.map(|replica| replica.owner.as_str()).collect();
-            if silent.is_empty() {
-                return Ok(told(live));
+        let (store, clock) = (&self.pipeline.store, &self.pipeline.clock);
+        match call::all(store, RELOAD, clock, PATIENCE).await? {
+            Heard::All(live) => Ok(told(live)),
+            Heard::Not(silent) => {
+                Err(Error::Conflict(format!("not heard yet by {}", silent.join(", "))))
             }
-            if tokio::time::Instant::now() > give_up {
-                return Err(Error::Conflict(format!("not heard yet by {}", silent.join(", "))));
-            }
-            tokio::time::sleep(LOOK).await;
         }
     }
 }

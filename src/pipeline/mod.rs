@@ -5,6 +5,7 @@
 pub mod ahead;
 pub mod backfill;
 pub mod block;
+pub mod call;
 pub mod chores;
 pub mod decide;
 pub mod drift;

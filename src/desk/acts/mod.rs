@@ -13,14 +13,13 @@ pub use view::*;
 
 use super::{Actor, Desk, Error, Note, Right};
 use crate::pipeline::mend::{self, Anew, Obstacle, Report, Retry};
-use crate::pipeline::{Pipeline, obey};
+use crate::pipeline::{Pipeline, call, obey};
 use crate::rules::replay::fingerprint;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The owner of a connection has so long to answer a command.
 const PATIENCE: Duration = Duration::from_secs(60);
-const AGAIN: Duration = Duration::from_millis(100);
 /// A word has at most so many characters.
 const LONGEST: usize = 1000;
 
@@ -162,16 +161,10 @@ impl Desk {
 
     /// Leaves a command for the process that it concerns, and waits for its answer.
     async fn command(&self, kind: &str, body: &Value) -> Result<Value, Error> {
-        let store = &self.pipeline.store;
-        let id = store.leave_command(kind, body, self.pipeline.clock.now()).await?;
-        let give_up = tokio::time::Instant::now() + PATIENCE;
-        while tokio::time::Instant::now() < give_up {
-            if let Some(answer) = store.command_answer(id).await? {
-                return Ok(answer);
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-        Err(Error::Conflict("no process that owns it has answered; it will still be done".into()))
+        let (store, clock) = (&self.pipeline.store, &self.pipeline.clock);
+        let answer = call::command(store, kind, body, clock, PATIENCE).await?;
+        let late = "no process that owns it has answered; it will still be done";
+        answer.ok_or_else(|| Error::Conflict(late.into()))
     }
 }
 

@@ -19,8 +19,7 @@ impl Desk {
     pub async fn replay(&self, actor: &Actor, job: i64) -> Result<ReplayPreview, Error> {
         actor.must(Right::Read)?;
         let store = &self.pipeline.store;
-        let brief = store.job_brief(job).await?;
-        let brief = brief.ok_or_else(|| Error::NotFound(format!("job {job}")))?;
+        let brief = super::brief(&self.pipeline, job).await?;
         let recorded = store.recorded_job(job).await?;
         let recorded = recorded.ok_or_else(|| {
             Error::Conflict(format!(

@@ -55,8 +55,9 @@ impl Desk {
         let missing = || Error::NotFound(format!("connection {name}"));
         let connector = look.setup.connectors.get(name).ok_or_else(missing)?;
         let failed = Failures::since(&self.pipeline.store, a_day_before(look.now)).await?;
-        let rows = rows(self, &look, &look.report(), &failed);
-        let row = rows.into_iter().find(|row| row.name == name).ok_or_else(missing)?;
+        let report = look.report();
+        let held = report.connections.iter().find(|held| held.name == name);
+        let row = row(self, &look, held.ok_or_else(missing)?, &failed);
         let account = look.papers.connections.get(name);
         let settings = account.into_iter().flat_map(|account| &account.settings);
         let public = self.console.load().public.clone();

@@ -11,9 +11,10 @@ pub use view::*;
 
 use super::acts::Act;
 use super::overview::Look;
-use super::overview::report::{self, Report};
+use super::overview::report;
 use super::story::story_id;
 use super::{Actor, Desk, Error, Note, Right};
+use crate::diagnosis::Problem;
 use crate::mapping::Bound;
 use crate::pipeline::switches;
 use crate::store::{BriefDecision, Switch};
@@ -32,7 +33,7 @@ impl Desk {
     /// The store's.
     pub async fn flows(&self) -> Result<Vec<FlowRow>, Error> {
         let look = Arc::new(self.look().await?);
-        let readings = readings(&look).await?;
+        let readings = readings(&look, None).await?;
         let report = look.report();
         let flows = report.flows.iter().filter_map(|held| {
             let bound = instance(&look, &held.name)?;
@@ -47,14 +48,8 @@ impl Desk {
     /// There is none, or the store's.
     pub async fn flow(&self, name: &str) -> Result<FlowPage, Error> {
         let look = Arc::new(self.look().await?);
-        let missing = || Error::NotFound(format!("flow {name}"));
-        let bound = instance(&look, name).ok_or_else(missing)?;
-        let mut readings = readings(&look).await?;
-        let report: Report = look.report();
-        let held = report.flows.iter().find(|held| held.name == name).ok_or_else(missing)?;
-        let row = row(&look, held, bound, readings.get(name));
+        let (bound, row, reading) = one(&look, name).await?;
         let decisions = self.pipeline.store.last_decisions(name, DECISIONS).await?;
-        let reading = readings.remove(name);
         let (source, problems, cases, stale) = match reading {
             Some(Ok(reading)) => {
                 let stale = reading.bound.flow.hash != bound.flow.hash;
@@ -94,9 +89,8 @@ impl Desk {
         let (name, why) = (flow.to_owned(), why.map(str::to_owned));
         let work = async move { desk.switched((&who, &name), running, why.as_deref()).await };
         self.act(actor, Right::Act, note, work).await?;
-        let rows = self.flows().await?;
-        let row = rows.into_iter().find(|row| row.name == flow);
-        row.ok_or_else(|| Error::NotFound(format!("flow {flow}")))
+        let look = Arc::new(self.look().await?);
+        one(&look, flow).await.map(|(_, row, _)| row)
     }
 
     async fn switched(
@@ -124,24 +118,35 @@ fn instance<'a>(look: &'a Look, name: &str) -> Option<&'a Bound> {
     look.setup.book.flow(name).or_else(off)
 }
 
-type Readings = BTreeMap<String, Result<Reading, Box<crate::diagnosis::Problem>>>;
+type Read = Result<Reading, Box<Problem>>;
 
-async fn readings(look: &Arc<Look>) -> Result<Readings, Error> {
-    let look = Arc::clone(look);
+/// A flow, with its file as it is on disk.
+async fn one<'a>(
+    look: &'a Arc<Look>,
+    name: &str,
+) -> Result<(&'a Bound, FlowRow, Option<Read>), Error> {
+    let missing = || Error::NotFound(format!("flow {name}"));
+    let bound = instance(look, name).ok_or_else(missing)?;
+    let report = look.report();
+    let held = report.flows.iter().find(|held| held.name == name).ok_or_else(missing)?;
+    let reading = readings(look, Some(name)).await?.remove(name);
+    Ok((bound, row(look, held, bound, reading.as_ref()), reading))
+}
+
+/// Every flow, or the one of this name, read and its cases played.
+async fn readings(look: &Arc<Look>, only: Option<&str>) -> Result<BTreeMap<String, Read>, Error> {
+    let (look, only) = (Arc::clone(look), only.map(str::to_owned));
     #[expect(clippy::disallowed_methods, reason = "a few small files, one look at a time")]
     let reading = tokio::task::spawn_blocking(move || {
         let (papers, book) = (&look.papers, &look.setup.book);
-        read::all(&papers.mappings, book, &papers.off, &papers.flows)
+        let wanted = |bound: &&Bound| only.as_ref().is_none_or(|only| *only == bound.name);
+        let wanted = book.flows().iter().chain(&papers.off).filter(wanted);
+        read::all(&papers.mappings, book, wanted, &papers.flows)
     });
     reading.await.map_err(|error| Error::Conflict(error.to_string()))
 }
 
-fn row(
-    look: &Look,
-    held: &report::Flow,
-    bound: &Bound,
-    reading: Option<&Result<Reading, Box<crate::diagnosis::Problem>>>,
-) -> FlowRow {
+fn row(look: &Look, held: &report::Flow, bound: &Bound, reading: Option<&Read>) -> FlowRow {
     let reading = reading.and_then(|reading| reading.as_ref().ok());
     let cases = reading.map(|reading| reading.cases.as_slice()).unwrap_or_default();
     let failed = |case: &&CaseView| !case.passed && held.state != "off";

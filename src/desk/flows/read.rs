@@ -147,11 +147,11 @@ pub(super) fn view(problem: &Problem) -> ProblemView {
     }
 }
 
-/// Every instance as its file is on disk; of one that cannot be read, why.
-pub(super) fn all(
+/// The wanted instances, each as its file is on disk; of one that cannot be read, why.
+pub(super) fn all<'a>(
     dir: &Path,
     book: &Book,
-    off: &[Bound],
+    wanted: impl Iterator<Item = &'a Bound>,
     given: &BTreeMap<String, FlowSettings>,
 ) -> BTreeMap<String, Result<Reading, Box<Problem>>> {
     let (shelf, until) = (mapping::shelf(dir), Instant::now() + PATIENCE);
@@ -160,5 +160,5 @@ pub(super) fn all(
             .map(|source| read(&source, &shelf, (book, bound), (given.get(&bound.name), until)));
         (bound.name.clone(), reading)
     };
-    book.flows().iter().chain(off).map(one).collect()
+    wanted.map(one).collect()
 }
