@@ -13,7 +13,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-const RATE: u32 = 250;
+const RATE: u32 = 500;
 /// Each of the two processes ends once and starts again.
 const HAND_OVERS: usize = 2;
 /// Far longer than a daemon needs to notice anything.
@@ -57,7 +57,7 @@ fn all_kept(tally: &Tally, arrived: &BTreeSet<u64>) {
     assert!(lost.is_empty(), "answered with 2xx and not in the store: {lost:?}");
 }
 
-/// With a queue as systemd makes it: the 128 of `TcpListener::bind` are half a second.
+/// With a queue as systemd makes it: the 128 of `TcpListener::bind` are a quarter of a second.
 fn held_socket() -> TcpListener {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("an address");
@@ -138,14 +138,14 @@ async fn processes_on_a_shared_port_relieve_each_other_and_refuse_nobody() {
     all_kept(&tally, &all);
 }
 
-/// A balancer that asks `/readyz` thirty times in a drain sends nothing to doors that are about to close.
+/// A balancer that asks `/readyz` ten times in a drain sends nothing to doors that are about to close.
 #[rstest]
 #[case::a_new_connection_for_each(Manner::Anew)]
 #[case::connections_are_kept(Manner::Kept(10))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_a_balancer_one_process_after_the_other_is_restarted(#[case] manner: Manner) {
-    let first = House::start(draining("3s")).await;
-    let second = House::start(beside(&first, draining("3s"))).await;
+    let first = House::start(draining("1s")).await;
+    let second = House::start(beside(&first, draining("1s"))).await;
     let mut houses = [first, second];
     let targets = targets(&[houses[0].port, houses[1].port]);
     let steering = targets.steer(Duration::from_millis(100));

@@ -83,11 +83,12 @@ impl Targets {
     }
 
     fn next(&self) -> SocketAddr {
-        let up = self.up.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        // Where all are out it goes on with any, as balancers do.
-        let among = if up.is_empty() { &*self.all } else { &*up };
-        among[turn % among.len()]
+        self.up(|up| {
+            // Where all are out it goes on with any, as balancers do.
+            let among = if up.is_empty() { &*self.all } else { &*up };
+            among[turn % among.len()]
+        })
     }
 
     /// Asks each target for `/readyz` so often and sends nothing to those that do not answer 200.
@@ -102,25 +103,28 @@ impl Targets {
 
     async fn follow(self, target: SocketAddr, every: Duration) {
         loop {
-            let answered = timeout(PATIENCE, ready(target)).await;
-            {
-                let mut up = self.up.lock().unwrap_or_else(PoisonError::into_inner);
+            let asked = timeout(Duration::from_secs(1), ready(target)).await;
+            self.up(|up| {
                 up.retain(|other| *other != target);
-                if matches!(answered, Ok(Ok(200))) {
+                if matches!(asked, Ok(Ok(200))) {
                     up.push(target);
                 }
-            }
+            });
             tokio::time::sleep(every).await;
         }
     }
 
-    /// Waits until everything is sent to all of them.
+    /// Waits until something is sent to each of them.
     pub async fn all_up(&self) {
         let began = Instant::now();
-        while self.up.lock().unwrap_or_else(PoisonError::into_inner).len() < self.all.len() {
+        while self.up(|up| up.len()) < self.all.len() {
             assert!(began.elapsed() < PATIENCE, "one of them is not ready");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    fn up<T>(&self, of: impl FnOnce(&mut Vec<SocketAddr>) -> T) -> T {
+        of(&mut self.up.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -184,20 +188,16 @@ struct Senders {
 }
 
 impl Senders {
-    /// The rate is kept whatever the doors do: a slow answer delays nobody else. Only where two seconds
-    /// of it wait, as on a machine that does not bear the rate, nothing is added until some have ended.
+    /// The rate is kept whatever the doors do: a slow answer delays nobody else.
     async fn anew(&self, rate: u32, stop: &CancellationToken) {
         let mut ticks = interval(Duration::from_secs(1) / rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut posts = JoinSet::new();
         while !stop.is_cancelled() {
             ticks.tick().await;
-            while posts.try_join_next().is_some() {}
-            if posts.len() >= 2 * rate as usize {
-                continue;
-            }
             let sender = self.clone();
             posts.spawn(async move { sender.post(&mut None).await });
+            while posts.try_join_next().is_some() {}
         }
         posts.join_all().await;
     }
