@@ -42,7 +42,7 @@ pub fn story(id: &str) -> String {
 /// A path of ours that a form names to go on to; anything else leads home.
 pub fn local(path: &str) -> &str {
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let inside = path.starts_with('/') && !path.starts_with("//");
+    let inside = path.starts_with('/') && !path.starts_with("//") && !path.contains("://");
     if plain && inside && path.len() <= LONGEST { path } else { "/" }
 }
 
@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn only_paths_of_ours_are_gone_back_to() {
         assert_eq!(local("/story/shop~call:1?x=1"), "/story/shop~call:1?x=1");
-        for path in ["https://x.example", "//x.example", "/\\x.example", "x", "", "/a\r\nb", "/é"]
+        for path in
+            ["https://x.example", "//x.example", "/\\x.example", "x", "", "/a\r\nb", "/a://b", "/é"]
         {
             assert_eq!(local(path), "/", "{path}");
         }
