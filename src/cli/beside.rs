@@ -12,6 +12,7 @@ use crate::store::{self, Store};
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::time::Duration;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// A daemon looks for commands twice a second; what it does then takes as long as it takes.
@@ -60,7 +61,7 @@ pub async fn reach(app: App, clock: Clock) -> anyhow::Result<Reach> {
     let keeper = tokio::spawn(owners::keep(pipeline.clone(), sign, done.clone()));
     let all = pipeline.connectors.len();
     let owned = ours.wait_for(|ours| ours.len() >= all);
-    if tokio::time::timeout(Duration::from_secs(20), owned).await.is_err() {
+    if timeout(Duration::from_secs(20), owned).await.is_err() {
         bail!("a process that ended a moment ago still owns connections; try again");
     }
     Ok(Reach::Alone(Box::new(Alone { pipeline, keeper, done })))
@@ -108,12 +109,11 @@ pub async fn ask_for(
     body: &Value,
     patience: Duration,
 ) -> anyhow::Result<Value> {
-    match call::command(store, kind, body, &Clock::default(), patience).await? {
-        Some(answer) => Ok(answer),
-        None => {
-            bail!("the daemon has not answered in {} s; it will still do it", patience.as_secs())
-        }
-    }
+    let clock = Clock::default();
+    let Ok(answered) = timeout(patience, call::command(store, kind, body, &clock)).await else {
+        bail!("the daemon has not answered in {} s; it will still do it", patience.as_secs())
+    };
+    Ok(answered?)
 }
 
 /// Why the daemon did not do it, if it refused.

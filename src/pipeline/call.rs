@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 /// A process that was seen this lately is there.
 const SEEN: SignedDuration = SignedDuration::from_secs(15);
 /// How often it is looked whether there is an answer.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What became of a call to all.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub async fn running(store: &Store, clock: &Clock) -> Result<Vec<Replica>, Error
     Ok(replicas)
 }
 
-/// Leaves a command and waits for its answer; `None`: there was none in that time.
+/// Leaves a command and waits for its answer, however long that takes: who has less patience says so.
 ///
 /// # Errors
 /// The store's.
@@ -41,13 +41,10 @@ pub async fn command(
     kind: &str,
     body: &Value,
     clock: &Clock,
-    patience: Duration,
-) -> Result<Option<Value>, Error> {
+) -> Result<Value, Error> {
     let id = store.leave_command(kind, body, clock.now()).await?;
-    let give_up = Instant::now() + patience;
     loop {
-        let answer = store.command_answer(id).await?;
-        if answer.is_some() || Instant::now() > give_up {
+        if let Some(answer) = store.command_answer(id).await? {
             return Ok(answer);
         }
         sleep(LOOK).await;

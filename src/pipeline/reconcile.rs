@@ -5,7 +5,7 @@
 mod gather;
 mod repair;
 
-use super::{Pipeline, chores};
+use super::{Pipeline, call, chores};
 use crate::config::{Cron, Reconcile};
 use crate::domain::Delay;
 use crate::rules::Book;
@@ -19,14 +19,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// The kind of the command.
 pub const KIND: &str = "reconcile";
 /// So many ids of each finding are told.
 const EXAMPLES: usize = 20;
-/// How often it is looked whether the owner has answered.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// What is to be compared.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -297,14 +294,7 @@ async fn by_owner(
     let answer = if pipeline.owners.works(&asked.connection) {
         obey(pipeline, &json!(asked)).await
     } else {
-        let now = pipeline.clock.now();
-        let id = pipeline.store.leave_command(KIND, &json!(asked), now).await?;
-        loop {
-            if let Some(answer) = pipeline.store.command_answer(id).await? {
-                break answer;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        call::command(&pipeline.store, KIND, &json!(asked), &pipeline.clock).await?
     };
     Ok(read_answer(answer))
 }

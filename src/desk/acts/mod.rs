@@ -162,9 +162,10 @@ impl Desk {
     /// Leaves a command for the process that it concerns, and waits for its answer.
     async fn command(&self, kind: &str, body: &Value) -> Result<Value, Error> {
         let (store, clock) = (&self.pipeline.store, &self.pipeline.clock);
-        let answer = call::command(store, kind, body, clock, PATIENCE).await?;
+        let answer = call::command(store, kind, body, clock);
         let late = "no process that owns it has answered; it will still be done";
-        answer.ok_or_else(|| Error::Conflict(late.into()))
+        let answered = tokio::time::timeout(PATIENCE, answer).await;
+        Ok(answered.map_err(|_| Error::Conflict(late.into()))??)
     }
 }
 
