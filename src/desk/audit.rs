@@ -106,17 +106,20 @@ pub async fn write(store: &Store, actor: &Actor, note: Note, now: Timestamp) {
     }
 }
 
-/// Does `work`, which knows whether the actor may, and writes down how it ended, also where who asked
-/// goes away meanwhile.
+/// Does `work` if the actor may, and writes down how it ended, also where who asked goes away meanwhile.
 pub(super) async fn written_down<T: Send + 'static>(
-    store: Store,
-    clock: Clock,
+    (store, clock): (Store, Clock),
     actor: Actor,
+    right: Right,
     note: Note,
     work: impl Future<Output = Result<(T, Value), Error>> + Send + 'static,
 ) -> Result<T, Error> {
     let acting = tokio::spawn(async move {
-        let (done, note) = match work.await {
+        let done = match actor.must(right) {
+            Ok(()) => work.await,
+            Err(error) => Err(error),
+        };
+        let (done, note) = match done {
             Ok((done, more)) => (Ok(done), note.and(more)),
             Err(error) => (Err(error.clone()), note.refused(error)),
         };
@@ -156,13 +159,8 @@ impl Desk {
         written: Note,
         work: impl Future<Output = Result<(T, Value), Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let (store, clock) = (self.pipeline.store.clone(), self.pipeline.clock.clone());
-        let who = actor.clone();
-        let work = async move {
-            who.must(right)?;
-            work.await
-        };
-        written_down(store, clock, actor.clone(), written, work).await
+        let house = (self.pipeline.store.clone(), self.pipeline.clock.clone());
+        written_down(house, actor.clone(), right, written, work).await
     }
 
     /// The log, newest first.

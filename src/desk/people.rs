@@ -195,12 +195,8 @@ impl Register {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let Self { store, actor, clock } = self.clone();
-        let who = actor.clone();
-        let work = async move {
-            who.must(Right::Manage)?;
-            Ok((work.await?, Value::Null))
-        };
-        audit::written_down(store, clock, actor, note, work).await
+        let work = async move { work.await.map(|done| (done, Value::Null)) };
+        audit::written_down((store, clock), actor, Right::Manage, note, work).await
     }
 }
 
