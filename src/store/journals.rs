@@ -111,18 +111,18 @@ struct Held {
 impl Held {
     /// JSON cannot tell PostgreSQL of a character zero.
     fn new(lead: &Lead) -> Self {
-        let text = |text: &String| plain(text);
-        let some = |held: &Option<String>| held.as_ref().filter(|held| !held.is_empty()).map(text);
+        let some =
+            |held: &Option<String>| held.as_deref().filter(|held| !held.is_empty()).map(plain);
         Self {
             row: None,
-            id: text(&lead.id),
+            id: plain(&lead.id),
             // Rows hold no finer time.
             at: Timestamp::from_millisecond(lead.at.as_millisecond()).unwrap_or(lead.at),
             seen: bits(lead.seen),
             source: some(&lead.source),
             medium: some(&lead.medium),
             campaign: some(&lead.campaign),
-            contacts: lead.contacts.iter().map(text).collect(),
+            contacts: lead.contacts.iter().map(|contact| plain(contact)).collect(),
         }
     }
 
